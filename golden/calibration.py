@@ -1,0 +1,114 @@
+"""Post-training quantization: scales for the weights from themselves, for the activations from sample sentences."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from golden.encoder import FloatProducts, Operand, Real, float_encoder
+from golden.formats import Format, Linear, Piecewise
+from golden.modes import Mode
+from golden.quantize import clip_scale, max_scale, quantize, search_piecewise
+from golden.quantized import (
+    SITES,
+    TABLE_FORMAT,
+    Activation,
+    QuantizedDense,
+    QuantizedLayer,
+    QuantizedModel,
+    QuantizedTable,
+    site_format,
+)
+from golden.weights import Dense, LayerWeights, Weights
+
+STRIDE = 7
+"""One activation in so many is kept; odd, so that every column of a power-of-two width takes part."""
+
+
+def calibration_sentences() -> list[str]:
+    """Some dozens of English sentences of various lengths and topics, written for this purpose."""
+    text = (Path(__file__).parent / "data" / "calibration.txt").read_text(encoding="utf-8")
+    return text.splitlines()
+
+
+def quantize_model(
+    weights: Weights, mode: Mode, sentences: Sequence[Sequence[int]], clip: bool = True
+) -> QuantizedModel:
+    """The model in `mode`, nothing trained.
+
+    Activation scales come from running the float encoder on `sentences` (token ids). With `clip` every clipping
+    point minimises the squared error (piece-wise weights: together with the ratio), without it is the
+    largest magnitude seen. Raises ValueError for no sentence, or ids as `Encoder.hidden_states`.
+    """
+    samples = collect(weights, sentences)
+    layers = tuple(
+        _quantize_layer(layer, sample, mode, clip) for layer, sample in zip(weights.layers, samples, strict=True)
+    )
+    tables = {}
+    for name in ("word", "position", "kind"):
+        table = getattr(weights.tables, name)
+        scale = _scale(table, TABLE_FORMAT, clip)
+        tables[name] = QuantizedTable(quantize(table, TABLE_FORMAT, scale), scale)
+    return QuantizedModel(mode, weights.config, tables, weights.embedding_norm, layers)
+
+
+def collect(weights: Weights, sentences: Sequence[Sequence[int]]) -> list[dict[str, Real]]:
+    """For each layer, by site (SITES), a sample of the activations there: float32 [n], the extremes included."""
+    if not sentences:
+        raise ValueError("sentences: expected at least one, got none")
+    recorder = _Recorder(weights.layers)
+    encoder = float_encoder(weights, recorder)
+    for ids in sentences:
+        encoder.hidden_states([ids])
+    return [{site: np.concatenate(parts) for site, parts in layer.items()} for layer in recorder.samples]
+
+
+class _Recorder(FloatProducts):
+    """Float products that keep a part of what passes."""
+
+    def __init__(self, layers: Sequence[LayerWeights]) -> None:
+        super().__init__(layers)
+        self.samples: list[dict[str, list[Real]]] = [{site: [] for site in SITES} for _ in layers]
+
+    def project(self, layer: int, x: Real) -> tuple[Operand, Operand, Operand]:
+        results = super().project(layer, x)
+        for site, array in zip(SITES, (x, *results), strict=False):
+            self._keep(layer, site, array)
+        return results
+
+    def context(self, layer: int, probabilities: Real, value: Operand) -> Operand:
+        result = super().context(layer, probabilities, value)
+        self._keep(layer, "probabilities", probabilities)
+        self._keep(layer, "context", result)
+        return result
+
+    def dense(self, name: str, layer: int, x: Operand) -> Real:
+        if name in SITES[-3:]:
+            self._keep(layer, name, x)
+        return super().dense(name, layer, x)
+
+    def _keep(self, layer: int, site: str, array: Operand) -> None:
+        values = array.ravel()
+        extremes = values[[values.argmin(), values.argmax()]]
+        self.samples[layer][site] += [values[::STRIDE].astype(np.float32), extremes.astype(np.float32)]
+
+
+def _quantize_layer(layer: LayerWeights, sample: Mapping[str, Real], mode: Mode, clip: bool) -> QuantizedLayer:
+    activations = {}
+    for site in SITES:
+        fmt = site_format(mode, site)
+        activations[site] = Activation(fmt, _scale(sample[site], fmt, clip))
+    dense = {name: _quantize_dense(part, mode.w_format, clip) for name, part in layer.dense.items()}
+    return QuantizedLayer(dense, activations, layer.attention_norm, layer.output_norm)
+
+
+def _quantize_dense(dense: Dense, fmt: Format, clip: bool) -> QuantizedDense:
+    if isinstance(fmt, Piecewise) and clip:
+        fmt, scale = search_piecewise(dense.weight, bits=fmt.bits)
+    else:
+        scale = _scale(dense.weight, fmt, clip)
+    return QuantizedDense(quantize(dense.weight, fmt, scale), fmt, np.array(scale), dense.bias)
+
+
+def _scale(array: Real, fmt: Format, clip: bool) -> float:
+    return clip_scale(array, fmt) if clip else max_scale(array, fmt)

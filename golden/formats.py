@@ -1,0 +1,135 @@
+"""Number formats: what a code is, how wide it is and which values it reaches.
+
+Records only. Decoding stands in `golden.codec`, rounding in `golden.quantize`; the hardware reads nothing but
+these records, so that the two sides share no arithmetic.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Symmetric linear code of `bits` bits (2..8): value = q, |q| <= 2^(bits-1) - 1.
+
+    -2^(bits-1) never occurs. Codes are int8 whatever the width; 4-bit codes pack two per byte.
+    """
+
+    bits: int = 8
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.bits <= 8:
+            raise ValueError(f"bits: expected 2..8, got {self.bits!r}")
+
+    @property
+    def max_value(self) -> int:
+        """Largest magnitude of a decoded value."""
+        return (1 << (self.bits - 1)) - 1
+
+    @property
+    def code_width(self) -> int:
+        """Bits of a stored code: 4 (two per byte) or 8."""
+        return 4 if self.bits <= 4 else 8
+
+    @property
+    def dtype(self) -> type[np.signedinteger] | type[np.unsignedinteger]:
+        """Type of an unpacked code."""
+        return np.int8
+
+    def __str__(self) -> str:
+        return f"linear-{self.bits}"
+
+
+@dataclass(frozen=True)
+class Log2:
+    """Sign and `exponent_bits`-bit exponent field e (3..5): value = 0 if e = 0, else (-1)^s * 2^(e-1).
+
+    A code is uint8, the sign above the field in the low exponent_bits + 1 bits. e = 0 with s = 1 reads as 0 and
+    is never produced.
+    """
+
+    exponent_bits: int = 4
+
+    def __post_init__(self) -> None:
+        if not 3 <= self.exponent_bits <= 5:
+            raise ValueError(f"exponent bits: expected 3..5, got {self.exponent_bits!r}")
+
+    @property
+    def max_exponent(self) -> int:
+        """Largest e - 1: the value's highest power of two."""
+        return (1 << self.exponent_bits) - 2
+
+    @property
+    def max_value(self) -> int:
+        """Largest magnitude of a decoded value."""
+        return 1 << self.max_exponent
+
+    @property
+    def code_width(self) -> int:
+        """Bits of a stored code: 4 (two per byte) with 3 exponent bits, else 8."""
+        return 4 if self.exponent_bits == 3 else 8
+
+    @property
+    def dtype(self) -> type[np.signedinteger] | type[np.unsignedinteger]:
+        """Type of an unpacked code."""
+        return np.uint8
+
+    def __str__(self) -> str:
+        return f"log2-{self.exponent_bits}"
+
+
+@dataclass(frozen=True)
+class Piecewise:
+    """Piece-wise code: two linear regions in one code of `bits` bits (8 in hardware), split at 2^(bits-2).
+
+    |q| < split:  value = q                                (region 1, units of 1/S1)
+    |q| >= split: value = sign(q) * (|q| - split + t) * r  (region 2, units of 1/S1)
+    with r = `ratio` (1..63) and t = `offset` (0..63), by default rint((split - 1) / r). Codes are int8.
+    """
+
+    ratio: int = 9
+    offset: int = -1
+    bits: int = 8
+
+    def __post_init__(self) -> None:
+        if not 4 <= self.bits <= 8:
+            raise ValueError(f"bits: expected 4..8, got {self.bits!r}")
+        if not 1 <= self.ratio <= 63:
+            raise ValueError(f"ratio: expected 1..63, got {self.ratio!r}")
+        if self.offset == -1:
+            object.__setattr__(self, "offset", round(Fraction(self.split - 1, self.ratio)))
+        if not 0 <= self.offset <= 63:
+            raise ValueError(f"offset: expected 0..63, got {self.offset!r}")
+
+    @property
+    def split(self) -> int:
+        """Smallest |q| of region 2."""
+        return 1 << (self.bits - 2)
+
+    @property
+    def max_code(self) -> int:
+        """Largest |q|."""
+        return (1 << (self.bits - 1)) - 1
+
+    @property
+    def max_value(self) -> int:
+        """Largest magnitude of a decoded value, in units of 1/S1."""
+        return max(self.split - 1, (self.max_code - self.split + self.offset) * self.ratio)
+
+    @property
+    def code_width(self) -> int:
+        """Bits of a stored code."""
+        return 8
+
+    @property
+    def dtype(self) -> type[np.signedinteger] | type[np.unsignedinteger]:
+        """Type of an unpacked code."""
+        return np.int8
+
+    def __str__(self) -> str:
+        return f"piecewise-{self.bits}(r={self.ratio},t={self.offset})"
+
+
+Format = Linear | Log2 | Piecewise

@@ -1,0 +1,117 @@
+"""The exact integer GEMM: acc[m, n] = sum over k of value(x[m, k]) * value(w[k, n]), in Z.
+
+`gemm_reference` is the definition; `gemm` computes the same through float64 BLAS, which is exact because every
+product and every partial sum, in whatever order, is an integer below 2^53.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.codec import check_codes, decode, decode_code
+from golden.formats import Piecewise
+from golden.modes import K_MAX, Mode
+from golden.requantize import BIAS_MAX, BIAS_MIN, column
+
+EXACT = 1 << 53
+"""Integers of magnitude below this are exact in float64."""
+
+
+def gemm_reference(x: NDArray[np.integer], w: NDArray[np.integer], mode: Mode) -> NDArray[np.int64]:
+    """acc [M, N] of codes x [M, K] and w [K, N] by a plain triple loop: the definition.
+
+    Raises ValueError for shapes that do not match or illegal codes. K has no bound here.
+    """
+    rows, depth, columns = _check_operands(x, w, mode, None)
+    acc = np.zeros((rows, columns), dtype=np.int64)
+    for m in range(rows):
+        for n in range(columns):
+            total = 0
+            for k in range(depth):
+                x_value = decode_code(int(x[m, k]), mode.x_format)
+                total += x_value * decode_code(int(w[k, n]), mode.w_format)
+            acc[m, n] = total
+    return acc
+
+
+def gemm(
+    x: NDArray[np.integer],
+    w: NDArray[np.integer],
+    mode: Mode,
+    k_max: int = K_MAX,
+    bias: NDArray[np.integer] | None = None,
+) -> NDArray[np.int64]:
+    """acc + bias, int64 [M, N], of codes x [M, K] in mode.x_format and w [K, N] in mode.w_format.
+
+    `bias` holds N signed 32-bit integers, None for zeros. M, N >= 1 and 1 <= K <= k_max.
+    Raises ValueError, naming the argument, for wrong shapes, codes, K or bias, and for formats whose sums at this K
+    could reach 2^53.
+    """
+    _, _, columns = _check_operands(x, w, mode, k_max)
+    acc = _matmul(decode(x, mode.x_format, "x"), decode(w, mode.w_format, "w"), _bound(mode))
+    if bias is not None:
+        acc += column(bias, columns, BIAS_MIN, BIAS_MAX, "bias")
+    return acc
+
+
+def gemm_piecewise(
+    x: NDArray[np.integer], w: NDArray[np.integer], mode: Mode, k_max: int = K_MAX
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The dual-scale accumulators (acc1, acc2), int64 [M, N] each, of a mode with piece-wise weights.
+
+    acc1 sums the products of region 1, acc2 those of region 2 before the ratio r, with sign(q) * (|q| - split + t) as
+    the weight; acc1 + r * acc2 is `gemm`. Raises ValueError as `gemm` does, or for weights of another format.
+    """
+    fmt = _piecewise(mode)
+    _check_operands(x, w, mode, k_max)
+    x_values = decode(x, mode.x_format, "x")
+    check_codes(w, fmt, "w")
+    codes = w.astype(np.int64)
+    outer = np.abs(codes) >= fmt.split
+    inner_values = np.where(outer, 0, codes)
+    outer_values = np.where(outer, np.sign(codes) * (np.abs(codes) - fmt.split + fmt.offset), 0)
+    bound = _bound(mode)
+    return _matmul(x_values, inner_values, bound), _matmul(x_values, outer_values, bound)
+
+
+def _piecewise(mode: Mode) -> Piecewise:
+    match mode.w_format:
+        case Piecewise() as fmt:
+            return fmt
+        case other:
+            raise ValueError(f"mode: expected piece-wise weights, got {other} in {mode.name}")
+
+
+def _check_operands(
+    x: NDArray[np.integer], w: NDArray[np.integer], mode: Mode, k_max: int | None
+) -> tuple[int, int, int]:
+    """(M, K, N), checked; without a k_max the codes are checked too, as nothing else will."""
+    if x.ndim != 2:
+        raise ValueError(f"x: expected a matrix [M, K], got shape {x.shape}")
+    if w.ndim != 2:
+        raise ValueError(f"w: expected a matrix [K, N], got shape {w.shape}")
+    (rows, depth), columns = x.shape, w.shape[1]
+    if w.shape[0] != depth:
+        raise ValueError(f"w: expected K = {depth} rows to match x, got {w.shape[0]}")
+    if rows < 1:
+        raise ValueError("M: expected at least 1 row of x, got 0")
+    if columns < 1:
+        raise ValueError("N: expected at least 1 column of w, got 0")
+    if k_max is not None and not 1 <= depth <= k_max:
+        raise ValueError(f"K: expected 1..{k_max} (k_max), got {depth}")
+    if k_max is None:
+        check_codes(x, mode.x_format, "x")
+        check_codes(w, mode.w_format, "w")
+    return rows, depth, columns
+
+
+def _bound(mode: Mode) -> int:
+    """Largest magnitude of one product; from the formats, which carry the tile's own ratio and offset."""
+    return mode.x_format.max_value * mode.w_format.max_value
+
+
+def _matmul(x: NDArray[np.int64], w: NDArray[np.int64], bound: int) -> NDArray[np.int64]:
+    """x @ w, exact, given the largest magnitude of one product."""
+    depth = x.shape[1]
+    if depth * bound >= EXACT:
+        raise ValueError(f"K: expected sums below 2^53, got {depth} products of up to {bound}")
+    return (x.astype(np.float64) @ w.astype(np.float64)).astype(np.int64)

@@ -1,0 +1,80 @@
+"""Modes: which formats x and w carry, how many products a PE forms per cycle, how wide its sums are."""
+
+from dataclasses import dataclass
+
+from golden.formats import Format, Linear, Log2, Piecewise
+
+K_MAX = 4096
+"""Default bound on K, from which accumulators are sized."""
+
+MODE_NAMES = ("w8a8", "w4a8", "w4a4", "wlog-a8", "wlog-alog", "wpw-a8")
+
+
+@dataclass(frozen=True)
+class Mode:
+    """One row of the table of modes.
+
+    `x_lanes` and `w_lanes` are the codes that one PE takes per cycle from each side; it forms x_lanes * w_lanes
+    products. `partial_bounds` are the largest magnitudes of one product in each accumulator that an output needs
+    (two for piece-wise codes, one otherwise), at the worst run-time parameters.
+    """
+
+    name: str
+    x_format: Format
+    w_format: Format
+    x_lanes: int = 1
+    w_lanes: int = 1
+    partial_bounds: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.partial_bounds:
+            object.__setattr__(self, "partial_bounds", (self.x_format.max_value * self.w_format.max_value,))
+
+    @property
+    def products(self) -> int:
+        """Products per PE and cycle."""
+        return self.x_lanes * self.w_lanes
+
+    @property
+    def output_bound(self) -> int:
+        """Largest magnitude of one product as delivered, at the worst run-time parameters."""
+        if len(self.partial_bounds) == 1:
+            return self.partial_bounds[0]
+        return max(self.partial_bounds[0], 63 * self.partial_bounds[1])
+
+    def accumulator_widths(self, k_max: int = K_MAX) -> tuple[int, ...]:
+        """Bits of each two's-complement accumulator that no sum of k_max products overflows."""
+        return tuple(sum_width(bound, k_max) for bound in self.partial_bounds)
+
+    def output_width(self, k_max: int = K_MAX) -> int:
+        """Bits of the sum as delivered, before the bias."""
+        return sum_width(self.output_bound, k_max)
+
+
+def sum_width(bound: int, count: int) -> int:
+    """Bits of a two's-complement register that holds every sum of `count` terms of magnitude `bound` at most."""
+    return (bound * count).bit_length() + 1
+
+
+def mode(name: str, exponent_bits: int = 4) -> Mode:
+    """The mode of that name; `exponent_bits` (3, 4, and 5 in wlog-a8) counts in the log2 modes only.
+
+    Raises ValueError for an unknown name or an impossible exponent width.
+    """
+    match name:
+        case "w8a8":
+            return Mode(name, Linear(8), Linear(8))
+        case "w4a8":
+            return Mode(name, Linear(8), Linear(4), w_lanes=2)
+        case "w4a4":
+            return Mode(name, Linear(4), Linear(4), x_lanes=2, w_lanes=2)
+        case "wlog-a8":
+            return Mode(name, Linear(8), Log2(exponent_bits))
+        case "wlog-alog":
+            if exponent_bits > 4:
+                raise ValueError(f"exponent bits: expected 3 or 4 in wlog-alog, got {exponent_bits!r}")
+            return Mode(name, Log2(exponent_bits), Log2(exponent_bits))
+        case "wpw-a8":
+            # Region 1 reaches 63; region 2 reaches 63 + t at t = 63, before the ratio.
+            return Mode(name, Linear(8), Piecewise(), partial_bounds=(127 * 63, 127 * 126))
+    raise ValueError(f"mode: expected one of {', '.join(MODE_NAMES)}, got {name!r}")

@@ -1,0 +1,61 @@
+"""Codes as bytes in memory: two 4-bit codes per byte, low nibble first, or one code per byte.
+
+4-bit codes (linear of at most 4 bits, log2 with 3 exponent bits) pair along the last axis: element 2i is in the
+low nibble of byte i, element 2i + 1 in the high one. Layout: docs/formats.md.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.codec import check_codes
+from golden.formats import Format
+
+
+def packed_shape(shape: Sequence[int], fmt: Format) -> tuple[int, ...]:
+    """Shape in bytes of codes of `shape` [..., n]: [..., ceil(n / 2)] for 4-bit codes, else the same.
+
+    Raises ValueError for a shape without axes.
+    """
+    if not shape:
+        raise ValueError("shape: expected at least one axis, got ()")
+    return (*shape[:-1], (shape[-1] + 1) // 2 if fmt.code_width == 4 else shape[-1])
+
+
+def pack(codes: NDArray[np.integer], fmt: Format) -> NDArray[np.uint8]:
+    """Bytes of `codes` [..., n], shaped as `packed_shape` says; an odd n is padded with a nibble of 0.
+
+    Raises ValueError for illegal codes or a code without an axis.
+    """
+    check_codes(codes, fmt, "codes")
+    shape = packed_shape(codes.shape, fmt)
+    octets = codes.view(np.uint8)
+    if fmt.code_width == 8:
+        return octets.copy()
+    packed = np.zeros(shape, dtype=np.uint8)
+    packed[...] = octets[..., ::2] & 0xF
+    packed[..., : codes.shape[-1] // 2] |= octets[..., 1::2] << 4
+    return packed
+
+
+def unpack(packed: NDArray[np.uint8], fmt: Format, shape: Sequence[int]) -> NDArray[np.integer]:
+    """Codes of `shape` [..., n] in `fmt.dtype`: the inverse of `pack`. A padding nibble is not looked at.
+
+    Raises ValueError for a wrong type or shape of `packed`, or for a nibble or byte that is no code of `fmt`.
+    """
+    if packed.dtype != np.uint8:
+        raise ValueError(f"packed: expected uint8, got {packed.dtype}")
+    expected = packed_shape(shape, fmt)
+    if packed.shape != expected:
+        raise ValueError(f"packed: expected shape {expected} for codes of {tuple(shape)}, got {packed.shape}")
+    if fmt.code_width == 8:
+        codes: NDArray[np.integer] = packed.copy().view(fmt.dtype)
+    else:
+        nibbles = np.stack((packed & 0xF, packed >> 4), axis=-1)
+        codes = nibbles.reshape(*shape[:-1], 2 * packed.shape[-1])[..., : shape[-1]]
+        if fmt.dtype is np.int8:
+            codes = (codes ^ 8).astype(np.int8) - np.int8(8)
+        codes = np.ascontiguousarray(codes)
+    check_codes(codes, fmt, "packed")
+    return codes

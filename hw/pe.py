@@ -1,0 +1,171 @@
+"""The processing element: multiply, accumulate, and pass on."""
+
+from amaranth import Cat, Module, Mux, Signal, Value, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.config import W_PITCH, X_PITCH, Config
+from hw.multiplier import Multiplier
+
+
+def tag_layout(config: Config) -> data.StructLayout:
+    """What travels with x: the tile's `last` operands, and how the product splits where a build has a choice."""
+    fields = {"last": 1}
+    if config.has_pair and (config.has_full or config.has_quad):
+        fields["pair"] = 1
+    if config.has_quad and (config.has_full or config.has_pair):
+        fields["quad"] = 1
+    return data.StructLayout(fields)
+
+
+def pe_latency(config: Config) -> int:
+    """Cycles from operands at a PE's inputs to its captured sums at `drain_o` (lowest lanes)."""
+    return Multiplier.latency + int(has_addend_stage(config)) + 1
+
+
+def has_addend_stage(config: Config) -> bool:
+    """Whether the selection of a product's parts needs a register of its own."""
+    return len(tag_layout(config).members) > 1 or config.has_regions
+
+
+class PE(wiring.Component):
+    """acc += x * w; with tag.last the sum enters the drain chain and the next one starts from zero.
+
+    Members (widths from the build's `Config`):
+      x In(signed), tag In(tag_layout)      from the left, at x_o and tag_o to the right one cycle later
+      w In(signed), region In(1)            from above, at w_o and region_o below one cycle later;
+                                            region 1 adds to the upper half (builds with piece-wise codes only)
+      drain_i In, drain_o Out(sum_width)    the drain chain, one PE per cycle
+
+    A product p splits as the tag says: whole, into the lower half; `pair`, into p[0:14] and p[14:], one per
+    half; `quad`, into four fields of 7 bits, one per lane. A field above another is one too small when the bits
+    below it are negative, so their sign bit enters as its carry (the correction of White, "DSP packing").
+
+    Where halves are split and also used whole, the upper lane works one cycle behind the lower, its carry
+    registered, and its part of drain_o is one cycle late.
+
+    Latency `pe_latency`, one set of operands per cycle, no flow control: zero operands add nothing.
+    """
+
+    def __init__(self, config: Config):
+        self._config = config
+        members: dict[str, wiring.Member] = {
+            "x": In(signed(config.x_width)),
+            "x_o": Out(signed(config.x_width)),
+            "tag": In(tag_layout(config)),
+            "tag_o": Out(tag_layout(config)),
+            "w": In(signed(config.w_width)),
+            "w_o": Out(signed(config.w_width)),
+            "drain_i": In(config.sum_width),
+            "drain_o": Out(config.sum_width),
+        }
+        if config.has_regions:
+            members |= {"region": In(1), "region_o": Out(1)}
+        super().__init__(members)
+
+    def elaborate(self, platform: object) -> Module:
+        config = self._config
+        m = Module()
+        m.submodules.multiplier = multiplier = Multiplier(config.x_width, config.w_width)
+        x = Signal.like(self.x_o, reset_less=True)
+        w = Signal.like(self.w_o, reset_less=True)
+        m.d.sync += [x.eq(self.x), w.eq(self.w)]
+        m.d.comb += [multiplier.x.eq(self.x), multiplier.w.eq(self.w), self.x_o.eq(x), self.w_o.eq(w)]
+
+        tag = self.tag
+        for stage in range(Multiplier.latency):
+            tag = _registered(m, tag, f"tag_{stage + 1}")
+            if stage == 0:
+                m.d.comb += self.tag_o.eq(tag)
+        region: Value | None = None
+        if config.has_regions:
+            region = _registered(m, self.region, "region_1")
+            m.d.comb += self.region_o.eq(region)
+            region = _registered(m, region, "region_2")
+
+        lower, upper = self._addends(multiplier.p, tag, region)
+        last = tag.last
+        quad = tag.quad if config.joined else None
+        if has_addend_stage(config):
+            lower = [_registered(m, part, "lower", reset_less=True) for part in lower]
+            upper = [_registered(m, part, "upper", reset_less=True) for part in upper]
+            last = _registered(m, last, "last_3")
+            quad = _registered(m, quad, "quad_3") if quad is not None else None
+
+        offset = 0
+        for widths, (addend, *carries) in zip(config.lanes, (lower, upper), strict=False):
+            for lane, (width, carry) in enumerate(zip(widths, carries, strict=False)):
+                part = addend[sum(widths[:lane]) :][:width]
+                span = slice(offset, offset + width)
+                if lane == 1 and config.joined:
+                    part = _registered(m, part, "late_addend", reset_less=True)
+                    carry = _registered(m, Mux(quad, carry, overflow), "late_carry", reset_less=True)
+                    late = _registered(m, last, "late_last")
+                    self._accumulate(m, part, carry, late, span)
+                else:
+                    overflow = self._accumulate(m, part, carry, last, span)
+                offset += width
+        return m
+
+    def _addends(self, p: Value, tag: data.View, region: Value | None) -> tuple[list[Value], list[Value]]:
+        """What the halves add: [addend of the half's width, carry into its low lane, carry into its high lane]."""
+        config = self._config
+        quad = {"quad": 1} if config.has_quad else {}
+        halves = [sum(widths) for widths in (*config.lanes, (), ())][:2]
+        split = [widths[0] if widths else 0 for widths in (*config.lanes, (), ())][:2]
+
+        def fields(half: int) -> Value:
+            base = 2 * X_PITCH * half
+            low, high = p[base : base + X_PITCH], p[base + X_PITCH : base + 2 * X_PITCH]
+            return Cat(_extended(low, split[half]), _extended(high, halves[half] - split[half]))
+
+        choices: list[tuple[Value | None, Value, Value]] = []
+        if quad:
+            choices.append((tag.quad if config.joined else None, fields(0), fields(1)))
+        if config.has_pair:
+            pair = tag.pair if "pair" in tag.shape().members else None
+            choices.append((pair, _extended(p[:W_PITCH], halves[0]), _extended(p[W_PITCH:], halves[1])))
+        if config.has_full:
+            whole = [_extended(p, half) for half in halves]
+            if region is not None:
+                whole = [Mux(region, 0, whole[0]), Mux(region, whole[1], 0)]
+            choices.append((None, whole[0], whole[1]))
+        lower, upper = choices[-1][1:]
+        for select, low, high in reversed(choices[:-1]):
+            lower = Mux(select, low, lower)[: halves[0]]
+            upper = Mux(select, high, upper)[: halves[1]]
+
+        packed = Value.cast(1)
+        if config.has_full and (config.has_pair or quad):
+            packed = Cat(*(tag[name] for name in ("pair", "quad") if name in tag.shape().members)).any()
+        carry = p[W_PITCH - 1] & packed if len(config.lanes) == 2 and (config.has_pair or quad) else Value.cast(0)
+        if quad:
+            return (
+                [lower, Value.cast(0), p[X_PITCH - 1]],
+                [upper, carry, p[3 * X_PITCH - 1]],
+            )
+        return [lower, Value.cast(0)], [upper, carry]
+
+    def _accumulate(self, m: Module, addend: Value, carry: Value, last: Value, span: slice) -> Value:
+        """One lane: returns its carry out."""
+        width = span.stop - span.start
+        accumulator = Signal(width, name=f"acc_{span.start}")
+        captured = Signal(width, name=f"captured_{span.start}", reset_less=True)
+        total = Signal(width + 1, name=f"total_{span.start}")
+        m.d.comb += [total.eq(accumulator + addend + carry), self.drain_o[span].eq(captured)]
+        m.d.sync += [
+            captured.eq(Mux(last, total[:width], self.drain_i[span])),
+            accumulator.eq(Mux(last, 0, total[:width])),
+        ]
+        return total[width]
+
+
+def _extended(field: Value, width: int) -> Value:
+    """A two's-complement field as `width` bits, sign extended or, above its range, cut."""
+    return Cat(field, field[-1].replicate(max(0, width - len(field))))[:width]
+
+
+def _registered(m: Module, value: Value, name: str, reset_less: bool = False) -> Value:
+    register = Signal.like(value, name=name, reset_less=reset_less)
+    m.d.sync += register.eq(value)
+    return register

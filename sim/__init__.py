@@ -1,0 +1,1 @@
+"""The hardware, simulated: builds, stream drivers, and the comparison with golden."""

@@ -1,0 +1,127 @@
+"""The cocotb test that streams payloads through a core. It runs inside the simulator; `sim.simulation` starts it.
+
+Reads operands.npy, epilogues.npy and plan.json in the current folder; writes results.npy and cycles.json.
+"""
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import cocotb
+import numpy as np
+from cocotb.clock import Clock
+from cocotb.triggers import FallingEdge
+
+PROGRESS_CYCLES = 4096
+
+
+class Source:
+    """Drives one input stream from payloads [count, bytes], leaving it idle at random."""
+
+    def __init__(self, dut: Any, name: str, payloads: np.ndarray, stall: float, random: random.Random):
+        self._payload = getattr(dut, f"{name}__payload")
+        self._valid = getattr(dut, f"{name}__valid")
+        self._ready = getattr(dut, f"{name}__ready")
+        self._bytes = payloads.tobytes()
+        self._size = payloads.shape[1]
+        self._stall, self._random = stall, random
+        self._next = self._stop = 0
+        self._offered = False
+        self.sent = 0
+
+    def release(self, count: int) -> None:
+        """Allow `count` more payloads to be sent."""
+        self._stop += count
+
+    def step(self) -> bool:
+        """Offer a payload for the next clock edge; returns whether that edge transfers it."""
+        if not self._offered and self._next < self._stop and self._random.random() >= self._stall:
+            start = self._next * self._size
+            self._payload.value = int.from_bytes(self._bytes[start : start + self._size], "little")
+            self._valid.value = 1
+            self._next += 1
+            self._offered = True
+        elif not self._offered:
+            self._valid.value = 0
+        # Ready depends on registers alone, so what it is now holds at the next edge.
+        taken = self._offered and bool(self._ready.value)
+        if taken:
+            self._offered = False
+            self.sent += 1
+        return taken
+
+
+class Sink:
+    """Takes the results, refusing at random."""
+
+    def __init__(self, dut: Any, count: int, stall: float, random: random.Random):
+        self._payload = dut.results__payload
+        self._valid = dut.results__valid
+        self._ready = dut.results__ready
+        self._size = -(-len(dut.results__payload) // 8)
+        self._stall, self._random = stall, random
+        self.payloads: list[bytes] = []
+        self._expected = count
+
+    def step(self) -> bool:
+        """Be ready, or not, at the next clock edge; returns whether that edge transfers a result."""
+        ready = self._random.random() >= self._stall
+        self._ready.value = ready
+        if not (ready and bool(self._valid.value)):
+            return False
+        self.payloads.append(int(self._payload.value).to_bytes(self._size, "little"))
+        return True
+
+    def array(self) -> np.ndarray:
+        """All payloads taken, [count, bytes]."""
+        return np.frombuffer(b"".join(self.payloads), np.uint8).reshape(-1, self._size)
+
+
+@cocotb.test()
+async def stream(dut: Any) -> None:
+    """Stream group after group; each starts when all results of the one before are out."""
+    plan = json.loads(Path("plan.json").read_text())
+    source = random.Random(plan["seed"])
+    operands = Source(dut, "operands", np.load("operands.npy"), plan["stalls"]["operands"], source)
+    epilogues = Source(dut, "epilogues", np.load("epilogues.npy"), plan["stalls"]["epilogues"], source)
+    sink = Sink(dut, sum(group["results"] for group in plan["groups"]), plan["stalls"]["results"], source)
+
+    dut.operands__valid.value = 0
+    dut.epilogues__valid.value = 0
+    dut.results__ready.value = 0
+    dut.rst.value = 1
+    Clock(dut.clk, 10, unit="ns").start()
+    edge = FallingEdge(dut.clk)
+    for _ in range(3):
+        await edge
+    dut.rst.value = 0
+    await edge
+
+    total = sum(group["results"] for group in plan["groups"])
+    cycle, received, records = 0, 0, []
+    for group in plan["groups"]:
+        operands.release(group["operands"])
+        epilogues.release(group["epilogues"])
+        end, idle, first = received + group["results"], 0, None
+        while received < end:
+            taken = operands.step()
+            epilogues.step()
+            delivered = sink.step()
+            if taken and first is None:
+                first = cycle
+            received += delivered
+            idle = 0 if taken or delivered else idle + 1
+            if idle > plan["patience"]:
+                raise AssertionError(f"no transfer in {idle} cycles; {received} of {total} results")
+            cycle += 1
+            if cycle % PROGRESS_CYCLES == 0:
+                Path("progress").write_text(str(received))
+            await edge
+        records.append(cycle - first)
+    # A core that delivers more than it should is as wrong as one that delivers less.
+    for _ in range(plan["afterwards"]):
+        sink.step()
+        await edge
+    np.save("results.npy", sink.array())
+    Path("cycles.json").write_text(json.dumps(records))
