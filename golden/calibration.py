@@ -1,4 +1,4 @@
-"""Post-training quantization: scales for the weights from themselves, for the activations from sample sentences."""
+"""Post-training quantization: scales of weights from themselves, of activations from sample sentences."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from golden.encoder import FloatProducts, Operand, Real, float_encoder
-from golden.formats import Format, Linear, Piecewise
+from golden.formats import Format, Piecewise
 from golden.modes import Mode
 from golden.quantize import clip_scale, max_scale, quantize, search_piecewise
 from golden.quantized import (
@@ -36,13 +36,14 @@ def quantize_model(
 ) -> QuantizedModel:
     """The model in `mode`, nothing trained.
 
-    Activation scales come from running the float encoder on `sentences` (token ids). With `clip` every clipping
-    point minimises the squared error (piece-wise weights: together with the ratio), without it is the
-    largest magnitude seen. Raises ValueError for no sentence, or ids as `Encoder.hidden_states`.
+    Activation scales come from running the float encoder on `sentences` (token ids). With `clip` every
+    clipping point minimises the squared error (piece-wise weights: together with the ratio), without it is
+    the largest magnitude seen. Raises ValueError for no sentence, or ids as `Encoder.hidden_states`.
     """
     samples = collect(weights, sentences)
     layers = tuple(
-        _quantize_layer(layer, sample, mode, clip) for layer, sample in zip(weights.layers, samples, strict=True)
+        _quantize_layer(layer, sample, mode, clip)
+        for layer, sample in zip(weights.layers, samples, strict=True)
     )
     tables = {}
     for name in ("word", "position", "kind"):
@@ -53,7 +54,7 @@ def quantize_model(
 
 
 def collect(weights: Weights, sentences: Sequence[Sequence[int]]) -> list[dict[str, Real]]:
-    """For each layer, by site (SITES), a sample of the activations there: float32 [n], the extremes included."""
+    """For each layer, by site (SITES), a sample of its activations: float32 [n], the extremes included."""
     if not sentences:
         raise ValueError("sentences: expected at least one, got none")
     recorder = _Recorder(weights.layers)
@@ -93,7 +94,9 @@ class _Recorder(FloatProducts):
         self.samples[layer][site] += [values[::STRIDE].astype(np.float32), extremes.astype(np.float32)]
 
 
-def _quantize_layer(layer: LayerWeights, sample: Mapping[str, Real], mode: Mode, clip: bool) -> QuantizedLayer:
+def _quantize_layer(
+    layer: LayerWeights, sample: Mapping[str, Real], mode: Mode, clip: bool
+) -> QuantizedLayer:
     activations = {}
     for site in SITES:
         fmt = site_format(mode, site)

@@ -39,8 +39,9 @@ Tensors = dict[str, NDArray[Any]]
 def save(model: QuantizedModel, path: Path, *, embeddings: bool = False) -> None:
     """Writes `model` to `path`, whole or not at all.
 
-    Codes of 4 bits are packed. The embedding tables stay out of the file unless `embeddings`: `load` then makes
-    them again from the packaged model, and refuses them should they differ.
+    Codes of 4 bits are packed. The embedding tables stay out of the file unless `embeddings`: `load` then
+    makes them again from the packaged model, and refuses them should they differ. Raises FileNotFoundError
+    for a folder that does not exist.
     """
     from safetensors.numpy import save_file
 
@@ -68,14 +69,17 @@ def save(model: QuantizedModel, path: Path, *, embeddings: bool = False) -> None
         "mode": {"name": model.mode.name, "exponent_bits": _exponent_bits(model.mode)},
         "config": asdict(model.config),
         "tables": {
-            name: {"scale": table.scale, "sha256": _digest(table.codes)} for name, table in model.tables.items()
+            name: {"scale": table.scale, "sha256": _digest(table.codes)}
+            for name, table in model.tables.items()
         },
         "layers": layers,
     }
     metadata = {"format_version": str(FORMAT_VERSION), "tilebert": json.dumps(header)}
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path.parent}: no such folder")
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, partial, metadata)
+        save_file({name: np.array(array, order="C") for name, array in tensors.items()}, partial, metadata)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
@@ -84,16 +88,16 @@ def save(model: QuantizedModel, path: Path, *, embeddings: bool = False) -> None
 def load(path: Path) -> QuantizedModel:
     """The model that `save` wrote to `path`, equal to the bit.
 
-    Raises FileNotFoundError when there is no such file, or no packaged model for its embedding tables; ValueError,
-    naming the file, for one that is no safetensors file, no checkpoint, of another format version, or damaged:
-    a tensor missing, of a wrong shape, or with codes outside its format.
+    Raises FileNotFoundError when there is no such file, or no packaged model for its embedding tables;
+    ValueError, naming the file, for one that is no safetensors file, no checkpoint, of another format
+    version, or damaged: a tensor missing, of a wrong shape, or with codes outside its format.
     """
     header, tensors = _read(path)
     try:
         return _model(header, tensors)
     except KeyError as error:
         raise ValueError(f"{path}: expected an entry {error.args[0]}, got none") from None
-    except (TypeError, ValueError) as error:
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from None
 
 

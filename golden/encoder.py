@@ -39,21 +39,23 @@ class FloatProducts:
         return self.dense("query", layer, x), self.dense("key", layer, x), self.dense("value", layer, x)
 
     def scores(self, layer: int, query: Operand, key: Operand) -> Real:
-        return np.matmul(query, key.swapaxes(-1, -2), dtype=np.float32)
+        result: Real = np.matmul(query, key.swapaxes(-1, -2))
+        return result
 
     def context(self, layer: int, probabilities: Real, value: Operand) -> Operand:
-        return np.matmul(probabilities, value, dtype=np.float32)
+        return np.asarray(np.matmul(probabilities, value))
 
     def dense(self, name: str, layer: int, x: Operand) -> Real:
         parameters = self._layers[layer].dense[name]
-        return np.matmul(x, parameters.weight, dtype=np.float32) + parameters.bias
+        result: Real = np.matmul(x, parameters.weight) + parameters.bias
+        return result
 
 
 class Encoder:
     """A BERT: token ids to hidden states and sentence vectors.
 
-    `lookup` gives rows of an embedding table, float32 [..., hidden], by the table's name (word, position, kind)
-    and indices; `norms` holds each layer's norms, after attention and at the end.
+    `lookup` gives rows of an embedding table, float32 [..., hidden], by the table's name (word, position,
+    kind) and indices; `norms` holds each layer's norms, after attention and at the end.
     """
 
     def __init__(
@@ -78,7 +80,7 @@ class Encoder:
     def hidden_states(self, ids: NDArray[np.integer] | Sequence[Sequence[int]]) -> Real:
         """Last layer's states, float32 [B, S, hidden], of B sentences of S ids each.
 
-        Raises ValueError for a shape other than [B, S] with S in 1..positions, or an id outside the vocabulary.
+        Raises ValueError for a shape other than [B, S] with S in 1..positions, or ids outside the vocabulary.
         """
         config, products = self._config, self._products
         indices = _checked(ids, config)
@@ -98,7 +100,8 @@ class Encoder:
     def sentence_vectors(self, ids: NDArray[np.integer] | Sequence[Sequence[int]]) -> Real:
         """Mean of a sentence's states, at length 1: float32 [B, hidden]. Errors as `hidden_states`."""
         pooled = self.hidden_states(ids).mean(axis=1, dtype=np.float32)
-        return pooled / np.linalg.norm(pooled, axis=-1, keepdims=True)
+        vectors: Real = pooled / np.linalg.norm(pooled, axis=-1, keepdims=True)
+        return vectors
 
     def _embed(self, ids: NDArray[np.integer]) -> Real:
         places = np.arange(ids.shape[1])
@@ -127,8 +130,8 @@ def embed(
 ) -> Real:
     """Sentence vectors, float32 [len(sequences), hidden], of token ids of any lengths.
 
-    Equal sequences are computed once, and those of equal length in batches of up to `batch`. `progress` is told
-    how many distinct sequences are done, and of how many.
+    Equal sequences are computed once, and those of equal length in batches of up to `batch`. `progress` is
+    told how many distinct sequences are done, and of how many.
     """
     unique = {tuple(sequence): 0 for sequence in sequences}
     vectors = np.zeros((len(unique), encoder.config.hidden), np.float32)
@@ -152,15 +155,17 @@ def cosine(a: Real, b: Real) -> Real:
 
 def softmax(x: Real) -> Real:
     """exp(x) / sum of exp(x) over the last axis, float32."""
-    y = np.exp(x - x.max(axis=-1, keepdims=True))
-    return y / y.sum(axis=-1, keepdims=True)
+    y: Real = np.exp(x - x.max(axis=-1, keepdims=True))
+    y /= y.sum(axis=-1, keepdims=True)
+    return y
 
 
 def layer_norm(x: Real, norm: Norm, eps: float) -> Real:
     """(x - mean) / sqrt(variance + eps) * weight + bias over the last axis, float32."""
-    y = x - x.mean(axis=-1, keepdims=True)
+    y: Real = x - x.mean(axis=-1, keepdims=True)
     variance = (y * y).mean(axis=-1, keepdims=True)
-    return y / np.sqrt(variance + np.float32(eps)) * norm.weight + norm.bias
+    y /= np.sqrt(variance + np.float32(eps))
+    return y * norm.weight + norm.bias
 
 
 def gelu(x: Real) -> Real:
@@ -215,5 +220,6 @@ def _checked(ids: NDArray[np.integer] | Sequence[Sequence[int]], config: Config)
     if indices.ndim != 2 or indices.size == 0 or indices.shape[1] > config.positions:
         raise ValueError(f"ids: expected [B, S] with S in 1..{config.positions}, got shape {indices.shape}")
     if indices.dtype.kind not in "iu" or indices.min() < 0 or indices.max() >= config.vocabulary:
-        raise ValueError(f"ids: expected integers in 0..{config.vocabulary - 1}, got {indices.dtype} to {indices.max()}")
+        got = f"{indices.dtype} {indices.min()}..{indices.max()}"
+        raise ValueError(f"ids: expected integers in 0..{config.vocabulary - 1}, got {got}")
     return indices

@@ -37,8 +37,8 @@ def read_sts(folder: Path, split: str = "dev") -> list[Pair]:
     """Pairs of a split (`train` or `dev`) of folder/STS-B.
 
     Reads <split>.csv, three quoted columns (sentence, sentence, score) without a header, or else GLUE's own
-    <split>.tsv, unquoted, ten columns under a header. Raises FileNotFoundError when there is neither, ValueError
-    that names file and line for a malformed row.
+    <split>.tsv, unquoted, ten columns under a header. Raises FileNotFoundError when there is neither,
+    ValueError that names file and line for a malformed row.
     """
     table, tabbed = (folder / "STS-B" / f"{split}.{ending}" for ending in ("csv", "tsv"))
     if table.exists():
@@ -57,8 +57,8 @@ def evaluate_sts(
 ) -> Similarity:
     """Correlations of the encoder's cosines with the pairs' scores.
 
-    Each distinct sentence is computed once, in batches of equal length; `progress` is told how many are done, and
-    of how many. Raises ValueError for fewer than two pairs or scores all equal.
+    Each distinct sentence is computed once, in batches of equal length; `progress` is told how many are done,
+    and of how many. Raises ValueError for fewer than two pairs or scores all equal.
     """
     scores = [pair.score for pair in pairs]
     if len(set(scores)) < 2:
@@ -70,7 +70,7 @@ def evaluate_sts(
 
 
 def pearson(a: ArrayLike, b: ArrayLike) -> float:
-    """Linear correlation, -1..1, of two samples. Raises ValueError for unequal lengths or a constant sample."""
+    """Linear correlation, -1..1, of two samples. Raises ValueError for unequal lengths, constant samples."""
     x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if x.shape != y.shape or x.ndim != 1:
         raise ValueError(f"samples: expected two of one length, got shapes {x.shape} and {y.shape}")
@@ -82,7 +82,7 @@ def pearson(a: ArrayLike, b: ArrayLike) -> float:
 
 
 def spearman(a: ArrayLike, b: ArrayLike) -> float:
-    """Rank correlation, -1..1, of two samples, equal values sharing their average rank. Errors as `pearson`."""
+    """Rank correlation, -1..1, of two samples; equal values share their average rank. Errors as `pearson`."""
     return pearson(ranks(a), ranks(b))
 
 

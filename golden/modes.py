@@ -29,6 +29,9 @@ class Mode:
     def __post_init__(self) -> None:
         if not self.partial_bounds:
             object.__setattr__(self, "partial_bounds", (self.x_format.max_value * self.w_format.max_value,))
+        # A copy with another format keeps the bounds: right for narrower formats, an overflow for wider ones.
+        if self.x_format.max_value * self.w_format.max_value > self.output_bound:
+            raise ValueError(f"mode: {self.name} has no sums for {self.x_format} x {self.w_format}")
 
     @property
     def products(self) -> int:

@@ -1,4 +1,4 @@
-"""A quantized BERT: codes and scales as records, and the encoder that computes with them through a backend."""
+"""A quantized BERT: codes and scales as records, and the encoder that sends its GEMMs to a backend."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -16,8 +16,8 @@ from golden.requantize import BIAS_MAX, encode_factors
 from golden.weights import DENSE_NAMES, Config, Norm
 
 SITES = ("hidden", "query", "key", "value", "probabilities", "context", "output", "ffn1", "ffn2")
-"""Where a layer's activations are quantized: the x of Q, K and V; their results; the attention's probabilities; its
-result P V; the x of `output`, `ffn1` and `ffn2`."""
+"""Where a layer's activations are quantized: the x of Q, K and V; their results; the probabilities
+P of attention; its result P V; the x of `output`, `ffn1` and `ffn2`."""
 
 INPUT_SITES = ("hidden", "output", "ffn1", "ffn2")
 """The sites whose format is the mode's; the others feed attention products, always in w8a8."""
@@ -38,7 +38,7 @@ class Activation:
 
 @dataclass(frozen=True)
 class QuantizedDense:
-    """One linear layer: codes [in, out] in `format`, scale float64 [] or per column [out], bias float32 [out]."""
+    """One linear layer: codes [in, out] in `format`, scale float64 [] or [out], bias float32 [out]."""
 
     codes: NDArray[np.integer]
     format: Format
@@ -48,7 +48,7 @@ class QuantizedDense:
 
 @dataclass(frozen=True)
 class QuantizedLayer:
-    """One encoder layer: linear layers by name (DENSE_NAMES), activations by site (SITES), norms in float32."""
+    """One encoder layer: linear layers by name (DENSE_NAMES), activations by site (SITES), float32 norms."""
 
     dense: Mapping[str, QuantizedDense]
     activations: Mapping[str, Activation]
@@ -66,10 +66,10 @@ class QuantizedTable:
 
 @dataclass(frozen=True)
 class QuantizedModel:
-    """A BERT with its GEMMs in `mode` (a piece-wise format stands with each weight) and embeddings in 8 bits.
+    """A BERT with GEMMs in `mode` (a piece-wise format stands with each weight), embeddings in 8 bits.
 
-    `tables` are named word, position and kind. Raises ValueError for parts that do not belong together: names,
-    shapes, formats other than the mode's, codes outside their format.
+    `tables` are named word, position and kind. Raises ValueError for parts that do not belong together:
+    names, shapes, types, formats other than the mode's, codes outside their format.
     """
 
     mode: Mode
@@ -94,12 +94,13 @@ class QuantizedModel:
             shape = self.config.dense_shape(name)
             _expect(f"{where}.{name}.codes: shape", shape, dense.codes.shape)
             _expect(f"{where}.{name}.bias: shape", shape[1:], dense.bias.shape)
+            _expect(f"{where}.{name}.bias: type", np.dtype(np.float32), dense.bias.dtype)
+            _expect(f"{where}.{name}.scale: type", np.dtype(np.float64), dense.scale.dtype)
             if dense.scale.shape not in ((), shape[1:]):
-                raise ValueError(f"{where}.{name}.scale: expected shape () or {shape[1:]}, got {dense.scale.shape}")
-            weight_format = self.mode.w_format
-            same = type(dense.format) is type(weight_format) and dense.format.code_width == weight_format.code_width
-            if not same or (isinstance(weight_format, Log2) and dense.format != weight_format):
-                raise ValueError(f"{where}.{name}: expected {weight_format} weights, got {dense.format}")
+                got = dense.scale.shape
+                raise ValueError(f"{where}.{name}.scale: expected shape () or {shape[1:]}, got {got}")
+            if not _runs(dense.format, self.mode.w_format):
+                raise ValueError(f"{where}.{name}: expected {self.mode.w_format} weights, got {dense.format}")
             check_codes(dense.codes, dense.format, f"{where}.{name}.codes")
         _expect(f"{where}.activations", sorted(SITES), sorted(layer.activations))
         for site, activation in layer.activations.items():
@@ -111,12 +112,19 @@ def site_format(mode: Mode, site: str) -> Format:
     return mode.x_format if site in INPUT_SITES else Linear(8)
 
 
+def _runs(fmt: Format, built: Format) -> bool:
+    """Whether weights in `fmt` run in a mode of `built` weights: 5..7 bits as 8, any ratio and offset."""
+    if isinstance(fmt, Log2) or isinstance(built, Log2):
+        return fmt == built
+    return type(fmt) is type(built) and fmt.code_width == built.code_width
+
+
 class QuantizedProducts:
     """The products of a quantized model as jobs for a backend.
 
-    Q, K and V come back as int8 codes, from one x quantized once; so does P V, unless the x of `output` is linear:
-    then straight as its codes, at its scale and width. Everything else comes back raw. Raises ValueError for a
-    scale or bias that the requantizer cannot express.
+    Q, K and V come back as int8 codes, from one x quantized once. So does P V, but where the x of `output` is
+    linear it comes as that x itself, at its scale and width. Everything else comes back raw. Raises
+    ValueError for a scale or bias that the requantizer cannot express.
     """
 
     def __init__(self, model: QuantizedModel, backend: Backend) -> None:
@@ -129,11 +137,13 @@ class QuantizedProducts:
     def project(self, layer: int, x: Real) -> tuple[Operand, Operand, Operand]:
         codes = self._codes(layer, "hidden", x)
         parts = self._parts[layer]
-        query, key, value = self._backend([parts[name].job(layer, codes) for name in ("query", "key", "value")])
+        query, key, value = self._backend(
+            [parts[name].job(layer, codes) for name in ("query", "key", "value")]
+        )
         return query, key, value
 
     def scores(self, layer: int, query: Operand, key: Operand) -> Real:
-        shape = query.shape[:-1] + (key.shape[-2],)
+        shape = (*query.shape[:-1], key.shape[-2])
         transposed = key.swapaxes(-1, -2)
         sums = self._per_head("scores", layer, query, transposed, None)
         scales = self._activations[layer]
@@ -184,7 +194,7 @@ def quantized_encoder(model: QuantizedModel, backend: Backend) -> Encoder:
 
 
 class _Part:
-    """A linear layer ready to become jobs: bias in units of its sums, epilogue (Q, K, V), unit of a raw sum."""
+    """A linear layer ready for jobs: bias in units of its sums, epilogue (Q, K, V), value of that unit."""
 
     def __init__(self, mode: Mode, layer: QuantizedLayer, name: str) -> None:
         dense = layer.dense[name]
@@ -192,7 +202,8 @@ class _Part:
         per_one = np.broadcast_to(activation.scale * dense.scale, dense.bias.shape)
         bias = np.rint(dense.bias * per_one)
         if np.abs(bias).max() > BIAS_MAX:
-            raise ValueError(f"{name}: bias: expected at most {BIAS_MAX} sums' units, got {np.abs(bias).max():.0f}")
+            got = f"{np.abs(bias).max():.0f}"
+            raise ValueError(f"{name}.bias: expected at most {BIAS_MAX} in units of a sum, got {got}")
         self._name = name
         self._mode = replace(mode, w_format=dense.format)
         self._codes = dense.codes

@@ -40,7 +40,7 @@ class Tokenizer:
         return self._max_tokens
 
     def encode(self, text: str) -> list[int]:
-        """Ids of one text between [CLS] and [SEP]. Raises ValueError for an empty text, warns when it cuts."""
+        """Ids of one text, with [CLS] and [SEP]. Raises ValueError for an empty text, warns when it cuts."""
         if not text.strip():
             raise ValueError(f"text: expected at least one word, got {text!r}")
         encoding = self._implementation.encode(text)

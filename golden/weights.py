@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +35,8 @@ _TABLE_KEYS = {
 class Config:
     """Dimensions of a BERT.
 
-    `positions` bounds a sequence by its embedding table, `max_tokens` (no more than that) by what the model was
-    trained on; `eps` is LayerNorm's.
+    `positions` bounds a sequence by its embedding table, `max_tokens` (no more than that) by what the model
+    was trained on; `eps` is LayerNorm's.
     """
 
     layers: int
@@ -81,7 +82,7 @@ class Norm:
 
 @dataclass(frozen=True)
 class LayerWeights:
-    """One encoder layer: its linear layers by name (DENSE_NAMES), the norm after attention and the one at the end."""
+    """One encoder layer: linear layers by name (DENSE_NAMES), the norms after attention and at the end."""
 
     dense: Mapping[str, Dense]
     attention_norm: Norm
@@ -90,7 +91,7 @@ class LayerWeights:
 
 @dataclass(frozen=True)
 class Tables:
-    """Embedding tables, float32: word [vocabulary, hidden], position [positions, hidden], kind [2, hidden]."""
+    """Embeddings, float32: word [vocabulary, hidden], position [positions, hidden], kind [2, hidden]."""
 
     word: NDArray[np.float32]
     position: NDArray[np.float32]
@@ -197,7 +198,7 @@ def _open(path: Path) -> _Take:
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file")
     try:
-        file = safe_open(path, "np")
+        file: Any = safe_open(path, "np")
     except SafetensorError as error:
         raise ValueError(f"{path}: not a safetensors file ({error})") from None
     names = set(file.keys())

@@ -26,13 +26,14 @@ class Config:
     """Parameters of a build, and the widths in bits derived from them.
 
     `rows` x `cols` PEs (each >= 1), any non-empty set of `modes` switchable at run time, sums of up to `k_max`
-    products. Raises ValueError on an empty or repeated mode and on sizes below 1.
+    products. Without `dsp` no multiplier is used, for parts that have none. Raises ValueError on an empty or repeated mode and on sizes below 1.
     """
 
     modes: tuple[Mode, ...]
     rows: int = 8
     cols: int = 8
     k_max: int = K_MAX
+    dsp: bool = True
 
     def __post_init__(self) -> None:
         for name in ("rows", "cols", "k_max"):

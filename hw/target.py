@@ -10,14 +10,22 @@ from amaranth.hdl import Instance
 from amaranth.lib import wiring
 
 
-class Target:
-    """The platform that elaborate() receives when a design is written out: plain Verilog for any tool.
+FAMILIES = ("generic", "ecp5", "ice40", "xc7")
+"""What can be generated for: plain Verilog for any tool, or the primitives of a family of parts."""
 
+
+class Target:
+    """The platform that elaborate() receives when a design is written out; `family` is one of FAMILIES.
+
+    A unit that has a primitive of the family to use looks at `family`; its latency is the same on all of them.
     A component placed many times becomes one module and instances of it. Amaranth by itself writes a module per
     instance, which makes a 16 x 16 array 257 modules to read, synthesize and compile.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, family: str = "generic") -> None:
+        if family not in FAMILIES:
+            raise ValueError(f"target: expected one of {', '.join(FAMILIES)}, got {family!r}")
+        self.family = family
         self.modules: dict[str, str] = {}
         self._signatures: dict[str, wiring.Signature] = {}
 

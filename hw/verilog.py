@@ -40,11 +40,11 @@ class Design:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 
-def generate(unit: str, config: Config) -> Design:
-    """The Verilog of a unit (a key of UNITS). Raises ValueError on an unknown unit, YosysError if Yosys fails."""
+def generate(unit: str, config: Config, family: str = "generic") -> Design:
+    """The Verilog of a unit (a key of UNITS) for a family of parts. Raises ValueError on an unknown unit or family, YosysError if Yosys fails."""
     if unit not in UNITS:
         raise ValueError(f"unit: expected one of {', '.join(UNITS)}, got {unit!r}")
-    target = Target()
+    target = Target(family)
     component = UNITS[unit](config)
     top = rtlil.convert(component, name=unit, platform=target, emit_src=False)
     script = [
