@@ -5,6 +5,7 @@ Reads operands.npy, epilogues.npy and plan.json in the current folder; writes re
 
 import json
 import random
+import time
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,7 @@ async def stream(dut: Any) -> None:
         operands.release(group["operands"])
         epilogues.release(group["epilogues"])
         end, idle, first = received + group["results"], 0, None
+        start = time.perf_counter()
         while received < end:
             taken = operands.step()
             epilogues.step()
@@ -118,7 +120,7 @@ async def stream(dut: Any) -> None:
             if cycle % PROGRESS_CYCLES == 0:
                 Path("progress").write_text(str(received))
             await edge
-        records.append(cycle - first)
+        records.append({"cycles": cycle - first, "seconds": time.perf_counter() - start})
     # A core that delivers more than it should is as wrong as one that delivers less.
     for _ in range(plan["afterwards"]):
         sink.step()

@@ -34,13 +34,14 @@ class Stalls:
 class GroupResult:
     """What came out of a group of jobs streamed back to back.
 
-    `cycles` runs from the first operands accepted to the last result out.
+    `cycles` runs from the first operands accepted to the last result out; they took `seconds` to simulate.
     """
 
     jobs: Sequence[Job]
     y: list[NDArray[np.integer]] = field(repr=False)
     tiles: int
     cycles: int
+    seconds: float
     products: int
     slots: int
 
@@ -111,7 +112,7 @@ def simulate(
         raise ToolError(f"{build.simulator}: the core delivered {len(payloads)} rows of results, expected {expected}")
 
     results, position = [], 0
-    for group, jobs, group_cycles in zip(tilings, groups, cycles, strict=True):
+    for group, jobs, measured in zip(tilings, groups, cycles, strict=True):
         y = []
         for tiling in group:
             rows = tiling.tiles * config.rows
@@ -122,7 +123,8 @@ def simulate(
                 jobs=jobs,
                 y=y,
                 tiles=sum(tiling.tiles for tiling in group),
-                cycles=group_cycles,
+                cycles=measured["cycles"],
+                seconds=measured["seconds"],
                 products=sum(tiling.products for tiling in group),
                 slots=max(tiling.slots for tiling in group),
             )

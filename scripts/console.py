@@ -1,0 +1,34 @@
+"""What people see: tables on stdout, progress and errors on stderr."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+out = Console()
+err = Console(stderr=True)
+
+
+class Bar:
+    """A progress bar over steps named in turn."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task = progress.add_task("", total=1.0)
+
+    def stage(self, text: str) -> None:
+        """Name what runs now, and start from zero."""
+        self._progress.reset(self._task, total=1.0, description=text)
+
+    def __call__(self, fraction: float) -> None:
+        """Report the fraction done of the current stage."""
+        self._progress.update(self._task, completed=fraction)
+
+
+@contextmanager
+def progress() -> Iterator[Bar]:
+    """A bar on stderr that leaves nothing behind."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+        yield Bar(bar)
