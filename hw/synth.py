@@ -19,6 +19,9 @@ class Part:
     no_dsp: str
 
 
+_KEPT = ("pe", "requantizer")
+"""Modules mapped once and kept whole until counted."""
+
 PARTS = {
     "ecp5": Part("LFE5U-85F", "synth_ecp5", "-nodsp"),
     "ice40": Part("iCE40UP5K", "synth_ice40 -dsp", ""),
@@ -80,7 +83,9 @@ def synthesize(unit: str, config: Config, target: str) -> Synthesis:
     command = part.command if config.dsp else part.command.replace(" -dsp", "")
     script = [
         "read_verilog -sv design.v",
-        "setattr -mod -set keep_hierarchy 1 pe" if unit != "pe" else "",
+        *(f"setattr -mod -set keep_hierarchy 1 {name}" for name in design.shared if name in _KEPT),
+        # Names of single elements (sums[0]) clash with names of bits when ABC maps around a kept hierarchy.
+        f"hierarchy -top {design.top}; proc; opt_clean -purge",
         f"{command} {no_dsp} -top {design.top}",
         "flatten",
         "clean",

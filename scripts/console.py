@@ -7,6 +7,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 out = Console()
+if not out.is_terminal:
+    # Into a file or a pipe, a table keeps its columns whole.
+    out.width = 132
 err = Console(stderr=True)
 
 

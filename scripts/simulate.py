@@ -25,7 +25,7 @@ from sim.build import Build, build
 from sim.compare import Comparison, compare
 from sim.simulation import GroupResult, simulate as run_simulation
 
-SENTENCE = "A student with a small board multiplies the matrices of a transformer."
+SENTENCE = "A student with a small board multiplies matrices in four bits."
 
 
 @dataclass(frozen=True)
@@ -145,12 +145,10 @@ def _report(
     records: list[dict[str, Any]],
 ) -> None:
     table = Table(title=f"Layer {records[0]['layer']} on {config.rows} x {config.cols} PEs, {built.simulator}")
-    table.add_column("GEMM")
-    table.add_column("mode")
-    table.add_column("M x K x N")
-    table.add_column("y")
-    for heading in ("tiles", "cycles", "utilization", "max |acc|", "cycles/s", "results", "mismatches"):
-        table.add_column(heading, justify="right")
+    for heading in ("GEMM", "mode", "M x K x N", "y"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("tiles", "cycles", "busy", "max |acc|", "cycles/s", "results", "wrong"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for group, record, comparison in zip(groups, records, comparisons, strict=True):
         shape = f"{record['m']} x {record['k']} x {record['n']}"
         if record["count"] > 1:

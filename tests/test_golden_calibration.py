@@ -5,7 +5,7 @@ import pytest
 import tiny
 
 from golden.calibration import calibration_sentences, collect, quantize_model
-from golden.encoder import float_encoder
+from golden.encoder import FloatProducts, float_encoder
 from golden.formats import Linear, Log2, Piecewise
 from golden.modes import mode
 from golden.quantize import clip_scale, dequantize, max_scale, search_piecewise
@@ -60,22 +60,46 @@ def test_exponent_bits():
     assert np.all(error[inside] <= np.maximum(np.abs(source[inside]) / 3, 0.5 / dense.scale) + 1e-6)
 
 
-def test_samples_hold_extremes():
+class Spy(FloatProducts):
+    """Float products that keep all of the last layer's activations."""
+
+    def __init__(self, layers):
+        super().__init__(layers)
+        self.seen = {site: [] for site in SITES}
+
+    def keep(self, layer, **arrays):
+        if layer == 1:
+            for site, array in arrays.items():
+                self.seen[site].append(array.ravel())
+
+    def project(self, layer, x):
+        query, key, value = super().project(layer, x)
+        self.keep(layer, hidden=x, query=query, key=key, value=value)
+        return query, key, value
+
+    def context(self, layer, probabilities, value):
+        result = super().context(layer, probabilities, value)
+        self.keep(layer, probabilities=probabilities, context=result)
+        return result
+
+    def dense(self, name, layer, x):
+        if name in ("output", "ffn1", "ffn2"):
+            self.keep(layer, **{name: x})
+        return super().dense(name, layer, x)
+
+
+def test_samples():
     weights = tiny.tiny_weights()
-    seen = []
-
-    class Spy(type(float_encoder(weights)._products)):
-        def dense(self, name, layer, x):
-            if (name, layer) == ("ffn2", 1):
-                seen.append(x)
-            return super().dense(name, layer, x)
-
-    encoder = float_encoder(weights, Spy(weights.layers))
+    spy = Spy(weights.layers)
     for ids in tiny.SENTENCES:
-        encoder.hidden_states([ids])
-    sample = collect(weights, tiny.SENTENCES)[1]["ffn2"]
-    assert sample.max() == max(x.max() for x in seen)
-    assert sample.min() == min(x.min() for x in seen)
+        float_encoder(weights, spy).hidden_states([ids])
+    samples = collect(weights, tiny.SENTENCES)[1]
+    assert list(samples) == list(SITES)
+    for site, sample in samples.items():
+        everything = np.concatenate(spy.seen[site])
+        assert np.isin(sample, everything).all()
+        assert (sample.min(), sample.max()) == (everything.min(), everything.max())
+        assert everything.size / 7 < sample.size < everything.size / 7 + 16
 
 
 def test_no_sentence():
