@@ -62,7 +62,7 @@ class Core(wiring.Component):
     @property
     def latency(self) -> int:
         """Cycles from a `last` beat accepted to the first row of its results, with nothing in the way."""
-        return 1 + self._array.latency + self.config.cols + 2 + Requantizer.latency + 1
+        return 1 + self._array.latency + self.config.cols + 2 + Requantizer.latency
 
     @property
     def slots(self) -> int:
@@ -75,7 +75,7 @@ class Core(wiring.Component):
         m = Module()
         m.submodules.array = array = self._array
         m.submodules.collector = collector = Collector(config, config.rows * self.slots)
-        m.submodules.modes = modes = fifo.SyncFIFOBuffered(width=config.mode_width, depth=self.slots)
+        m.submodules.modes = modes = fifo.SyncFIFOBuffered(width=config.mode_width, depth=self.slots + 1)
         m.d.comb += [collector.sums.eq(array.sums), collector.drained.eq(array.drained)]
 
         finished = Signal()
@@ -119,7 +119,7 @@ class Core(wiring.Component):
         """Read whole rows, join the parts of their sums, and scale them."""
         config = self.config
         layout = epilogue_layout(config)
-        m.submodules.epilogues = queue = fifo.SyncFIFOBuffered(width=layout.size, depth=2)
+        m.submodules.epilogues = queue = fifo.SyncFIFOBuffered(width=layout.size, depth=4)
         m.d.comb += [
             queue.w_data.eq(self.epilogues.payload),
             queue.w_en.eq(self.epilogues.valid),

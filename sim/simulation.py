@@ -144,7 +144,7 @@ def _launch(build: Build, folder: Path, total: int, progress: Callable[[float], 
                 hdl_toplevel_lang="verilog",
                 build_dir=build.folder,
                 test_dir=folder,
-                results_xml="results.xml",
+                results_xml=folder / "results.xml",
                 log_file=folder / "simulation.log",
                 extra_env={"COCOTB_LOG_LEVEL": "WARNING", "PYTHONPATH": os.environ.get("PYTHONPATH", "")},
             )

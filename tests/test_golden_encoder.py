@@ -23,7 +23,15 @@ TEXTS = [
     "Zeugma!",
     " ".join(["Rain, wind and more rain: nobody left the house."] * 9),
 ]
-MODES = [("w8a8", 4), ("w4a8", 4), ("w4a4", 4), ("wlog-a8", 3), ("wlog-alog", 4), ("wpw-a8", 4)]
+MODES = [
+    ("w8a8", 4),
+    ("w4a8", 4),
+    ("w4a4", 4),
+    ("wlog-a8", 3),
+    ("wlog-a8", 5),
+    ("wlog-alog", 4),
+    ("wpw-a8", 4),
+]
 
 
 @pytest.fixture(scope="module")
