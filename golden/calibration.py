@@ -116,8 +116,8 @@ def _quantize_dense(dense: Dense, fmt: Format, x_scale: float, clip: bool) -> Qu
     else:
         scale = _scale(dense.weight, fmt, clip)
     if isinstance(fmt, Log2):
-        # 31 octaves lift a sum's unit so far that the bias leaves 32 bits: give up some of the top ones. Each
-        # halving moves every exponent down by one, and what falls off below is far under the smallest weights.
+        # A span of 31 octaves makes a sum's unit so small that the bias leaves 32 bits, and the factor to
+        # 8-bit results falls below 2^-33 (hence the 1). Give up octaves at the top, which no weight needs.
         while scale * x_scale * max(1.0, float(np.abs(dense.bias).max())) > BIAS_MAX:
             scale /= 2
     return QuantizedDense(quantize(dense.weight, fmt, scale), fmt, np.array(scale), dense.bias)

@@ -26,7 +26,8 @@ class Config:
     """Parameters of a build, and the widths in bits derived from them.
 
     `rows` x `cols` PEs (each >= 1), any non-empty set of `modes` switchable at run time, sums of up to `k_max`
-    products. Without `dsp` no multiplier is used, for parts that have none. Raises ValueError on an empty or repeated mode and on sizes below 1.
+    products. Without `dsp` no multiplier is used, for parts that have none. Raises ValueError on an empty or
+    repeated mode and on sizes below 1.
     """
 
     modes: tuple[Mode, ...]

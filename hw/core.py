@@ -179,7 +179,9 @@ class Core(wiring.Component):
     def _outputs(self, sums: Value, mode: Value, ratio: Value) -> list[Value]:
         """The sums of one PE as outputs, [w lane * x_lanes + x lane]; lanes that the mode leaves empty are 0."""
         config = self.config
-        per_mode = [_padded(self._split(sums, candidate, ratio), candidate, config) for candidate in config.modes]
+        per_mode = [
+            _padded(self._split(sums, candidate, ratio), candidate, config) for candidate in config.modes
+        ]
         return [Choice(values)[mode] for values in zip(*per_mode, strict=True)]
 
     def _split(self, sums: Value, mode: Mode, ratio: Value) -> list[Value]:
@@ -207,5 +209,3 @@ def _padded(values: list[Value], mode: Mode, config: Config) -> list[Value]:
         for w_lane in range(config.w_lanes)
         for x_lane in range(config.x_lanes)
     ]
-
-

@@ -5,7 +5,6 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.formats import Linear, Log2, Piecewise
-from golden.modes import Mode
 from hw.config import CODE_WIDTH, OFFSET_WIDTH, W_PITCH, X_PITCH, Config
 
 
@@ -110,4 +109,3 @@ def _decoded(code: Value, fmt: Linear | Log2 | Piecewise, offset: Value | None) 
             distance = Mux(negative, code.as_signed() + 64, code.as_signed() - 64)
             return Mux(region, distance + step, code.as_signed()), region
     raise AssertionError(fmt)
-

@@ -93,6 +93,7 @@ class PE(wiring.Component):
             quad = _registered(m, quad, "quad_3") if quad is not None else None
 
         offset = 0
+        overflow: Value = Value.cast(0)
         for widths, (addend, *carries) in zip(config.lanes, (lower, upper), strict=False):
             for lane, (width, carry) in enumerate(zip(widths, carries, strict=False)):
                 part = addend[sum(widths[:lane]) :][:width]
@@ -138,7 +139,9 @@ class PE(wiring.Component):
         packed = Value.cast(1)
         if config.has_full and (config.has_pair or quad):
             packed = Cat(*(tag[name] for name in ("pair", "quad") if name in tag.shape().members)).any()
-        carry = p[W_PITCH - 1] & packed if len(config.lanes) == 2 and (config.has_pair or quad) else Value.cast(0)
+        carry = (
+            p[W_PITCH - 1] & packed if len(config.lanes) == 2 and (config.has_pair or quad) else Value.cast(0)
+        )
         if quad:
             return (
                 [lower, Value.cast(0), p[X_PITCH - 1]],
@@ -155,9 +158,13 @@ class PE(wiring.Component):
         m.d.comb += [total.eq(accumulator + addend + carry), self.drain_o[span].eq(captured)]
         m.d.sync += [
             captured.eq(Mux(last, total[:width], self.drain_i[span])),
-            accumulator.eq(Mux(last, 0, total[:width])),
+            accumulator.eq(self._restarted(last, total[:width])),
         ]
         return total[width]
+
+    def _restarted(self, last: Value, total: Value) -> Value:
+        """The next sum: from zero after a tile's last product. As a register's reset it costs no cell."""
+        return Mux(last, 0, total)
 
 
 def _extended(field: Value, width: int) -> Value:

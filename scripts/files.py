@@ -21,12 +21,16 @@ def read_array(path: Path, option: str, dimensions: int) -> NDArray[Any]:
     try:
         array = np.load(path, allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
-        raise ValueError(f"{option}: expected a .npy file, got {path} ({str(error).splitlines()[0]})") from None
+        raise ValueError(
+            f"{option}: expected a .npy file, got {path} ({str(error).splitlines()[0]})"
+        ) from None
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "iu":
         kind = array.dtype if isinstance(array, np.ndarray) else "an archive"
         raise ValueError(f"{option}: expected integers, got {kind}")
     if array.ndim != dimensions or 0 in array.shape:
-        raise ValueError(f"{option}: expected a non-empty array of {dimensions} dimensions, got shape {array.shape}")
+        raise ValueError(
+            f"{option}: expected a non-empty array of {dimensions} dimensions, got shape {array.shape}"
+        )
     return array
 
 

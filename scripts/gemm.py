@@ -26,19 +26,21 @@ def gemm(
     x: Annotated[Path, typer.Option("--x", help="Codes of x, [M, K], .npy.")],
     w: Annotated[Path, typer.Option("--w", help="Codes of w, [K, N], .npy.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where y goes, .npy.")],
-    mode_name: options.OneMode = options.ModeName.w8a8,
+    mode_name: options.OneMode = "w8a8",
     exponent_bits: options.ExponentBits = 4,
     ratio: Annotated[int, typer.Option(help="Ratio of the scales of piece-wise codes, 1..63.")] = 9,
-    offset: Annotated[int | None, typer.Option(help="Offset of piece-wise codes, 0..63; rint(63/ratio).")] = None,
+    offset: Annotated[
+        int | None, typer.Option(help="Offset of piece-wise codes, 0..63; rint(63/ratio).")
+    ] = None,
     k_max: options.KMax = K_MAX,
     bias: Annotated[Path | None, typer.Option(help="Bias of each column, [N], .npy.")] = None,
     mult: Annotated[Path | None, typer.Option(help="Multiplier of each column: requantize.")] = None,
     shift: Annotated[Path | None, typer.Option(help="Shift of each column.")] = None,
     bits: Annotated[int, typer.Option(help="Bits of requantized results: 8 or 4.")] = 8,
-    backend: Annotated[options.Backend, typer.Option(help="What computes it.")] = options.Backend.golden,
+    backend: Annotated[options.Backend, typer.Option(help="What computes it.")] = "golden",
     rows: options.Rows = 8,
     cols: options.Cols = 8,
-    simulator: options.SimulatorName = options.Simulator.verilator,
+    simulator: options.Simulator = "verilator",
     json_file: options.JsonFile = None,
 ) -> None:
     """Compute y = x @ w (+ bias, requantized with --mult and --shift) and write it.
@@ -52,19 +54,19 @@ def gemm(
         raise ValueError(f"--output: expected a file in an existing folder, got {output}")
     (y,) = golden_backend([job], k_max)
     m, k, n = job.shape
-    record: dict[str, Any] = {"mode": job.mode.name, "backend": backend.value, "rows": rows, "cols": cols}
+    record: dict[str, Any] = {"mode": job.mode.name, "backend": backend, "rows": rows, "cols": cols}
     record |= {"m": m, "k": k, "n": n}
     comparison = None
-    if backend is options.Backend.rtl:
+    if backend == "rtl":
         with progress() as bar:
             bar.stage("building")
-            built = build(config, simulator.value)
+            built = build(config, simulator)
             bar.stage("simulating")
             run = simulate(built, [[job]], progress=bar)
         (group,) = run.groups
         comparison = compare(y, group.y[0])
         record |= _measured(group, comparison, run)
-        record |= {"verilog_sha256": built.design.sha256, "simulator": simulator.value}
+        record |= {"verilog_sha256": built.design.sha256, "simulator": simulator}
     if comparison is None or comparison.exact:
         write_array(output, "--output", y)
     write_json(json_file, record)
@@ -75,8 +77,8 @@ def gemm(
         out.print(f"{comparison}; {record['cycles']} cycles, utilization {record['utilization']:.1%}")
 
 
-def _mode(name: options.ModeName, exponent_bits: int, ratio: int, offset: int | None) -> Mode:
-    chosen = mode(name.value, exponent_bits)
+def _mode(name: str, exponent_bits: int, ratio: int, offset: int | None) -> Mode:
+    chosen = mode(name, exponent_bits)
     if isinstance(chosen.w_format, Piecewise):
         if offset is not None and not 0 <= offset <= 63:
             raise ValueError(f"offset: expected 0..63, got {offset}")

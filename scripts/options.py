@@ -1,39 +1,33 @@
 """Options that commands share, and the records they stand for."""
 
-from enum import StrEnum
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from golden.modes import K_MAX, MODE_NAMES, Mode, mode
+from golden.modes import K_MAX, Mode, mode
 from hw.config import Config
-from hw.target import FAMILIES
-from hw.verilog import UNITS
-from sim.toolchain import SIMULATORS
+from sim.toolchain import SimulatorName
 
-ModeName = StrEnum("ModeName", {name.replace("-", "_"): name for name in MODE_NAMES})
-Backend = StrEnum("Backend", {"golden": "golden", "rtl": "rtl"})
-Simulator = StrEnum("Simulator", {name: name for name in SIMULATORS})
-Unit = StrEnum("Unit", {name: name for name in UNITS})
-Family = StrEnum("Family", {name: name for name in FAMILIES})
-Part = StrEnum("Part", {name: name for name in FAMILIES if name != "generic"})
+Backend = Literal["golden", "rtl"]
 
 Modes = Annotated[
-    list[ModeName], typer.Option("--mode", help="Number format of x and w; several make one switchable build.")
+    list[str],
+    typer.Option("--mode", help="Number format of x and w; several make one switchable build."),
 ]
-OneMode = Annotated[ModeName, typer.Option("--mode", help="Number format of x and w.")]
-ExponentBits = Annotated[int, typer.Option(help="Exponent bits of log2 codes: 3, 4, or 5 in wlog-a8 without DSP.")]
+OneMode = Annotated[str, typer.Option("--mode", help="Number format of x and w.")]
+ExponentBits = Annotated[int, typer.Option(help="Exponent bits of log2 codes: 3, 4, or 5 in wlog-a8.")]
 Rows = Annotated[int, typer.Option(help="Rows of PEs.")]
 Cols = Annotated[int, typer.Option(help="Columns of PEs.")]
 KMax = Annotated[int, typer.Option("--k-max", help="Largest K; accumulators are sized from it.")]
 NoDsp = Annotated[bool, typer.Option("--no-dsp", help="Use no multiplier blocks.")]
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the result to this file as JSON.")]
-SimulatorName = Annotated[Simulator, typer.Option("--simulator", help="What runs the Verilog.")]
+Simulator = Annotated[SimulatorName, typer.Option("--simulator", help="What runs the Verilog.")]
 
 
 def build_config(
-    names: list[ModeName],
+    names: Sequence[str],
     rows: int,
     cols: int,
     *,
@@ -43,6 +37,6 @@ def build_config(
     always: tuple[str, ...] = (),
 ) -> Config:
     """The build that holds the named modes and those in `always`."""
-    unique = list(dict.fromkeys([*(name.value for name in names), *always]))
+    unique = list(dict.fromkeys([*names, *always]))
     modes: tuple[Mode, ...] = tuple(mode(name, exponent_bits) for name in unique)
     return Config(modes=modes, rows=rows, cols=cols, k_max=k_max, dsp=dsp)

@@ -14,12 +14,12 @@ from scripts.models import quantized
 
 def quantize(
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the checkpoint goes, .safetensors.")],
-    mode_name: options.OneMode = options.ModeName.w8a8,
+    mode_name: options.OneMode = "w8a8",
     exponent_bits: options.ExponentBits = 4,
     clip: Annotated[bool, typer.Option(help="Clip where the squared error is least.")] = True,
 ) -> None:
     """Quantize all-MiniLM-L6-v2 after training, calibrated on the sentences in the repository."""
-    chosen = mode(mode_name.value, exponent_bits)
+    chosen = mode(mode_name, exponent_bits)
     if not output.parent.is_dir():
         raise ValueError(f"--output: expected a file in an existing folder, got {output}")
     with err.status("quantizing"):

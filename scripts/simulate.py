@@ -23,7 +23,8 @@ from scripts.files import write_json
 from scripts.models import load_model
 from sim.build import Build, build
 from sim.compare import Comparison, compare
-from sim.simulation import GroupResult, simulate as run_simulation
+from sim.simulation import GroupResult
+from sim.simulation import simulate as run_simulation
 
 SENTENCE = "A student with a small board multiplies matrices in four bits."
 
@@ -38,7 +39,7 @@ class Group:
 
 
 def simulate(
-    mode_names: options.Modes = [options.ModeName.w8a8],  # noqa: B006 - Typer copies it
+    mode_names: options.Modes = ["w8a8"],  # noqa: B006 - Typer copies it
     rows: options.Rows = 8,
     cols: options.Cols = 8,
     layer: Annotated[int, typer.Option(help="Encoder layer, from 0.")] = 0,
@@ -47,7 +48,7 @@ def simulate(
     checkpoint: Annotated[
         Path | None, typer.Option(help="Quantized model; by default quantized here, once.")
     ] = None,
-    simulator: options.SimulatorName = options.Simulator.verilator,
+    simulator: options.Simulator = "verilator",
     json_file: options.JsonFile = None,
 ) -> None:
     """Run every GEMM of an encoder layer through the generated hardware and compare all results with golden.
@@ -59,13 +60,15 @@ def simulate(
     config = options.build_config(mode_names, rows, cols, exponent_bits=exponent_bits, always=("w8a8",))
     groups: list[Group] = []
     for name in dict.fromkeys(mode_names):
-        with err.status(f"golden in {name.value}"):
-            groups += layer_groups(mode(name.value, exponent_bits), layer, text, checkpoint)
+        with err.status(f"golden in {name}"):
+            groups += layer_groups(mode(name, exponent_bits), layer, text, checkpoint)
     with progress() as bar:
         bar.stage(f"building {rows} x {cols}")
-        built = build(config, simulator.value)
+        built = build(config, simulator)
         results, comparisons, seconds = _run(built, groups, bar)
-    records = [_record(group, result, c) for group, result, c in zip(groups, results, comparisons, strict=True)]
+    records = [
+        _record(group, result, c) for group, result, c in zip(groups, results, comparisons, strict=True)
+    ]
     write_json(
         json_file,
         {
@@ -144,7 +147,9 @@ def _report(
     comparisons: list[Comparison],
     records: list[dict[str, Any]],
 ) -> None:
-    table = Table(title=f"Layer {records[0]['layer']} on {config.rows} x {config.cols} PEs, {built.simulator}")
+    table = Table(
+        title=f"Layer {records[0]['layer']} on {config.rows} x {config.cols} PEs, {built.simulator}"
+    )
     for heading in ("GEMM", "mode", "M x K x N", "y"):
         table.add_column(heading, no_wrap=True)
     for heading in ("tiles", "cycles", "busy", "max |acc|", "cycles/s", "results", "wrong"):
@@ -173,5 +178,7 @@ def _report(
     total = sum(comparison.count for comparison in comparisons)
     cycles = sum(result.cycles for result in results)
     if all(comparison.exact for comparison in comparisons):
-        out.print(f"exact: all {total:,} results of {len(groups)} GEMMs equal golden, {cycles:,} cycles simulated")
+        out.print(
+            f"exact: all {total:,} results of {len(groups)} GEMMs equal golden, {cycles:,} cycles simulated"
+        )
         out.print(f"Verilog sha256 {built.design.sha256}")

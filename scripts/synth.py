@@ -6,18 +6,19 @@ import typer
 from rich.table import Table
 
 from golden.modes import K_MAX
-from hw.synth import PARTS, synthesize
+from hw.synth import PARTS, TargetName, synthesize
+from hw.verilog import UnitName
 from scripts import options
 from scripts.console import err, out
 from scripts.files import write_json
 
 
 def synth(
-    mode_names: options.Modes = [options.ModeName.w8a8],  # noqa: B006 - Typer copies it
-    unit: Annotated[options.Unit, typer.Option(help="What to map.")] = options.Unit.array,
+    mode_names: options.Modes = ["w8a8"],  # noqa: B006 - Typer copies it
+    unit: Annotated[UnitName, typer.Option(help="What to map.")] = "array",
     rows: options.Rows = 8,
     cols: options.Cols = 8,
-    target: Annotated[options.Part, typer.Option(help="Family of parts.")] = options.Part.ecp5,
+    target: Annotated[TargetName, typer.Option(help="Family of parts.")] = "ecp5",
     exponent_bits: options.ExponentBits = 4,
     k_max: options.KMax = K_MAX,
     no_dsp: options.NoDsp = False,
@@ -30,19 +31,19 @@ def synth(
     config = options.build_config(
         mode_names, rows, cols, exponent_bits=exponent_bits, k_max=k_max, dsp=not no_dsp
     )
-    with err.status(f"mapping {unit.value} for {target.value}"):
-        result = synthesize(unit.value, config, target.value)
-    pes = 1 if unit is options.Unit.pe else rows * cols
+    with err.status(f"mapping {unit} for {target}"):
+        result = synthesize(unit, config, target)
+    pes = 1 if unit == "pe" else rows * cols
     share = result.cells.divided(pes)
-    device = PARTS[target.value].device
+    device = PARTS[target].device
     write_json(
         json_file,
         {
-            "unit": unit.value,
+            "unit": unit,
             "modes": [mode.name for mode in config.modes],
             "rows": rows,
             "cols": cols,
-            "target": target.value,
+            "target": target,
             "device": device,
             "cells": result.cells.record(),
             "per_pe": share.record(),
@@ -54,7 +55,7 @@ def synth(
         },
     )
     modes = ", ".join(mode.name for mode in config.modes)
-    title = f"{unit.value} {rows} x {cols}, {modes}, on {device} (Yosys {result.yosys})"
+    title = f"{unit} {rows} x {cols}, {modes}, on {device} (Yosys {result.yosys})"
     table = Table(title=title)
     table.add_column("cells")
     table.add_column("total", justify="right")

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from golden.modes import K_MAX
-from hw.verilog import generate
+from hw.target import FamilyName
+from hw.verilog import UnitName, generate
 from scripts import options
 from scripts.console import err, out
 from scripts.files import write_text
@@ -17,13 +18,11 @@ from scripts.files import write_text
 
 def verilog(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the files; made if missing.")],
-    mode_names: options.Modes = [options.ModeName.w8a8],  # noqa: B006 - Typer copies it
-    unit: Annotated[options.Unit, typer.Option(help="What to generate.")] = options.Unit.core,
+    mode_names: options.Modes = ["w8a8"],  # noqa: B006 - Typer copies it
+    unit: Annotated[UnitName, typer.Option(help="What to generate.")] = "core",
     rows: options.Rows = 8,
     cols: options.Cols = 8,
-    target: Annotated[options.Family, typer.Option(help="Plain Verilog or a family's primitives.")] = (
-        options.Family.generic
-    ),
+    target: Annotated[FamilyName, typer.Option(help="Plain Verilog or a family's primitives.")] = "generic",
     exponent_bits: options.ExponentBits = 4,
     k_max: options.KMax = K_MAX,
     no_dsp: options.NoDsp = False,
@@ -35,7 +34,7 @@ def verilog(
     if output.exists() and not output.is_dir():
         raise ValueError(f"--output: expected a folder, got the file {output}")
     with err.status("generating"):
-        design = generate(unit.value, config, target.value)
+        design = generate(unit, config, target)
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -45,7 +44,7 @@ def verilog(
         "top": design.top,
         "source": source,
         "sha256": design.sha256,
-        "target": target.value,
+        "target": target,
         "parameters": {
             "modes": [mode.name for mode in config.modes],
             "rows": rows,

@@ -107,13 +107,13 @@ async def stream(dut: Any) -> None:
     for group in plan["groups"]:
         operands.release(group["operands"])
         epilogues.release(group["epilogues"])
-        end, idle, first = received + group["results"], 0, None
+        end, idle, first = received + group["results"], 0, -1
         start = time.perf_counter()
         while received < end:
             taken = operands.step()
             epilogues.step()
             delivered = sink.step()
-            if taken and first is None:
+            if taken and first < 0:
                 first = cycle
             received += delivered
             idle = 0 if taken or delivered else idle + 1

@@ -66,7 +66,6 @@ def runner(simulator: str) -> Runner:
     return made
 
 
-
 def _arguments(design: Design, simulator: str, folder: Path) -> list[str]:
     if simulator == "icarus":
         return []

@@ -109,7 +109,9 @@ def simulate(
         cycles = json.loads((folder / "cycles.json").read_text())
     expected = sum(counts) * config.rows
     if len(payloads) != expected:
-        raise ToolError(f"{build.simulator}: the core delivered {len(payloads)} rows of results, expected {expected}")
+        raise ToolError(
+            f"{build.simulator}: the core delivered {len(payloads)} rows of results, expected {expected}"
+        )
 
     results, position = [], 0
     for group, jobs, measured in zip(tilings, groups, cycles, strict=True):
@@ -166,7 +168,9 @@ def _launch(build: Build, folder: Path, total: int, progress: Callable[[float], 
         error = failure[0]
         if isinstance(error, ToolError):
             raise ToolError(f"{build.simulator}: {error}")
-        raise ToolError(f"{build.simulator}: the simulation failed: {_reason(folder / 'simulation.log')}") from error
+        raise ToolError(
+            f"{build.simulator}: the simulation failed: {_reason(folder / 'simulation.log')}"
+        ) from error
 
 
 def _reason(log: Path) -> str:

@@ -6,12 +6,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Literal, get_args
 
 import cocotb_tools.config
 
-SIMULATORS = ("verilator", "icarus")
+SimulatorName = Literal["verilator", "icarus"]
+SIMULATORS: tuple[str, ...] = get_args(SimulatorName)
 
 
 class ToolError(RuntimeError):
@@ -37,7 +39,9 @@ def require(simulator: str) -> None:
     for tool in needs:
         if shutil.which(tool) is None:
             package = packages.get(tool, tool)
-            raise ToolError(f"{tool}: not found; install it with the system's packages, e.g. apt-get install {package}")
+            raise ToolError(
+                f"{tool}: not found; install it with the system's packages, e.g. apt-get install {package}"
+            )
 
 
 @contextmanager
@@ -73,9 +77,6 @@ def _link(path: Path) -> Path:
     path = path.resolve()
     link = cache_folder() / "links" / hashlib.sha256(str(path).encode()).hexdigest()[:16] / path.name
     link.parent.mkdir(parents=True, exist_ok=True)
-    if not link.is_symlink():
-        try:
-            link.symlink_to(path)
-        except FileExistsError:
-            pass
+    with suppress(FileExistsError):
+        link.symlink_to(path)
     return link

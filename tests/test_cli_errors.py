@@ -51,10 +51,16 @@ CASES = {
     "rows 0": ("--rows 0 --backend rtl", "rows: expected an integer >= 1, got 0"),
     "cols -1": ("--cols -1", "cols: expected an integer >= 1, got -1"),
     "rows text": ("--rows two", "...'--rows'..."),
-    "unknown mode": ("--mode w2a2", "Invalid value for '--mode': ...'w2a2' is not one of 'w8a8', 'w4a8',"),
+    "unknown mode": (
+        "--mode w2a2",
+        "mode: expected one of w8a8, w4a8, w4a4, wlog-a8, wlog-alog, wpw-a8, got 'w2a2'",
+    ),
     "unknown option": ("--fast", "No such option: --fast"),
     "log2 codes": ("--mode wlog-a8", "--w: expected uint8 codes for log2-4, got int8"),
-    "exponent bits": ("--mode wlog-alog --exponent-bits 5", "exponent bits: expected 3 or 4 in wlog-alog, got 5"),
+    "exponent bits": (
+        "--mode wlog-alog --exponent-bits 5",
+        "exponent bits: expected 3 or 4 in wlog-alog, got 5",
+    ),
     "ratio": ("--mode wpw-a8 --ratio 64", "ratio: expected 1..63, got 64"),
     "offset": ("--mode wpw-a8 --offset 64", "offset: expected 0..63, got 64"),
     "long bias": ("--bias bias_long.npy", "--bias: expected 4 values, one per column, got shape (5,)"),
@@ -110,7 +116,11 @@ def test_gemm_names_what_is_wrong(
     ],
 )
 def test_other_commands_name_what_is_wrong(
-    arguments: str, message: str, files: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    arguments: str,
+    message: str,
+    files: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(files)
     before = sorted(files.iterdir())

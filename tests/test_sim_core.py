@@ -130,7 +130,11 @@ def test_icarus_agrees_with_verilator() -> None:
 def test_the_largest_sum_of_the_deepest_gemm() -> None:
     """k_max products of the largest magnitude, of either sign, fit the accumulators."""
     groups = [
-        [random_job(np.random.default_rng(SEED), mode("w8a8"), (1, 4096, 1), requantize=False, patterns=patterns)]
+        [
+            random_job(
+                np.random.default_rng(SEED), mode("w8a8"), (1, 4096, 1), requantize=False, patterns=patterns
+            )
+        ]
         for patterns in (("highest", "highest"), ("highest", "lowest"))
     ]
     run = run_exact(["w8a8"], (1, 1), groups)
