@@ -105,8 +105,9 @@ def _compile_verilator(design: Design, source: Path, folder: Path) -> None:
     with environment():
         libraries, share = cocotb_tools.config.libs_dir, cocotb_tools.config.share_dir
         main = share / "lib" / "verilator" / "verilator.cpp"
-        # Not the script around it, which splits its own path at spaces.
-        verilate = ["verilator_bin", "--cc", "--exe", "--vpi", "--prefix", "Vtop", "--top-module", design.top]
+        # Not the script around it, which splits its own path at spaces; whole, because the makefile depends on it.
+        binary = os.path.join(os.environ["VERILATOR_ROOT"], "bin", "verilator_bin")
+        verilate = [binary, "--cc", "--exe", "--vpi", "--prefix", "Vtop", "--top-module", design.top]
         verilate += ["-o", design.top, "-Mdir", ".", "-O3", "-Wno-fatal", "-Wno-lint", "-Wno-style"]
         verilate += ["--timescale", "/".join(TIMESCALE), "ports.vlt", source.name, str(main)]
         verilate += ["-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"]
