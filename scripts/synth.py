@@ -56,7 +56,8 @@ def synth(
     )
     modes = ", ".join(mode.name for mode in config.modes)
     title = f"{unit} {rows} x {cols}, {modes}, on {device} (Yosys {result.yosys})"
-    table = Table(title=title)
+    out.print(title)
+    table = Table()
     table.add_column("cells")
     table.add_column("total", justify="right")
     table.add_column("per PE", justify="right")

@@ -1,5 +1,7 @@
 """Random and extreme GEMMs for tests."""
 
+from typing import Any
+
 import numpy as np
 
 from golden.codec import all_codes
@@ -11,7 +13,7 @@ from hw.config import Config
 PATTERNS = ("random", "highest", "lowest", "alternating")
 
 
-def config(*names: str, rows: int = 8, cols: int = 8, exponent_bits: int = 4, **parameters: object) -> Config:
+def config(*names: str, rows: int = 8, cols: int = 8, exponent_bits: int = 4, **parameters: Any) -> Config:
     modes = tuple(mode(name, exponent_bits) for name in names)
     return Config(modes=modes, rows=rows, cols=cols, **parameters)
 

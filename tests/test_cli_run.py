@@ -102,7 +102,7 @@ def test_verilog_is_read_by_every_tool(unit: str, names: tuple[str, ...], tmp_pa
     )
     with environment():
         lint = [
-            "verilator",
+            "verilator_bin",
             "--lint-only",
             "-Wno-fatal",
             "-Wno-lint",
