@@ -76,7 +76,7 @@ class ShiftPE(wiring.Component):
                 if index == 0:
                     value = Mux(power.nonzero, value, 0)
                 if index == len(amounts) - 2:
-                    value = (value ^ negative.replicate(len(value))).as_signed()
+                    value = Mux(negative, ~value, value)
             registers = Signal.like(value, name=f"shifted_{number}", reset_less=True)
             left = Signal(len(controls), name=f"controls_{number}", reset_less=True)
             sign = Signal(name=f"negative_{number}", reset_less=True)
