@@ -49,7 +49,10 @@ class Array(wiring.Component):
         config = self.config
         m = Module()
         pes = [
-            [place(m, f"pe_{r}_{c}", "pe", lambda: processing_element(config), platform) for c in range(config.cols)]
+            [
+                place(m, f"pe_{r}_{c}", "pe", lambda: processing_element(config), platform)
+                for c in range(config.cols)
+            ]
             for r in range(config.rows)
         ]
         for r, row in enumerate(pes):

@@ -1,8 +1,8 @@
 """Adders whose operand bits are small functions: on ECP5 the carry cells compute those too.
 
-A position of an adder is u + v + carry, where u and v are functions of at most four signals together. A half of a
-CCU2C forms LUT4(A, B, C, D) ^ carry as its sum and passes `carry` on where LUT4 is 1, else LUT2(A, B), which is
-LUT4 at C = D = 0 (Yosys, techlibs/lattice, CCU2C). So the two gates that a multiplier's row, a shifter's
+A position of an adder is u + v + carry, where u and v are functions of at most four signals together. A half
+of a CCU2C forms LUT4(A, B, C, D) ^ carry as its sum and passes `carry` on where LUT4 is 1, else LUT2(A, B),
+which is LUT4 at C = D = 0 (Yosys' model, ecp5/cells_sim.v). So the gates that a multiplier's row, a shifter's
 multiplexer or a negation would take in front of an adder cost nothing inside it. Yosys leaves them outside.
 """
 
@@ -18,8 +18,8 @@ from amaranth import C, Cat, Instance, Module, Mux, Signal, Value
 class Term:
     """One bit: `function` of the one-bit values `inputs`.
 
-    The function uses &, |, ^ and ~ alone, so that it applies to signals and to the integers 0 and 1 of a truth
-    table alike; of an integer result the lowest bit counts.
+    The function uses &, |, ^ and ~ alone, so that it applies to signals and to the integers 0 and 1 of a
+    truth table alike; of an integer result the lowest bit counts.
     """
 
     function: Callable[..., Any]
@@ -67,10 +67,10 @@ def add(
     addend: Sequence[Term],
     carry_in: Value | None = None,
 ) -> Signal:
-    """(augend + addend + carry_in) mod 2^width of two operands of `width` terms each, lowest first. Combinational.
+    """(augend + addend + carry_in) mod 2^width, of two operands of `width` terms each, lowest first.
 
-    On ECP5 ceil(width / 2) CCU2C, or with `carry_in` ceil((width + 1) / 2). Raises ValueError there if a carry
-    cell cannot hold the two terms of a position.
+    Combinational. On ECP5 ceil(width / 2) CCU2C, or with `carry_in` ceil((width + 1) / 2). Raises ValueError
+    there if a carry cell cannot hold the two terms of a position.
     """
     total = Signal(len(augend), name=name)
     if getattr(platform, "family", None) != "ecp5":
@@ -91,7 +91,11 @@ def add(
         for half in range(2):
             pins, table = _cell(*pairs[low + half])
             ports |= {f"i_{pin}{half}": value for pin, value in zip("ABCD", pins, strict=True)}
-            ports |= {f"p_INIT{half}": C(table, 16), f"p_INJECT1_{half}": "NO", f"o_S{half}": sums[low + half]}
+            ports |= {
+                f"p_INIT{half}": C(table, 16),
+                f"p_INJECT1_{half}": "NO",
+                f"o_S{half}": sums[low + half],
+            }
         carry_out = Signal(name=f"{name}_carry_{low + 2}")
         m.submodules[f"{name}_{low}"] = Instance("CCU2C", i_CIN=carry, o_COUT=carry_out, **ports)
         carry = carry_out
@@ -110,8 +114,8 @@ def accumulate(
 ) -> Signal:
     """acc += addend + carry_in; with `last` the sum goes to the returned register and acc starts from zero.
 
-    Without `last` the returned register takes `drain_i`. All of len(addend) bits. The reset of whatever drives
-    `last` should be 1: it clears the sum, which has no reset of its own.
+    Without `last` the returned register takes `drain_i`. All are of len(addend) bits. The register that drives
+    `last` needs the reset value 1: it clears the sum, which has no reset of its own.
     """
     width = len(addend)
     accumulator = Signal(width, name=f"acc_{name}", reset_less=True)
@@ -133,11 +137,13 @@ def _cell(u: Term, v: Term) -> tuple[tuple[Value, ...], int]:
             table = _table(u, v, order)
             if table is not None:
                 return tuple(C(1, 1) if key is None else inputs[key] for key in order), table
-    raise ValueError(f"carry cell: expected terms of four inputs that one cell can add, got {len(inputs)} inputs")
+    raise ValueError(
+        f"carry cell: expected terms of four inputs that one cell can add, got {len(inputs)} inputs"
+    )
 
 
 def _table(u: Term, v: Term, order: Sequence[int | None]) -> int | None:
-    """The table with the inputs on A, B, C, D in this order, None for a pin tied to 1; None if it has none."""
+    """The table with these inputs on A, B, C, D, None for a pin tied to 1; None if there is none."""
     entries: dict[int, int] = {}
     generate: dict[int, int] = {}
     for levels in product((0, 1), repeat=4):

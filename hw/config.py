@@ -17,9 +17,10 @@ RATIO_WIDTH = OFFSET_WIDTH = 6
 class Config:
     """Parameters of a build, and the widths in bits derived from them.
 
-    `rows` x `cols` PEs (each >= 1), any non-empty set of `modes` switchable at run time, sums of up to `k_max`
-    products. Without `dsp` no multiplier is used, for parts that have none; builds of log2 modes alone use none
-    anyway. Raises ValueError on an empty or repeated mode, on sizes below 1, and on modes that no PE serves together.
+    `rows` x `cols` PEs (each >= 1), a non-empty set of `modes` switchable at run time, sums of up to `k_max`
+    products. Without `dsp` no multiplier is used, for parts that have none; builds of log2 modes alone use
+    none anyway. Raises ValueError on an empty or repeated mode, on sizes below 1, and on modes that no PE
+    serves together.
     """
 
     modes: tuple[Mode, ...]
@@ -158,7 +159,7 @@ class Config:
 
     @property
     def beat_layout(self) -> data.StructLayout:
-        """One k of a tile: `rows` x codes and `cols` w codes, the tile's mode and offset, and its `last` beat."""
+        """One k of a tile: `rows` x codes and `cols` w codes, its mode and offset, and whether it is the last."""
         return data.StructLayout(
             {
                 "x": data.ArrayLayout(CODE_WIDTH, self.rows),
@@ -168,4 +169,3 @@ class Config:
                 "last": 1,
             }
         )
-

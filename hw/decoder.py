@@ -8,14 +8,21 @@ from golden.formats import Linear, Log2, Piecewise
 from golden.modes import Mode
 from hw.config import OFFSET_WIDTH, Config
 from hw.operands import (
-    CODE_WIDTH, W_PITCH, X_PITCH, Product, has_coarse_x, has_power_x, magnitude_layout, power_layout,
+    CODE_WIDTH,
+    W_PITCH,
+    X_PITCH,
+    Product,
+    has_coarse_x,
+    has_power_x,
+    power_layout,
 )
 
 
 class XDecoder(wiring.Component):
     """The x operand of a row.
 
-    Members: code In(8), mode In(mode_width), x Out(signed x_width). Combinational; code 0 gives an operand of zeros.
+    Members: code In(8), mode In(mode_width), x Out(signed x_width). Combinational.
+    Code 0 gives an operand of zeros in every mode: what a bubble multiplies by.
     For a multiplier two 4-bit codes become x0 + 2^7 * x1; what else PEs take stands in `hw.operands`.
     """
 
@@ -130,7 +137,9 @@ def _coarse(code: Value, fmt: Linear | Log2) -> Value:
         return Cat(code, code[-1], C(0, 1))
     power = data.View(power_layout(fmt.exponent_bits), _power(code, fmt, fmt.exponent_bits + 2))
     magnitude = Mux(power.nonzero, C(1) << power.exponent[:3], 0)
-    return Cat(Mux(power.negative, -magnitude, magnitude)[: CODE_WIDTH + 1], power.exponent[3:] & power.nonzero)
+    return Cat(
+        Mux(power.negative, -magnitude, magnitude)[: CODE_WIDTH + 1], power.exponent[3:] & power.nonzero
+    )
 
 
 def _magnitude(value: Value, width: int) -> Value:
@@ -156,4 +165,3 @@ def _decoded(code: Value, fmt: Linear | Log2 | Piecewise, offset: Value | None) 
             distance = Mux(negative, code.as_signed() + 64, code.as_signed() - 64)
             return Mux(region, distance + step, code.as_signed()), region
     raise AssertionError(fmt)
-

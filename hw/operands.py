@@ -9,7 +9,7 @@ from golden.formats import Linear, Log2, Piecewise
 from golden.modes import Mode
 
 CODE_WIDTH = 8
-"""Bits of the code byte that a row or column takes each cycle: one code, or two 4-bit codes, low nibble first."""
+"""Bits that a row or column takes each cycle: one code, or two 4-bit codes, low nibble first."""
 
 X_PITCH = 7
 """Distance of two packed 4-bit x codes in the operand: +-7 * +-7 fits 7 bits."""
@@ -22,7 +22,7 @@ class Product(Enum):
     """How a PE forms its products, which decides how operands are coded."""
 
     MULTIPLIER = "multiplier"
-    """One multiplier for any modes: two's complement; two 4-bit codes stand `X_PITCH` or `W_PITCH` bits apart."""
+    """One multiplier for any modes: two's complement; two 4-bit codes are `X_PITCH` or `W_PITCH` apart."""
 
     SHIFTER = "shifter"
     """Log2 modes alone: w is a power, x a power in all modes, or in some of them a number times 1 or 2^8."""

@@ -149,7 +149,9 @@ class PE(wiring.Component):
         packed = Value.cast(1)
         if config.has_full and (config.has_pair or quad):
             packed = Cat(*(tag[name] for name in ("pair", "quad") if name in tag.shape().members)).any()
-        carry = p[W_PITCH - 1] & packed if len(config.lanes) == 2 and (config.has_pair or quad) else Value.cast(0)
+        carry = (
+            p[W_PITCH - 1] & packed if len(config.lanes) == 2 and (config.has_pair or quad) else Value.cast(0)
+        )
         if quad:
             return (
                 [lower, Value.cast(0), p[X_PITCH - 1]],

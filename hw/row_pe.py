@@ -7,25 +7,24 @@ from amaranth.lib import data, wiring
 
 from hw.carry import ZERO, Term, accumulate, add, bit, both, gated, inverted
 from hw.config import Config
-from hw.operands import CODE_WIDTH, Product, magnitude_layout
+from hw.operands import CODE_WIDTH, magnitude_layout
 from hw.pe import pe_members
 
 
 class RowPE(wiring.Component):
     """acc += x * w; with tag.last the sum enters the drain chain and the next one starts from zero.
 
-    Members, all as in `PE`, with x and w as sign and magnitude (`hw.operands`): 8-bit or two 4-bit codes each.
+    Members, all as in `PE`, with x and w as sign and magnitude (`hw.operands`): 8-bit or two 4-bit codes
+    each, so that -128 is no operand. For builds whose `product` is rows.
 
-    |x| * |w| is the sum of |x| gated by each bit of |w|, three such rows by two adders between registers. Signs meet
-    in the accumulator's adder, which inverts the product and takes the sign as carry. So -128 is no operand.
+    |x| * |w| is the sum of |x| gated by each bit of |w|, three such rows by two adders between registers. The
+    accumulator's adder inverts the product where signs differ and takes their difference as its carry.
     Piece-wise codes have a second accumulator; `region` gates what each of them adds.
 
     Latency `latency`, one set of operands per cycle, no flow control: x = 0 adds nothing.
     """
 
     def __init__(self, config: Config):
-        if config.product is not Product.ROWS:
-            raise ValueError("mode: expected modes for rows")
         self._config = config
         super().__init__(pe_members(config))
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from amaranth import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 
-from golden.formats import Log2
 from hw.carry import Term, accumulate, bit, both, inverted, select
 from hw.config import Config
 from hw.operands import exponent_bits, has_coarse_x, has_power_x, power_layout
@@ -16,20 +15,19 @@ COARSE = 8
 
 
 class ShiftPE(wiring.Component):
-    """acc += x * (-1)^s * 2^e; with tag.last the sum enters the drain chain and the next one starts from zero.
+    """acc += x * (-1)^s * 2^e; with tag.last the sum enters the drain chain, and the next starts from zero.
 
-    Members, all as in `PE`, with w a power and x as `hw.operands` says for a shifter.
+    Members, all as in `PE`, with w a power and x as `hw.operands` says for a shifter. For builds whose
+    `product` is a shifter's.
 
-    A number x is shifted in steps of 1, 2, 4, ..., two of them between registers; the last step is part of the
-    adder, the sign inverts all bits in the step before it and enters as carry. Two powers add their exponents and
-    set one bit, found as the crossing of a row and a column of four.
+    A number x is shifted in steps of 1, 2, 4, ..., two of them between registers; the last step is part of
+    the adder, the sign inverts all bits in the step before it and enters as carry. Two powers add their
+    exponents and set one bit, found as the crossing of a row and a column of four.
 
     Latency `latency`, one set of operands per cycle, no flow control: x = 0 adds nothing.
     """
 
     def __init__(self, config: Config):
-        if not all(isinstance(mode.w_format, Log2) for mode in config.modes):
-            raise ValueError("mode: expected log2 modes only")
         self._config = config
         super().__init__(pe_members(config))
 
@@ -121,6 +119,6 @@ class ShiftPE(wiring.Component):
 
 
 def _stages(config: Config) -> list[list[int]]:
-    """Steps of the shifter but the last, as indices of the bits that ask for them, from register to register."""
+    """Steps of the shifter but the last, as indices of the bits that ask for them, by pipeline stage."""
     steps = max(exponent_bits(config.modes)) + int(has_coarse_x(config.modes)) - 1
     return [list(range(first, min(first + 2, steps))) for first in range(0, steps, 2)]

@@ -1,8 +1,6 @@
 """An array of one PE on Icarus: codes in, one set of sums for each beat that ends a tile out."""
 
-import shutil
 import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -92,7 +90,9 @@ def simulated(config: Config, beats: Beats, family: str = "generic") -> NDArray[
         Path(folder, "bench.sv").write_text(bench + _verilog(config, family))
         Path(folder, "beats.hex").write_text("\n".join(f"{word:x}" for word in words.tolist()))
         subprocess.run(["iverilog", "-g2012", "-o", "bench.vvp", "bench.sv"], cwd=folder, check=True)
-        run = subprocess.run(["vvp", "-n", "bench.vvp"], cwd=folder, check=True, capture_output=True, text=True)
+        run = subprocess.run(
+            ["vvp", "-n", "bench.vvp"], cwd=folder, check=True, capture_output=True, text=True
+        )
     return np.array([_outputs(line, config, mode) for line in run.stdout.split() if set(line) <= {*"01"}])
 
 
@@ -118,6 +118,8 @@ def _verilog(config: Config, family: str) -> str:
     text = generate("array", config, family).text
     if family != "ecp5":
         return text
-    script = "read_verilog -sv design.v\nread_verilog -overwrite +/ecp5/cells_sim.v\nhierarchy -check -top array\n"
+    script = (
+        "read_verilog -sv design.v\nread_verilog -overwrite +/ecp5/cells_sim.v\nhierarchy -check -top array\n"
+    )
     script += "proc -nomux\nflatten\nopt_clean\nwrite_verilog -sv -noattr flat.v"
     return run_yosys(script, inputs={"design.v": text}, outputs=["flat.v"])["flat.v"]
