@@ -114,7 +114,7 @@ def accumulate(
 ) -> Signal:
     """acc += addend + carry_in; with `last` the sum goes to the returned register and acc starts from zero.
 
-    Without `last` the returned register takes `drain_i`. All are of len(addend) bits. The register that drives
+    Without `last` the returned register takes `drain_i`. All are of len(addend) bits. The register behind
     `last` needs the reset value 1: it clears the sum, which has no reset of its own.
     """
     width = len(addend)

@@ -159,7 +159,7 @@ class Config:
 
     @property
     def beat_layout(self) -> data.StructLayout:
-        """One k of a tile: `rows` x codes and `cols` w codes, its mode and offset, and whether it is the last."""
+        """One k of a tile: `rows` x codes and `cols` w codes, mode and offset, and whether it is the last."""
         return data.StructLayout(
             {
                 "x": data.ArrayLayout(CODE_WIDTH, self.rows),

@@ -9,6 +9,7 @@ from golden.modes import Mode
 from hw.config import OFFSET_WIDTH, Config
 from hw.operands import (
     CODE_WIDTH,
+    POWER_FLAGS,
     W_PITCH,
     X_PITCH,
     Product,
@@ -123,19 +124,20 @@ def _packed(code: Value, pitch: int) -> Value:
     return low + (high << pitch)
 
 
-def _power(code: Value, fmt: Log2, width: int) -> Value:
+def _power(code: Value, fmt: Linear | Log2 | Piecewise, width: int) -> Value:
     """A log2 code in the power layout of `width` bits."""
-    layout = power_layout(width - 2)
+    assert isinstance(fmt, Log2)
     bits = fmt.exponent_bits
     exponent = (code[:bits] - 1)[:bits]
-    return Cat(exponent, C(0, layout["exponent"].width - bits), code[:bits].any(), code[bits])
+    return Cat(exponent, C(0, width - POWER_FLAGS - bits), code[:bits].any(), code[bits])
 
 
-def _coarse(code: Value, fmt: Linear | Log2) -> Value:
+def _coarse(code: Value, fmt: Linear | Log2 | Piecewise) -> Value:
     """A code as a number of 9 bits, below a factor of 2^8 as a bit."""
-    if isinstance(fmt, Linear):
+    if not isinstance(fmt, Log2):
         return Cat(code, code[-1], C(0, 1))
-    power = data.View(power_layout(fmt.exponent_bits), _power(code, fmt, fmt.exponent_bits + 2))
+    layout = power_layout(fmt.exponent_bits)
+    power = data.View(layout, _power(code, fmt, layout.size))
     magnitude = Mux(power.nonzero, C(1) << power.exponent[:3], 0)
     return Cat(
         Mux(power.negative, -magnitude, magnitude)[: CODE_WIDTH + 1], power.exponent[3:] & power.nonzero

@@ -57,6 +57,10 @@ def exponent_bits(modes: Sequence[Mode]) -> list[int]:
     return [fmt.exponent_bits for fmt in formats if isinstance(fmt, Log2)]
 
 
+POWER_FLAGS = 2
+"""Bits of a power beside its exponent."""
+
+
 def power_layout(bits: int) -> data.StructLayout:
     """0 unless `nonzero`, else 2^exponent, negated if `negative`. All bits 0 is the value 0."""
     return data.StructLayout({"exponent": bits, "nonzero": 1, "negative": 1})
@@ -84,7 +88,7 @@ def x_width(modes: Sequence[Mode], product: Product) -> int:
     """Bits of an x operand."""
     match product:
         case Product.SHIFTER if has_power_x(modes):
-            return power_layout(max(exponent_bits(modes))).size
+            return max(exponent_bits(modes)) + POWER_FLAGS
         case Product.SHIFTER:
             return CODE_WIDTH + 2 * int(has_coarse_x(modes))
         case Product.ROWS:
@@ -96,7 +100,7 @@ def w_width(modes: Sequence[Mode], product: Product) -> int:
     """Bits of a w operand."""
     match product:
         case Product.SHIFTER:
-            return power_layout(max(exponent_bits(modes))).size
+            return max(exponent_bits(modes)) + POWER_FLAGS
         case Product.ROWS:
             return CODE_WIDTH
     return max(w_operand_width(mode) for mode in modes)

@@ -1,6 +1,7 @@
 """Which processing element a build uses."""
 
-from hw.config import Config, Product
+from hw.config import Config
+from hw.operands import Product
 from hw.pe import PE
 from hw.row_pe import RowPE
 from hw.shift_pe import ShiftPE

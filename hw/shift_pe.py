@@ -7,7 +7,7 @@ from amaranth.lib import data, wiring
 
 from hw.carry import Term, accumulate, bit, both, inverted, select
 from hw.config import Config
-from hw.operands import exponent_bits, has_coarse_x, has_power_x, power_layout
+from hw.operands import POWER_FLAGS, exponent_bits, has_coarse_x, has_power_x, power_layout
 from hw.pe import pe_members
 
 COARSE = 8
@@ -61,7 +61,7 @@ class ShiftPE(wiring.Component):
     def _shifted(self, m: Module, x: Value, w: Value) -> tuple[Sequence[Term], Value]:
         """The addend of a number and a power, and its sign."""
         config = self._config
-        power = data.View(power_layout(len(w) - 2), w)
+        power = data.View(power_layout(len(w) - POWER_FLAGS), w)
         amounts = [1 << index for index in range(len(power.exponent))]
         controls: Value = power.exponent
         if has_coarse_x(config.modes):
@@ -92,7 +92,7 @@ class ShiftPE(wiring.Component):
 
     def _crossing(self, m: Module, x: Value, w: Value) -> tuple[Sequence[Term], Value]:
         """The addend of two powers, and its sign."""
-        layout = power_layout(len(w) - 2)
+        layout = power_layout(len(w) - POWER_FLAGS)
         a, b = data.View(layout, x), data.View(layout, w)
         fine = Signal(3)
         coarse = Signal(range(2 * (1 << len(a.exponent[2:])) - 1), reset_less=True)
