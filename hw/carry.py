@@ -59,53 +59,71 @@ def gated(term: Term, s: Value) -> Term:
     return Term(lambda s, *inputs: term.function(*inputs) & s, (s, *term.inputs))
 
 
-def add(
-    m: Module,
-    platform: object,
-    name: str,
-    augend: Sequence[Term],
-    addend: Sequence[Term],
-    carry_in: Value | None = None,
-) -> Signal:
-    """(augend + addend + carry_in) mod 2^width, of two operands of `width` terms each, lowest first.
+class Chain:
+    """Adders one behind another in `m`, on ECP5 in one chain of CCU2C.
 
-    Combinational. On ECP5 ceil(width / 2) CCU2C, or with `carry_in` ceil((width + 1) / 2). Raises ValueError
-    there if a carry cell cannot hold the two terms of a position.
+    Place and route spends two cells (4 LUTs) on the ends of every chain, so adders share one where the carry
+    path, which static timing follows through all of them, is not the longest.
     """
-    total = Signal(len(augend), name=name)
-    if getattr(platform, "family", None) != "ecp5":
-        u, v = (Cat(*(term.value for term in operand)) for operand in (augend, addend))
-        m.d.comb += total.eq(u + v + (0 if carry_in is None else carry_in))
+
+    def __init__(self, m: Module, platform: object) -> None:
+        self._m = m
+        self._cells = getattr(platform, "family", None) == "ecp5"
+        self._carry: Value = C(0, 1)
+        self._started = self._pending = False
+
+    def add(
+        self,
+        name: str,
+        augend: Sequence[Term],
+        addend: Sequence[Term],
+        carry_in: Value | None = None,
+    ) -> Signal:
+        """(augend + addend + carry_in) mod 2^width, of two operands of `width` terms each, lowest first.
+
+        Combinational. On ECP5 ceil(width / 2) cells, with a carry into other than the first adder of the chain
+        ceil((width + 1) / 2). Raises ValueError there if a cell cannot hold the two terms of a position.
+        """
+        total = Signal(len(augend), name=name)
+        pairs = list(zip(augend, addend, strict=True))
+        if not self._cells:
+            u, v = (Cat(*(term.value for term in operand)) for operand in (augend, addend))
+            self._m.d.comb += total.eq(u + v + (0 if carry_in is None else carry_in))
+            return total
+        lowest = 0
+        if not self._started:
+            self._carry = C(0, 1) if carry_in is None else carry_in
+        elif carry_in is not None:
+            # A position that adds a bit to itself passes it on as its carry, whatever carry enters.
+            pairs.insert(0, (bit(carry_in), bit(carry_in)))
+            lowest = 1
+        elif self._pending:
+            pairs[:0] = [(ZERO, ZERO)] * 2
+            lowest = 2
+        pairs += [(ZERO, ZERO)] * (len(pairs) % 2)
+        self._started = True
+        self._pending = pairs[-1] != (ZERO, ZERO)
+        sums = Signal(len(pairs), name=f"{name}_sums")
+        for low in range(0, len(pairs), 2):
+            self._place(f"{name}_{low}", pairs[low : low + 2], sums[low : low + 2])
+        self._m.d.comb += total.eq(sums[lowest:])
         return total
-    pairs = list(zip(augend, addend, strict=True))
-    first = 0
-    if carry_in is not None:
-        # A position that adds the bit to itself passes it on as its carry.
-        pairs.insert(0, (bit(carry_in), bit(carry_in)))
-        first = 1
-    sums = Signal(len(pairs) + len(pairs) % 2, name=f"{name}_sums")
-    pairs += [(ZERO, ZERO)] * (len(pairs) % 2)
-    carry: Value = C(0, 1)
-    for low in range(0, len(pairs), 2):
+
+    def _place(self, name: str, pairs: Sequence[tuple[Term, Term]], sums: Value) -> None:
+        """One cell, two positions."""
         ports: dict[str, Any] = {}
-        for half in range(2):
-            pins, table = _cell(*pairs[low + half])
+        for half, pair in enumerate(pairs):
+            pins, table = _cell(*pair)
             ports |= {f"i_{pin}{half}": value for pin, value in zip("ABCD", pins, strict=True)}
-            ports |= {
-                f"p_INIT{half}": C(table, 16),
-                f"p_INJECT1_{half}": "NO",
-                f"o_S{half}": sums[low + half],
-            }
-        carry_out = Signal(name=f"{name}_carry_{low + 2}")
-        m.submodules[f"{name}_{low}"] = Instance("CCU2C", i_CIN=carry, o_COUT=carry_out, **ports)
-        carry = carry_out
-    m.d.comb += total.eq(sums[first:])
-    return total
+            ports |= {f"p_INIT{half}": C(table, 16), f"p_INJECT1_{half}": "NO", f"o_S{half}": sums[half]}
+        carry_out = Signal(name=f"{name}_carry")
+        self._m.submodules[name] = Instance("CCU2C", i_CIN=self._carry, o_COUT=carry_out, **ports)
+        self._carry = carry_out
 
 
 def accumulate(
     m: Module,
-    platform: object,
+    chain: Chain,
     name: str,
     addend: Sequence[Term],
     carry_in: Value | None,
@@ -120,7 +138,7 @@ def accumulate(
     width = len(addend)
     accumulator = Signal(width, name=f"acc_{name}", reset_less=True)
     captured = Signal(width, name=f"captured_{name}", reset_less=True)
-    total = add(m, platform, f"total_{name}", [bit(a) for a in accumulator], addend, carry_in)
+    total = chain.add(f"total_{name}", [bit(a) for a in accumulator], addend, carry_in)
     m.d.sync += [
         captured.eq(Mux(last, total, drain_i)),
         # In this form the clear becomes the flip-flops' synchronous reset, which takes no LUT.

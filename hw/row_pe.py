@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from amaranth import Cat, Module, Signal, Value
 from amaranth.lib import data, wiring
 
-from hw.carry import ZERO, Term, accumulate, add, bit, both, gated, inverted
+from hw.carry import ZERO, Chain, Term, accumulate, bit, both, gated, inverted
 from hw.config import Config
 from hw.operands import CODE_WIDTH, magnitude_layout
 from hw.pe import pe_members
+
+LONGEST_CHAIN = 44
+"""Positions of accumulators in one carry chain: as many as the widest single one has."""
 
 
 class RowPE(wiring.Component):
@@ -50,44 +53,45 @@ class RowPE(wiring.Component):
             last, previous = Signal(name=f"last_{stage}", init=1), last
             m.d.sync += last.eq(previous)
 
-        products = [
-            self._product(m, platform, f"{i}_{j}", a, b)
-            for i, b in enumerate(_lanes(w, config.w_lanes))
-            for j, a in enumerate(_lanes(x, config.x_lanes))
-        ]
+        names = [f"{i}_{j}" for i in range(config.w_lanes) for j in range(config.x_lanes)]
+        factors = [(a, b) for b in _lanes(w, config.w_lanes) for a in _lanes(x, config.x_lanes)]
+        products = self._products(m, platform, names, factors)
         if config.has_regions:
             products = self._by_region(m, *products)
         offset = 0
-        for lane, (terms, negative) in enumerate(products):
-            width = sum(config.lanes, ())[lane]
+        chain, room = Chain(m, platform), LONGEST_CHAIN
+        for (terms, negative), width, name in zip(products, sum(config.lanes, ()), "0123", strict=False):
             addend = [inverted(term, negative) for term in terms]
             addend += [bit(negative)] * (width - len(addend))
             span = slice(offset, offset + width)
-            sums = accumulate(m, platform, str(lane), addend, negative, last, self.drain_i[span])
+            if width >= room:
+                chain, room = Chain(m, platform), LONGEST_CHAIN
+            sums = accumulate(m, chain, name, addend, negative, last, self.drain_i[span])
             m.d.comb += self.drain_o[span].eq(sums)
-            offset += width
+            offset, room = offset + width, room - width
         return m
 
-    def _product(
-        self, m: Module, platform: object, name: str, a: data.View, b: data.View
-    ) -> tuple[list[Term], Value]:
-        """The magnitude of a product, lowest bit first, and its sign."""
-        x, w = a.magnitude, b.magnitude
-        negative = _registered(m, a.negative ^ b.negative, f"negative_{name}")
-        low = _three_rows(m, platform, f"{name}_low", x, w[:3])
-        if len(w) == 3:
-            return low, negative
-        high = _three_rows(m, platform, f"{name}_high", x, w[3:6])
-        x, top = _registered(m, x, f"x_{name}"), _registered(m, w[6], f"top_{name}")
-        joined = add(m, platform, f"joined_{name}", _padded(low[3:], len(high)), high)
-        upper = list(joined)[3:]
-        rest = [both(x[j], top) for j in range(len(x))]
-        total = add(m, platform, f"product_{name}", _padded([bit(u) for u in upper], 8), _padded(rest, 8))
-        product = Cat(*(term.value for term in low[:3]), joined[:3], total)
-        return (
-            [bit(p) for p in _registered(m, product, f"p_{name}")],
-            _registered(m, negative, f"sign_{name}"),
-        )
+    def _products(
+        self, m: Module, platform: object, names: list[str], factors: list[tuple[data.View, data.View]]
+    ) -> list[tuple[list[Term], Value]]:
+        """Magnitude, lowest bit first, and sign of each product."""
+        chain = Chain(m, platform)
+        signs: list[Value] = [
+            _registered(m, a.negative ^ b.negative, f"negative_{name}")
+            for name, (a, b) in zip(names, factors, strict=True)
+        ]
+        if self._config.w_lanes == 2:
+            sums = _three_rows(m, chain, names, [(a.magnitude, b.magnitude) for a, b in factors])
+            return list(zip(sums, signs, strict=True))
+        (x, w), (negative,) = (factor.magnitude for factor in factors[0]), signs
+        low, high = _three_rows(m, chain, ["low", "high"], [(x, w[:3]), (x, w[3:6])])
+        x, top = _registered(m, x, "multiplicand"), _registered(m, w[6], "top")
+        chain = Chain(m, platform)
+        joined = chain.add("joined", _padded(low[3:], len(high)), high)
+        upper, row = [bit(u) for u in joined[3:]], [both(x[j], top) for j in range(len(x))]
+        total = chain.add("magnitude", _padded(upper, len(x) + 1), _padded(row, len(x) + 1))
+        product = _registered(m, Cat(*(term.value for term in low[:3]), joined[:3], total), "product")
+        return [([bit(p) for p in product], _registered(m, negative, "sign"))]
 
     def _by_region(self, m: Module, product: tuple[list[Term], Value]) -> list[tuple[list[Term], Value]]:
         """The product for region 0, and for region 1."""
@@ -105,25 +109,30 @@ class RowPE(wiring.Component):
         return [(inner, negative), (outer, negative)]
 
 
-def _three_rows(m: Module, platform: object, name: str, x: Value, w: Value) -> list[Term]:
-    """|x| times three bits, one cycle later. The lowest bit is left to the adder that takes it."""
-    bits = list(range(len(x)))
-    first = add(
-        m,
-        platform,
-        f"{name}_1",
-        _padded([both(x[j], w[0]) for j in bits[1:]], len(x) + 1),
-        _padded([both(x[j], w[1]) for j in bits], len(x) + 1),
-    )
-    second = add(
-        m,
-        platform,
-        f"{name}_2",
-        _padded([bit(first[j + 1]) for j in bits], len(x) + 1),
-        _padded([both(x[j], w[2]) for j in bits], len(x) + 1),
-    )
-    lowest = both(_registered(m, x[0], f"{name}_x"), _registered(m, w[0], f"{name}_w"))
-    return [lowest, *(bit(b) for b in _registered(m, Cat(first[0], second), name))]
+def _three_rows(
+    m: Module, chain: Chain, names: Sequence[str], factors: Sequence[tuple[Value, Value]]
+) -> list[list[Term]]:
+    """For each x, and w of three bits, x * w one cycle later. The lowest bit is left to the adder that takes it.
+
+    All first adders stand before the second ones, so that no path seems to pass through three of them.
+    """
+    width = len(factors[0][0]) + 1
+    firsts = [
+        chain.add(
+            f"first_{name}",
+            _padded([both(a, w[0]) for a in x[1:]], width),
+            _padded([both(a, w[1]) for a in x], width),
+        )
+        for name, (x, w) in zip(names, factors, strict=True)
+    ]
+    products = []
+    for name, (x, w), first in zip(names, factors, firsts, strict=True):
+        upper, row = [bit(f) for f in first[1:]], [both(a, w[2]) for a in x]
+        second = chain.add(f"second_{name}", _padded(upper, width), _padded(row, width))
+        lowest = both(_registered(m, x[0], f"lowest_x_{name}"), _registered(m, w[0], f"lowest_w_{name}"))
+        rest = _registered(m, Cat(first[0], second), f"rows_{name}")
+        products.append([lowest, *(bit(r) for r in rest)])
+    return products
 
 
 def _lanes(operand: Value, count: int) -> list[data.View]:

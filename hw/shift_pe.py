@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from amaranth import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 
-from hw.carry import Term, accumulate, bit, both, inverted, select
+from hw.carry import Chain, Term, accumulate, bit, both, inverted, select
 from hw.config import Config
 from hw.operands import POWER_FLAGS, exponent_bits, has_coarse_x, has_power_x, power_layout
 from hw.pe import pe_members
@@ -55,7 +55,7 @@ class ShiftPE(wiring.Component):
         for stage in range(2, self.latency):
             last, previous = Signal(name=f"last_{stage}", init=1), last
             m.d.sync += last.eq(previous)
-        m.d.comb += self.drain_o.eq(accumulate(m, platform, "0", terms, negative, last, self.drain_i))
+        m.d.comb += self.drain_o.eq(accumulate(m, Chain(m, platform), "0", terms, negative, last, self.drain_i))
         return m
 
     def _shifted(self, m: Module, x: Value, w: Value) -> tuple[Sequence[Term], Value]:

@@ -9,7 +9,7 @@ from amaranth.hdl import Fragment
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.carry import ZERO, Term, add, bit, both, gated, inverted, select
+from hw.carry import ZERO, Chain, Term, bit, both, gated, inverted, select
 from hw.target import Target
 from hw.yosys import YosysError, run_yosys
 
@@ -42,7 +42,7 @@ class Adders(wiring.Component):
             bits = zip(self.u, self.v, self.a, self.b, strict=True)
             augend, addend = zip(*(operands(*position, self.c) for position in bits), strict=True)
             carry = self.carry if self._with_carry else None
-            totals.append(add(m, platform, f"sum_{number}", augend, addend, carry))
+            totals.append(Chain(m, platform).add(f"sum_{number}", augend, addend, carry))
         m.d.comb += self.totals.eq(Cat(totals))
         return m
 
@@ -99,6 +99,6 @@ def test_a_cell_that_would_generate_a_wrong_carry() -> None:
 def check_refused(augend: Term, addend: Term, message: str) -> None:
     m = Module()
     with pytest.raises(ValueError, match=message):
-        add(m, Target("ecp5"), "sum", [augend], [addend])
+        Chain(m, Target("ecp5")).add("sum", [augend], [addend])
     # A module that nothing elaborates would raise a warning.
     Fragment.get(m, None)
