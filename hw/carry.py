@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import permutations, product
 from typing import Any
 
-from amaranth import C, Cat, Instance, Module, Mux, Signal, Value
+from amaranth import C, Cat, Instance, Module, Signal, Value
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +81,8 @@ class Chain:
     ) -> Signal:
         """(augend + addend + carry_in) mod 2^width, of two operands of `width` terms each, lowest first.
 
-        Combinational. On ECP5 ceil(width / 2) cells, with a carry into other than the first adder of the chain
-        ceil((width + 1) / 2). Raises ValueError there if a cell cannot hold the two terms of a position.
+        Combinational. On ECP5 ceil(width / 2) cells, or ceil((width + 1) / 2) with a carry into other than
+        the chain's first adder. Raises ValueError there if a cell cannot hold the two terms of a position.
         """
         total = Signal(len(augend), name=name)
         pairs = list(zip(augend, addend, strict=True))
@@ -119,32 +119,6 @@ class Chain:
         carry_out = Signal(name=f"{name}_carry")
         self._m.submodules[name] = Instance("CCU2C", i_CIN=self._carry, o_COUT=carry_out, **ports)
         self._carry = carry_out
-
-
-def accumulate(
-    m: Module,
-    chain: Chain,
-    name: str,
-    addend: Sequence[Term],
-    carry_in: Value | None,
-    last: Value,
-    drain_i: Value,
-) -> Signal:
-    """acc += addend + carry_in; with `last` the sum goes to the returned register and acc starts from zero.
-
-    Without `last` the returned register takes `drain_i`. All are of len(addend) bits. The register behind
-    `last` needs the reset value 1: it clears the sum, which has no reset of its own.
-    """
-    width = len(addend)
-    accumulator = Signal(width, name=f"acc_{name}", reset_less=True)
-    captured = Signal(width, name=f"captured_{name}", reset_less=True)
-    total = chain.add(f"total_{name}", [bit(a) for a in accumulator], addend, carry_in)
-    m.d.sync += [
-        captured.eq(Mux(last, total, drain_i)),
-        # In this form the clear becomes the flip-flops' synchronous reset, which takes no LUT.
-        accumulator.eq(Mux(last, 0, total)),
-    ]
-    return captured
 
 
 def _cell(u: Term, v: Term) -> tuple[tuple[Value, ...], int]:

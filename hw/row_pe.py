@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from amaranth import Cat, Module, Signal, Value
 from amaranth.lib import data, wiring
 
-from hw.carry import ZERO, Chain, Term, accumulate, bit, both, gated, inverted
+from hw.accumulator import accumulate, accumulator_latency
+from hw.carry import ZERO, Chain, Term, bit, both, gated, inverted
 from hw.config import Config
 from hw.operands import CODE_WIDTH, magnitude_layout
 from hw.pe import pe_members
@@ -34,7 +35,7 @@ class RowPE(wiring.Component):
     @staticmethod
     def latency_of(config: Config) -> int:
         """`latency` of a PE of this build."""
-        return 3 if config.w_lanes == 2 else 4
+        return addend_latency(config) + accumulator_latency(config)
 
     @property
     def latency(self) -> int:
@@ -49,7 +50,7 @@ class RowPE(wiring.Component):
         m.d.sync += tag.eq(self.tag)
         m.d.comb += [self.x_o.eq(x), self.w_o.eq(w), self.tag_o.eq(tag)]
         last = tag.last
-        for stage in range(2, self.latency):
+        for stage in range(1, addend_latency(config)):
             last, previous = Signal(name=f"last_{stage}", init=1), last
             m.d.sync += last.eq(previous)
 
@@ -66,7 +67,7 @@ class RowPE(wiring.Component):
             span = slice(offset, offset + width)
             if width >= room:
                 chain, room = Chain(m, platform), LONGEST_CHAIN
-            sums = accumulate(m, chain, name, addend, negative, last, self.drain_i[span])
+            sums = accumulate(m, config, chain, name, addend, negative, last, self.drain_i[span])
             m.d.comb += self.drain_o[span].eq(sums)
             offset, room = offset + width, room - width
         return m
@@ -96,7 +97,7 @@ class RowPE(wiring.Component):
     def _by_region(self, m: Module, product: tuple[list[Term], Value]) -> list[tuple[list[Term], Value]]:
         """The product for region 0, and for region 1."""
         region = self.region
-        for stage in range(1, self.latency):
+        for stage in range(1, addend_latency(self._config) + 1):
             region = _registered(m, region, f"region_{stage}")
             if stage == 1:
                 m.d.comb += self.region_o.eq(region)
@@ -109,12 +110,18 @@ class RowPE(wiring.Component):
         return [(inner, negative), (outer, negative)]
 
 
+def addend_latency(config: Config) -> int:
+    """Cycles from operands at the inputs to their product."""
+    return 2 if config.w_lanes == 2 else 3
+
+
 def _three_rows(
     m: Module, chain: Chain, names: Sequence[str], factors: Sequence[tuple[Value, Value]]
 ) -> list[list[Term]]:
-    """For each x, and w of three bits, x * w one cycle later. The lowest bit is left to the adder that takes it.
+    """For each x, and w of three bits, x * w one cycle later.
 
-    All first adders stand before the second ones, so that no path seems to pass through three of them.
+    The lowest bit is left to the adder that takes it. All first adders stand before the second ones, so that no
+    path seems to pass through three of them.
     """
     width = len(factors[0][0]) + 1
     firsts = [

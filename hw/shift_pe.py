@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from amaranth import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 
-from hw.carry import Chain, Term, accumulate, bit, both, inverted, select
+from hw.accumulator import accumulate, accumulator_latency
+from hw.carry import Chain, Term, bit, both, inverted, select
 from hw.config import Config
 from hw.operands import POWER_FLAGS, exponent_bits, has_coarse_x, has_power_x, power_layout
 from hw.pe import pe_members
@@ -34,7 +35,7 @@ class ShiftPE(wiring.Component):
     @staticmethod
     def latency_of(config: Config) -> int:
         """`latency` of a PE of this build."""
-        return 2 + (2 if has_power_x(config.modes) else len(_stages(config)))
+        return addend_latency(config) + accumulator_latency(config)
 
     @property
     def latency(self) -> int:
@@ -52,10 +53,12 @@ class ShiftPE(wiring.Component):
         else:
             terms, negative = self._shifted(m, x, w)
         last = tag.last
-        for stage in range(2, self.latency):
+        for stage in range(1, addend_latency(self._config)):
             last, previous = Signal(name=f"last_{stage}", init=1), last
             m.d.sync += last.eq(previous)
-        m.d.comb += self.drain_o.eq(accumulate(m, Chain(m, platform), "0", terms, negative, last, self.drain_i))
+        chain = Chain(m, platform)
+        sums = accumulate(m, self._config, chain, "0", terms, negative, last, self.drain_i)
+        m.d.comb += self.drain_o.eq(sums)
         return m
 
     def _shifted(self, m: Module, x: Value, w: Value) -> tuple[Sequence[Term], Value]:
@@ -116,6 +119,11 @@ class ShiftPE(wiring.Component):
             for j in range(self._config.sum_width)
         ]
         return terms, negative
+
+
+def addend_latency(config: Config) -> int:
+    """Cycles from operands at the inputs to what they add."""
+    return 1 + (2 if has_power_x(config.modes) else len(_stages(config)))
 
 
 def _stages(config: Config) -> list[list[int]]:
