@@ -8,7 +8,8 @@ from amaranth.lib.wiring import In, Out
 
 from hw.config import Config
 from hw.decoder import WDecoder, XDecoder, mode_tags
-from hw.pe import PE, pe_latency, tag_layout
+from hw.pe import tag_layout
+from hw.processing import pe_class, processing_element
 from hw.target import place
 
 
@@ -42,13 +43,16 @@ class Array(wiring.Component):
     @property
     def latency(self) -> int:
         """Cycles from a `last` beat to the sums of row 0, column 0."""
-        return 1 + pe_latency(self.config) + int(self.config.joined)
+        return 1 + pe_class(self.config).latency_of(self.config) + int(self.config.joined)
 
     def elaborate(self, platform: object) -> Module:
         config = self.config
         m = Module()
         pes = [
-            [place(m, f"pe_{r}_{c}", "pe", lambda: PE(config), platform) for c in range(config.cols)]
+            [
+                place(m, f"pe_{r}_{c}", "pe", lambda: processing_element(config), platform)
+                for c in range(config.cols)
+            ]
             for r in range(config.rows)
         ]
         for r, row in enumerate(pes):

@@ -5,17 +5,9 @@ from dataclasses import dataclass
 from amaranth.lib import data
 from amaranth.utils import bits_for
 
-from golden.formats import Linear, Log2, Piecewise
 from golden.modes import K_MAX, Mode
-
-CODE_WIDTH = 8
-"""Bits of the code byte that a row or column takes each cycle: one code, or two 4-bit codes, low nibble first."""
-
-X_PITCH = 7
-"""Distance of two packed 4-bit x codes in the operand: +-7 * +-7 fits 7 bits."""
-
-W_PITCH = 14
-"""Distance of two packed 4-bit w codes in the operand: two x pitches, and an 8 x 4 product fits 13 bits."""
+from hw import operands
+from hw.operands import CODE_WIDTH, Product
 
 BIAS_WIDTH, MULT_WIDTH, SHIFT_WIDTH = 32, 15, 6
 RATIO_WIDTH = OFFSET_WIDTH = 6
@@ -25,9 +17,10 @@ RATIO_WIDTH = OFFSET_WIDTH = 6
 class Config:
     """Parameters of a build, and the widths in bits derived from them.
 
-    `rows` x `cols` PEs (each >= 1), any non-empty set of `modes` switchable at run time, sums of up to `k_max`
-    products. Without `dsp` no multiplier is used, for parts that have none. Raises ValueError on an empty or
-    repeated mode and on sizes below 1.
+    `rows` x `cols` PEs (each >= 1), a non-empty set of `modes` switchable at run time, sums of up to `k_max`
+    products. Without `dsp` no multiplier is used, for parts that have none; builds of log2 modes alone use
+    none anyway. Raises ValueError on an empty or repeated mode, on sizes below 1, and on modes that no PE
+    serves together.
     """
 
     modes: tuple[Mode, ...]
@@ -45,6 +38,7 @@ class Config:
             raise ValueError("mode: expected at least one mode, got none")
         if len({mode.name for mode in self.modes}) != len(self.modes):
             raise ValueError(f"mode: expected each mode once, got {', '.join(m.name for m in self.modes)}")
+        operands.product_of(self.modes, self.dsp)
 
     def index(self, mode: Mode) -> int:
         """The run-time tag of a mode. Raises ValueError if the build does not hold it."""
@@ -56,14 +50,19 @@ class Config:
     # Operands behind the edge decoders.
 
     @property
+    def product(self) -> Product:
+        """How a PE of this build forms its products."""
+        return operands.product_of(self.modes, self.dsp)
+
+    @property
     def x_width(self) -> int:
-        """Bits of a signed x operand (18 at most)."""
-        return max(_x_operand_width(mode) for mode in self.modes)
+        """Bits of an x operand (18 at most)."""
+        return operands.x_width(self.modes, self.product)
 
     @property
     def w_width(self) -> int:
-        """Bits of a signed w operand (18 at most)."""
-        return max(_w_operand_width(mode) for mode in self.modes)
+        """Bits of a w operand (18 at most)."""
+        return operands.w_width(self.modes, self.product)
 
     @property
     def x_lanes(self) -> int:
@@ -160,7 +159,7 @@ class Config:
 
     @property
     def beat_layout(self) -> data.StructLayout:
-        """One k of a tile: `rows` x codes and `cols` w codes, the tile's mode and offset, and its `last` beat."""
+        """One k of a tile: `rows` x codes and `cols` w codes, mode and offset, and whether it is the last."""
         return data.StructLayout(
             {
                 "x": data.ArrayLayout(CODE_WIDTH, self.rows),
@@ -170,28 +169,3 @@ class Config:
                 "last": 1,
             }
         )
-
-
-def _x_operand_width(mode: Mode) -> int:
-    """Bits of the operand that carries a row's x codes."""
-    if mode.x_lanes == 2:
-        return X_PITCH + 4
-    return _operand_width(mode.x_format)
-
-
-def _w_operand_width(mode: Mode) -> int:
-    """Bits of the operand that carries a column's w codes."""
-    if mode.w_lanes == 2:
-        return W_PITCH + 4
-    return _operand_width(mode.w_format)
-
-
-def _operand_width(fmt: Linear | Log2 | Piecewise) -> int:
-    match fmt:
-        case Linear():
-            return CODE_WIDTH
-        case Log2():
-            return fmt.max_value.bit_length() + 1
-        case Piecewise():
-            # Region 2 is multiplied before its ratio: 63 + 63 at most.
-            return CODE_WIDTH

@@ -4,8 +4,9 @@ from amaranth import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.config import W_PITCH, X_PITCH, Config
+from hw.config import Config
 from hw.multiplier import Multiplier
+from hw.operands import W_PITCH, X_PITCH
 
 
 def tag_layout(config: Config) -> data.StructLayout:
@@ -18,14 +19,26 @@ def tag_layout(config: Config) -> data.StructLayout:
     return data.StructLayout(fields)
 
 
-def pe_latency(config: Config) -> int:
-    """Cycles from operands at a PE's inputs to its captured sums at `drain_o` (lowest lanes)."""
-    return Multiplier.latency + int(has_addend_stage(config)) + 1
-
-
 def has_addend_stage(config: Config) -> bool:
     """Whether the selection of a product's parts needs a register of its own."""
     return len(tag_layout(config).members) > 1 or config.has_regions
+
+
+def pe_members(config: Config) -> dict[str, wiring.Member]:
+    """The ports that a PE of any kind has; `PE` says what they mean."""
+    members: dict[str, wiring.Member] = {
+        "x": In(signed(config.x_width)),
+        "x_o": Out(signed(config.x_width)),
+        "tag": In(tag_layout(config)),
+        "tag_o": Out(tag_layout(config)),
+        "w": In(signed(config.w_width)),
+        "w_o": Out(signed(config.w_width)),
+        "drain_i": In(config.sum_width),
+        "drain_o": Out(config.sum_width),
+    }
+    if config.has_regions:
+        members |= {"region": In(1), "region_o": Out(1)}
+    return members
 
 
 class PE(wiring.Component):
@@ -44,24 +57,22 @@ class PE(wiring.Component):
     Where halves are split and also used whole, the upper lane works one cycle behind the lower, its carry
     registered, and its part of drain_o is one cycle late.
 
-    Latency `pe_latency`, one set of operands per cycle, no flow control: zero operands add nothing.
+    Latency `latency`, one set of operands per cycle, no flow control: zero operands add nothing.
     """
 
     def __init__(self, config: Config):
         self._config = config
-        members: dict[str, wiring.Member] = {
-            "x": In(signed(config.x_width)),
-            "x_o": Out(signed(config.x_width)),
-            "tag": In(tag_layout(config)),
-            "tag_o": Out(tag_layout(config)),
-            "w": In(signed(config.w_width)),
-            "w_o": Out(signed(config.w_width)),
-            "drain_i": In(config.sum_width),
-            "drain_o": Out(config.sum_width),
-        }
-        if config.has_regions:
-            members |= {"region": In(1), "region_o": Out(1)}
-        super().__init__(members)
+        super().__init__(pe_members(config))
+
+    @staticmethod
+    def latency_of(config: Config) -> int:
+        """`latency` of a PE of this build."""
+        return Multiplier.latency + int(has_addend_stage(config)) + 1
+
+    @property
+    def latency(self) -> int:
+        """Cycles from operands at the inputs to their captured sums at `drain_o` (lowest lanes)."""
+        return self.latency_of(self._config)
 
     def elaborate(self, platform: object) -> Module:
         config = self._config

@@ -1,0 +1,84 @@
+"""The multiplier-free PE of linear codes against golden: every pair of codes, extremes, bubbles."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from one_pe import Beats, expected, pairs, simulated
+
+from golden.codec import all_codes
+from golden.formats import Linear, Piecewise
+from golden.modes import Mode, mode
+from hw.config import Config
+from hw.pe import PE
+from hw.processing import pe_class
+from hw.row_pe import RowPE
+
+SEED = 20240312
+PIECEWISE = replace(mode("wpw-a8"), w_format=Piecewise(63, 63))
+MIXED = (mode("w8a8"), mode("wpw-a8"), mode("wlog-a8", 3), mode("wlog-alog", 3))
+BUILDS = {
+    "w8a8": (mode("w8a8"),),
+    "w4a8": (mode("w4a8"),),
+    "w4a4": (mode("w4a4"),),
+    "wpw-a8": (PIECEWISE,),
+    "w6a5": (replace(mode("w8a8"), x_format=Linear(5), w_format=Linear(6)),),
+    "mixed": MIXED,
+}
+CASES = [
+    pytest.param(modes, mode, id=f"{name}-{mode.name}") for name, modes in BUILDS.items() for mode in modes
+]
+FAMILIES = pytest.mark.parametrize("family", ["generic", "ecp5"])
+
+
+def build(modes: tuple[Mode, ...], **sizes: int) -> Config:
+    return Config(modes=modes, rows=1, cols=1, dsp=False, **sizes)
+
+
+@FAMILIES
+@pytest.mark.parametrize("name", ["w8a8", "w4a8", "w4a4", "wpw-a8"])
+def test_every_pair(name: str, family: str) -> None:
+    (mode,) = modes = BUILDS[name]
+    beats = pairs(mode, all_codes(mode.x_format), all_codes(mode.w_format))
+    np.testing.assert_array_equal(simulated(build(modes), beats, family), expected(beats))
+
+
+@FAMILIES
+@pytest.mark.parametrize(("modes", "mode"), CASES)
+def test_random_tiles_with_bubbles(modes: tuple[Mode, ...], mode: Mode, family: str) -> None:
+    rng = np.random.default_rng(SEED)
+    x = rng.choice(all_codes(mode.x_format), (4000, mode.x_lanes))
+    w = rng.choice(all_codes(mode.w_format), (4000, mode.w_lanes))
+    # A beat without `valid` keeps its operands and its `last`: neither may count.
+    beats = Beats(mode, x, w, last=rng.random(4000) < 0.1, valid=rng.random(4000) < 0.7)
+    np.testing.assert_array_equal(simulated(build(modes), beats, family), expected(beats))
+
+
+@FAMILIES
+@pytest.mark.parametrize("name", ["w8a8", "w4a8", "w4a4", "wpw-a8"])
+def test_longest_sums(name: str, family: str) -> None:
+    (mode,) = modes = BUILDS[name]
+    k_max = 300
+    signs = np.repeat([1, -1, 1], k_max)[:, None]
+    x = np.repeat(all_codes(mode.x_format)[-1:], len(signs))[:, None].repeat(mode.x_lanes, axis=1)
+    w = (all_codes(mode.w_format)[-1] * signs).astype(np.int8).repeat(mode.w_lanes, axis=1)
+    last = np.arange(1, len(w) + 1) % k_max == 0
+    beats = Beats(mode, x, w, last, np.ones_like(last))
+    sums = expected(beats)
+    assert np.all(np.abs(sums) == mode.output_bound * k_max)
+    np.testing.assert_array_equal(simulated(build(modes, k_max=k_max), beats, family), sums)
+
+
+@pytest.mark.parametrize("modes", BUILDS.values(), ids=BUILDS)
+def test_builds(modes: tuple[Mode, ...]) -> None:
+    assert pe_class(build(modes)) is RowPE
+    assert pe_class(Config(modes=modes)) is PE
+
+
+@pytest.mark.parametrize("names", ["w8a8, w4a8", "w8a8, wlog-a8", "w4a8, w4a4", "w4a4, wpw-a8"])
+def test_modes_it_does_not_serve_together(names: str) -> None:
+    message = (
+        "no-dsp: expected one mode, log2 modes only, or modes of one product with values within .127, got "
+    )
+    with pytest.raises(ValueError, match=message + names):
+        Config(modes=tuple(mode(name) for name in names.split(", ")), dsp=False)

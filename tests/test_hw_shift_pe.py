@@ -1,0 +1,85 @@
+"""The PE of log2 builds against golden: every pair of codes, extremes, bubbles."""
+
+import numpy as np
+import pytest
+from one_pe import Beats, expected, pairs, simulated
+
+from golden.codec import all_codes
+from golden.modes import Mode, mode
+from hw.config import Config
+from hw.pe import PE
+from hw.processing import pe_class
+from hw.shift_pe import ShiftPE
+
+SEED = 20240311
+BUILDS = {
+    "wlog-a8-3": (mode("wlog-a8", 3),),
+    "wlog-a8-4": (mode("wlog-a8", 4),),
+    "wlog-a8-5": (mode("wlog-a8", 5),),
+    "wlog-alog-3": (mode("wlog-alog", 3),),
+    "wlog-alog-4": (mode("wlog-alog", 4),),
+    "both-3": (mode("wlog-a8", 3), mode("wlog-alog", 3)),
+    "both-4": (mode("wlog-alog", 4), mode("wlog-a8", 4)),
+    "both-5-4": (mode("wlog-a8", 5), mode("wlog-alog", 4)),
+}
+CASES = [
+    pytest.param(modes, mode, id=f"{name}-{mode.name}") for name, modes in BUILDS.items() for mode in modes
+]
+FAMILIES = pytest.mark.parametrize("family", ["generic", "ecp5"])
+
+
+def build(modes: tuple[Mode, ...], **sizes: int) -> Config:
+    return Config(modes=modes, rows=1, cols=1, **sizes)
+
+
+@FAMILIES
+@pytest.mark.parametrize(("modes", "mode"), CASES)
+def test_every_pair(modes: tuple[Mode, ...], mode: Mode, family: str) -> None:
+    beats = pairs(mode, all_codes(mode.x_format), all_codes(mode.w_format))
+    np.testing.assert_array_equal(simulated(build(modes), beats, family), expected(beats))
+
+
+@FAMILIES
+@pytest.mark.parametrize(("modes", "mode"), CASES)
+def test_random_tiles_with_bubbles(modes: tuple[Mode, ...], mode: Mode, family: str) -> None:
+    rng = np.random.default_rng(SEED)
+    x = rng.choice(all_codes(mode.x_format), (2000, 1))
+    w = rng.choice(all_codes(mode.w_format), (2000, 1))
+    # A beat without `valid` keeps its operands and its `last`: neither may count.
+    beats = Beats(mode, x, w, last=rng.random(2000) < 0.1, valid=rng.random(2000) < 0.7)
+    np.testing.assert_array_equal(simulated(build(modes), beats, family), expected(beats))
+
+
+@FAMILIES
+@pytest.mark.parametrize(("modes", "mode"), CASES)
+def test_longest_sums(modes: tuple[Mode, ...], mode: Mode, family: str) -> None:
+    k_max = 300
+    sign = 1 << mode.w_format.exponent_bits
+    largest = all_codes(mode.x_format)[sign - 1 if mode.name == "wlog-alog" else -1]
+    w = np.repeat(np.array([sign - 1, 2 * sign - 1, sign - 1], np.uint8), k_max)[:, None]
+    x = np.full_like(w, largest, dtype=mode.x_format.dtype)
+    last = np.arange(1, len(w) + 1) % k_max == 0
+    beats = Beats(mode, x, w, last, np.ones_like(last))
+    sums = expected(beats)[:, 0, 0]
+    bound = mode.output_bound * k_max
+    assert sums.tolist() == [bound, -bound, bound]
+    np.testing.assert_array_equal(simulated(build(modes, k_max=k_max), beats, family)[:, 0, 0], sums)
+
+
+@pytest.mark.parametrize("modes", BUILDS.values(), ids=BUILDS)
+@pytest.mark.parametrize("dsp", [False, True])
+def test_log2_builds_have_no_multiplier(modes: tuple[Mode, ...], dsp: bool) -> None:
+    config = Config(modes=modes, dsp=dsp)
+    assert pe_class(config) is ShiftPE
+    assert config.w_width == max(mode.w_format.exponent_bits for mode in modes) + 2
+
+
+def test_other_builds_have_one() -> None:
+    assert pe_class(Config(modes=(mode("w8a8"), mode("wlog-a8")))) is PE
+
+
+def test_modes_it_does_not_serve() -> None:
+    with pytest.raises(
+        ValueError, match="exponent bits: expected 3 or 4 beside modes other than log2, got 5"
+    ):
+        Config(modes=(mode("w8a8"), mode("wlog-a8", 5)))
