@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.config import W_PITCH, X_PITCH, Config
 from hw.multiplier import Multiplier
+from hw.target import place
 
 
 def tag_layout(config: Config) -> data.StructLayout:
@@ -66,7 +67,8 @@ class PE(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         config = self._config
         m = Module()
-        m.submodules.multiplier = multiplier = Multiplier(config.x_width, config.w_width)
+        widths = config.x_width, config.w_width
+        multiplier = place(m, "multiplier", "multiplier", lambda: Multiplier(*widths), platform)
         x = Signal.like(self.x_o, reset_less=True)
         w = Signal.like(self.w_o, reset_less=True)
         m.d.sync += [x.eq(self.x), w.eq(self.w)]
