@@ -75,7 +75,9 @@ def mapped(config: Config) -> str:
     return files["netlist.json"]
 
 
-def check(netlist: str, config: Config, multiplier: str = "MULT18X18D", flip_flop: str = "TRELLIS_FF") -> None:
+def check(
+    netlist: str, config: Config, multiplier: str = "MULT18X18D", flip_flop: str = "TRELLIS_FF"
+) -> None:
     """Raise ValueError if a mapped netlist (Yosys' JSON, PEs kept as modules) is not the whole array.
 
     It holds rows * cols PEs; each has its multiplier, where the build uses them, and as many distinct flip-flops

@@ -97,7 +97,16 @@ class Multiplier(wiring.Component):
             "p_MREG": 0,
             "p_PREG": 1,
         }
-        unused = ("ADREG", "ALUMODEREG", "CARRYINREG", "CARRYINSELREG", "CREG", "DREG", "INMODEREG", "OPMODEREG")
+        unused = (
+            "ADREG",
+            "ALUMODEREG",
+            "CARRYINREG",
+            "CARRYINSELREG",
+            "CREG",
+            "DREG",
+            "INMODEREG",
+            "OPMODEREG",
+        )
         enables = {"CEA2", "CEB2", "CEP"}
         others = {"CEA1", "CEAD", "CEALUMODE", "CEB1", "CEC", "CECARRYIN", "CECTRL", "CED", "CEINMODE", "CEM"}
         resets = ("A", "ALLCARRYIN", "ALUMODE", "B", "C", "CTRL", "D", "INMODE", "M", "P")

@@ -25,8 +25,12 @@ def pe_latency(config: Config) -> int:
 
 
 def has_addend_stage(config: Config) -> bool:
-    """Whether the selection of a product's parts needs a register of its own."""
-    return len(tag_layout(config).members) > 1 or config.has_regions
+    """Whether the parts of a product are registered before they are added.
+
+    Where the mode selects them, and always behind a DSP block: blocks stand in a few rows of the part, so a
+    product's way to its adder takes up to a cycle of its own.
+    """
+    return config.dsp or len(tag_layout(config).members) > 1 or config.has_regions
 
 
 class PE(wiring.Component):
@@ -81,9 +85,11 @@ class PE(wiring.Component):
                 m.d.comb += self.tag_o.eq(tag)
         region: Value | None = None
         if config.has_regions:
-            region = _registered(m, self.region, "region_1")
-            m.d.comb += self.region_o.eq(region)
-            region = _registered(m, region, "region_2")
+            region = self.region
+            for stage in range(Multiplier.latency):
+                region = _registered(m, region, f"region_{stage + 1}")
+                if stage == 0:
+                    m.d.comb += self.region_o.eq(region)
 
         lower, upper = self._addends(multiplier.p, tag, region)
         last = tag.last
@@ -94,7 +100,7 @@ class PE(wiring.Component):
             last = _registered(m, last, "last_3")
             quad = _registered(m, quad, "quad_3") if quad is not None else None
 
-        offset = 0
+        offset, overflow = 0, Value.cast(0)
         for widths, (addend, *carries) in zip(config.lanes, (lower, upper), strict=False):
             for lane, (width, carry) in enumerate(zip(widths, carries, strict=False)):
                 part = addend[sum(widths[:lane]) :][:width]
@@ -140,7 +146,9 @@ class PE(wiring.Component):
         packed = Value.cast(1)
         if config.has_full and (config.has_pair or quad):
             packed = Cat(*(tag[name] for name in ("pair", "quad") if name in tag.shape().members)).any()
-        carry = p[W_PITCH - 1] & packed if len(config.lanes) == 2 and (config.has_pair or quad) else Value.cast(0)
+        carry = (
+            p[W_PITCH - 1] & packed if len(config.lanes) == 2 and (config.has_pair or quad) else Value.cast(0)
+        )
         if quad:
             return (
                 [lower, Value.cast(0), p[X_PITCH - 1]],

@@ -79,7 +79,9 @@ class Placement:
             "speed": self.speed,
             "seed": self.seed,
             "fmax_mhz": round(self.fmax_mhz, 2),
-            "critical_path": [dict(zip(("signal", "logic_ns", "routing_ns"), step, strict=True)) for step in steps],
+            "critical_path": [
+                dict(zip(("signal", "logic_ns", "routing_ns"), step, strict=True)) for step in steps
+            ],
             "used": self.used,
             "nextpnr": self.nextpnr,
         }

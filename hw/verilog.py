@@ -62,5 +62,11 @@ def emit(component: wiring.Component, top: str, family: str = "generic") -> Desi
     ports = [Port(name, "input", 1) for name in ("clk", "rst") if name not in component.signature.members]
     for path, member, value in component.signature.flatten(component):
         direction = "input" if member.flow == wiring.In else "output"
-        ports.append(Port("__".join(map(str, path)), direction, len(value.as_value() if hasattr(value, "as_value") else value)))
+        ports.append(
+            Port(
+                "__".join(map(str, path)),
+                direction,
+                len(value.as_value() if hasattr(value, "as_value") else value),
+            )
+        )
     return Design(top, text, tuple(ports))

