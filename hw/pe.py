@@ -1,9 +1,10 @@
 """The processing element: multiply, accumulate, and pass on."""
 
-from amaranth import Cat, Module, Mux, Signal, Value, signed
+from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.carry import ZERO, Term, add, bit
 from hw.config import W_PITCH, X_PITCH, Config
 from hw.multiplier import Multiplier
 from hw.target import place
@@ -21,7 +22,7 @@ def tag_layout(config: Config) -> data.StructLayout:
 
 def pe_latency(config: Config) -> int:
     """Cycles from operands at a PE's inputs to its captured sums at `drain_o` (lowest lanes)."""
-    return Multiplier.latency + int(has_addend_stage(config)) + 1
+    return Multiplier.latency + int(has_addend_stage(config)) + 2
 
 
 def has_addend_stage(config: Config) -> bool:
@@ -109,9 +110,10 @@ class PE(wiring.Component):
                     part = _registered(m, part, "late_addend", reset_less=True)
                     carry = _registered(m, Mux(quad, carry, overflow), "late_carry", reset_less=True)
                     late = _registered(m, last, "late_last")
-                    self._accumulate(m, part, carry, late, span)
+                    self._accumulate(m, platform, part, carry, late, span, False)
                 else:
-                    overflow = self._accumulate(m, part, carry, last, span)
+                    carries = config.joined
+                    overflow = self._accumulate(m, platform, part, carry, last, span, carries)
                 offset += width
         return m
 
@@ -156,18 +158,35 @@ class PE(wiring.Component):
             )
         return [lower, Value.cast(0)], [upper, carry]
 
-    def _accumulate(self, m: Module, addend: Value, carry: Value, last: Value, span: slice) -> Value:
-        """One lane: returns its carry out."""
+    def _accumulate(
+        self,
+        m: Module,
+        platform: object,
+        addend: Value,
+        carry: Value,
+        last: Value,
+        span: slice,
+        carries: bool,
+    ) -> Value:
+        """One lane; returns its carry out where something `carries` it on."""
         width = span.stop - span.start
-        accumulator = Signal(width, name=f"acc_{span.start}")
+        accumulator = Signal(width, name=f"acc_{span.start}", reset_less=True)
         captured = Signal(width, name=f"captured_{span.start}", reset_less=True)
-        total = Signal(width + 1, name=f"total_{span.start}")
-        m.d.comb += [total.eq(accumulator + addend + carry), self.drain_o[span].eq(captured)]
+        # A sum leaves from its register, a cycle after it is complete, when the next one starts: behind the adder
+        # there is nothing, and before it the gate that drops the old sum is inside the carry cells.
+        first = Signal(init=1, name=f"first_{span.start}")
+        kept = [Term(lambda first, bit: ~first & bit, (first, bit)) for bit in accumulator]
+        added = [bit(each) for each in addend]
+        top = [ZERO] * int(carries)
+        carry_in = None if isinstance(carry, Const) else carry
+        total = add(m, platform, f"total_{span.start}", kept + top, added + top, carry_in)
+        m.d.comb += self.drain_o[span].eq(captured)
         m.d.sync += [
-            captured.eq(Mux(last, total[:width], self.drain_i[span])),
-            accumulator.eq(Mux(last, 0, total[:width])),
+            first.eq(last),
+            accumulator.eq(total[:width]),
+            captured.eq(Mux(first, accumulator, self.drain_i[span])),
         ]
-        return total[width]
+        return total[width:]
 
 
 def _extended(field: Value, width: int) -> Value:

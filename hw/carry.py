@@ -1,0 +1,155 @@
+"""Adders whose operand bits are small functions: on ECP5 the carry cells compute those too.
+
+A position of an adder is u + v + carry, where u and v are functions of at most four signals together. A half of a
+CCU2C forms LUT4(A, B, C, D) ^ carry as its sum and passes `carry` on where LUT4 is 1, else LUT2(A, B), which is
+LUT4 at C = D = 0 (Yosys, techlibs/lattice, CCU2C). So the two gates that a multiplier's row, a shifter's
+multiplexer or a negation would take in front of an adder cost nothing inside it. Yosys leaves them outside.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import permutations, product
+from typing import Any
+
+from amaranth import C, Cat, Instance, Module, Mux, Signal, Value
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """One bit: `function` of the one-bit values `inputs`.
+
+    The function uses &, |, ^ and ~ alone, so that it applies to signals and to the integers 0 and 1 of a truth
+    table alike; of an integer result the lowest bit counts.
+    """
+
+    function: Callable[..., Any]
+    inputs: tuple[Value, ...]
+
+    @property
+    def value(self) -> Value:
+        """The bit as an expression."""
+        return Value.cast(self.function(*self.inputs))[0]
+
+
+ZERO = Term(lambda: 0, ())
+
+
+def bit(a: Value) -> Term:
+    """a"""
+    return Term(lambda a: a, (a,))
+
+
+def both(a: Value, b: Value) -> Term:
+    """a & b"""
+    return Term(lambda a, b: a & b, (a, b))
+
+
+def select(s: Value, a: Value, b: Value) -> Term:
+    """a if s else b"""
+    return Term(lambda s, a, b: (s & a) | (~s & b), (s, a, b))
+
+
+def inverted(term: Term, s: Value) -> Term:
+    """term ^ s"""
+    return Term(lambda s, *inputs: term.function(*inputs) ^ s, (s, *term.inputs))
+
+
+def gated(term: Term, s: Value) -> Term:
+    """term & s"""
+    return Term(lambda s, *inputs: term.function(*inputs) & s, (s, *term.inputs))
+
+
+def add(
+    m: Module,
+    platform: object,
+    name: str,
+    augend: Sequence[Term],
+    addend: Sequence[Term],
+    carry_in: Value | None = None,
+) -> Signal:
+    """(augend + addend + carry_in) mod 2^width of two operands of `width` terms each, lowest first. Combinational.
+
+    On ECP5 ceil(width / 2) CCU2C, or with `carry_in` ceil((width + 1) / 2). Raises ValueError there if a carry
+    cell cannot hold the two terms of a position.
+    """
+    total = Signal(len(augend), name=name)
+    if getattr(platform, "family", None) != "ecp5":
+        u, v = (Cat(*(term.value for term in operand)) for operand in (augend, addend))
+        m.d.comb += total.eq(u + v + (0 if carry_in is None else carry_in))
+        return total
+    pairs = list(zip(augend, addend, strict=True))
+    first = 0
+    if carry_in is not None:
+        # A position that adds the bit to itself passes it on as its carry.
+        pairs.insert(0, (bit(carry_in), bit(carry_in)))
+        first = 1
+    sums = Signal(len(pairs) + len(pairs) % 2, name=f"{name}_sums")
+    pairs += [(ZERO, ZERO)] * (len(pairs) % 2)
+    carry: Value = C(0, 1)
+    for low in range(0, len(pairs), 2):
+        ports: dict[str, Any] = {}
+        for half in range(2):
+            pins, table = _cell(*pairs[low + half])
+            ports |= {f"i_{pin}{half}": value for pin, value in zip("ABCD", pins, strict=True)}
+            ports |= {f"p_INIT{half}": C(table, 16), f"p_INJECT1_{half}": "NO", f"o_S{half}": sums[low + half]}
+        carry_out = Signal(name=f"{name}_carry_{low + 2}")
+        m.submodules[f"{name}_{low}"] = Instance("CCU2C", i_CIN=carry, o_COUT=carry_out, **ports)
+        carry = carry_out
+    m.d.comb += total.eq(sums[first:])
+    return total
+
+
+def accumulate(
+    m: Module,
+    platform: object,
+    name: str,
+    addend: Sequence[Term],
+    carry_in: Value | None,
+    last: Value,
+    drain_i: Value,
+) -> Signal:
+    """acc += addend + carry_in; with `last` the sum goes to the returned register and acc starts from zero.
+
+    Without `last` the returned register takes `drain_i`. All of len(addend) bits. The reset of whatever drives
+    `last` should be 1: it clears the sum, which has no reset of its own.
+    """
+    width = len(addend)
+    accumulator = Signal(width, name=f"acc_{name}", reset_less=True)
+    captured = Signal(width, name=f"captured_{name}", reset_less=True)
+    total = add(m, platform, f"total_{name}", [bit(a) for a in accumulator], addend, carry_in)
+    m.d.sync += [
+        captured.eq(Mux(last, total, drain_i)),
+        # In this form the clear becomes the flip-flops' synchronous reset, which takes no LUT.
+        accumulator.eq(Mux(last, 0, total)),
+    ]
+    return captured
+
+
+def _cell(u: Term, v: Term) -> tuple[tuple[Value, ...], int]:
+    """What to connect to A, B, C, D, and the truth table, of a half cell that adds two terms."""
+    inputs = {id(value): value for value in (*u.inputs, *v.inputs)}
+    if len(inputs) <= 4:
+        for order in permutations([*inputs, *[None] * (4 - len(inputs))]):
+            table = _table(u, v, order)
+            if table is not None:
+                return tuple(C(1, 1) if key is None else inputs[key] for key in order), table
+    raise ValueError(f"carry cell: expected terms of four inputs that one cell can add, got {len(inputs)} inputs")
+
+
+def _table(u: Term, v: Term, order: Sequence[int | None]) -> int | None:
+    """The table with the inputs on A, B, C, D in this order, None for a pin tied to 1; None if it has none."""
+    entries: dict[int, int] = {}
+    generate: dict[int, int] = {}
+    for levels in product((0, 1), repeat=4):
+        if any(key is None and not level for key, level in zip(order, levels, strict=True)):
+            continue
+        known = dict(zip(order, levels, strict=True))
+        a, b = (term.function(*(known[id(value)] for value in term.inputs)) & 1 for term in (u, v))
+        index = sum(level << position for position, level in enumerate(levels))
+        entries[index] = a ^ b
+        if a == b and generate.setdefault(index & 3, a) != a:
+            return None
+    # What LUT2 has to be may stand where LUT4 cannot reach, but must not differ where it can.
+    if any(entries.setdefault(index, level) != level for index, level in generate.items()):
+        return None
+    return sum(level << index for index, level in entries.items())
