@@ -81,7 +81,9 @@ class PE(wiring.Component):
 
         tag = self.tag
         for stage in range(Multiplier.latency):
-            tag = _registered(m, tag, f"tag_{stage + 1}")
+            # Reset as if a tile ended in every cycle: operands in flight at a reset enter no sum.
+            previous, tag = tag, Signal(tag_layout(config), name=f"tag_{stage + 1}", init={"last": 1})
+            m.d.sync += tag.eq(previous)
             if stage == 0:
                 m.d.comb += self.tag_o.eq(tag)
         region: Value | None = None
@@ -98,7 +100,7 @@ class PE(wiring.Component):
         if has_addend_stage(config):
             lower = [_registered(m, part, "lower", reset_less=True) for part in lower]
             upper = [_registered(m, part, "upper", reset_less=True) for part in upper]
-            last = _registered(m, last, "last_3")
+            last = _registered(m, last, "last_3", init=1)
             quad = _registered(m, quad, "quad_3") if quad is not None else None
 
         offset, overflow = 0, Value.cast(0)
@@ -109,7 +111,7 @@ class PE(wiring.Component):
                 if lane == 1 and config.joined:
                     part = _registered(m, part, "late_addend", reset_less=True)
                     carry = _registered(m, Mux(quad, carry, overflow), "late_carry", reset_less=True)
-                    late = _registered(m, last, "late_last")
+                    late = _registered(m, last, "late_last", init=1)
                     self._accumulate(m, platform, part, carry, late, span, False)
                 else:
                     carries = config.joined
@@ -174,15 +176,18 @@ class PE(wiring.Component):
         captured = Signal(width, name=f"captured_{span.start}", reset_less=True)
         # A sum leaves from its register, a cycle after it is complete, when the next one starts: behind the adder
         # there is nothing, and before it the gate that drops the old sum is inside the carry cells.
-        first = Signal(init=1, name=f"first_{span.start}")
-        kept = [Term(lambda first, bit: ~first & bit, (first, bit)) for bit in accumulator]
-        added = [bit(each) for each in addend]
-        top = [ZERO] * int(carries)
-        carry_in = None if isinstance(carry, Const) else carry
-        total = add(m, platform, f"total_{span.start}", kept + top, added + top, carry_in)
+        first = _registered(m, last, f"first_{span.start}", init=1)
+        if getattr(platform, "family", None) == "ecp5":
+            kept = [Term(lambda first, bit: ~first & bit, (first, bit)) for bit in accumulator]
+            top = [ZERO] * int(carries)
+            carry_in = None if isinstance(carry, Const) else carry
+            added = [bit(each) for each in addend]
+            total = add(m, platform, f"total_{span.start}", kept + top, added + top, carry_in)
+        else:
+            total = Signal(width + int(carries), name=f"total_{span.start}")
+            m.d.comb += total.eq(Mux(first, 0, accumulator) + addend + carry)
         m.d.comb += self.drain_o[span].eq(captured)
         m.d.sync += [
-            first.eq(last),
             accumulator.eq(total[:width]),
             captured.eq(Mux(first, accumulator, self.drain_i[span])),
         ]
@@ -194,7 +199,9 @@ def _extended(field: Value, width: int) -> Value:
     return Cat(field, field[-1].replicate(max(0, width - len(field))))[:width]
 
 
-def _registered(m: Module, value: Value, name: str, reset_less: bool = False) -> Value:
-    register = Signal.like(value, name=name, reset_less=reset_less)
+def _registered(m: Module, value: Value, name: str, init: int = 0, reset_less: bool = False) -> Value:
+    if isinstance(value, Const):
+        return value
+    register = Signal.like(value, name=name, init=init, reset_less=reset_less)
     m.d.sync += register.eq(value)
     return register
