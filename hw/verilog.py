@@ -41,7 +41,10 @@ class Design:
 
 
 def generate(unit: str, config: Config, family: str = "generic") -> Design:
-    """The Verilog of a unit (a key of UNITS) for a family of parts. Raises ValueError on an unknown unit or family, YosysError if Yosys fails."""
+    """The Verilog of a unit (a key of UNITS) for a family of parts.
+
+    Raises ValueError on an unknown unit or family, YosysError if Yosys fails.
+    """
     if unit not in UNITS:
         raise ValueError(f"unit: expected one of {', '.join(UNITS)}, got {unit!r}")
     return emit(UNITS[unit](config), unit, family)
