@@ -150,7 +150,7 @@ def test_a_reset_of_one_cycle_clears_a_pe(name: str, tmp_path: Path) -> None:
                 case "rst":
                     value = int(cycle == 20)
                 case "tag":
-                    value = value & ~1 | int(cycle == 40)
+                    value = value & ~1 | int(cycle in (10, 40))
             word |= value << offset
             offset += port.width
         stimulus.append(word)
@@ -162,7 +162,7 @@ def test_a_reset_of_one_cycle_clears_a_pe(name: str, tmp_path: Path) -> None:
         offset += port.width * (port.direction == "output")
     outputs = [int(word, 16) for word in simulate(design, stimulus, tmp_path)]
     drained = [word >> offset & (1 << width) - 1 for word in outputs]
-    assert len(set(drained[:20])) > 2
+    assert len(set(drained[:20])) > 1
     # Until what was in flight has passed, sums of it may drain; the `last` in cycle 40 captures nothing else.
     assert set(drained[30:]) == {0}
 
