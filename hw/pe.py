@@ -63,7 +63,8 @@ class PE(wiring.Component):
     Where halves are split and also used whole, the upper lane works one cycle behind the lower, its carry
     registered, and its part of drain_o is one cycle late.
 
-    Latency `latency`, one set of operands per cycle, no flow control: zero operands add nothing.
+    Latency `latency`, one set of operands per cycle, no flow control: zero operands add nothing. A reset of
+    one cycle clears every sum: `last` of each stage resets to 1, so what is in flight enters none.
     """
 
     def __init__(self, config: Config):
@@ -83,8 +84,8 @@ class PE(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         config = self._config
         m = Module()
-        widths = config.x_width, config.w_width
-        multiplier = place(m, "multiplier", "multiplier", lambda: Multiplier(*widths), platform)
+        operands = config.x_width, config.w_width
+        multiplier = place(m, "multiplier", "multiplier", lambda: Multiplier(*operands), platform)
         x = Signal.like(self.x_o, reset_less=True)
         w = Signal.like(self.w_o, reset_less=True)
         m.d.sync += [x.eq(self.x), w.eq(self.w)]
@@ -114,7 +115,8 @@ class PE(wiring.Component):
             last = _registered(m, last, "last_3", init=1)
             quad = _registered(m, quad, "quad_3") if quad is not None else None
 
-        offset, overflow = 0, Value.cast(0)
+        offset = 0
+        overflow = Value.cast(0)
         for widths, (addend, *carries) in zip(config.lanes, (lower, upper), strict=False):
             for lane, (width, carry) in enumerate(zip(widths, carries, strict=False)):
                 part = addend[sum(widths[:lane]) :][:width]
@@ -125,8 +127,7 @@ class PE(wiring.Component):
                     late = _registered(m, last, "late_last", init=1)
                     self._accumulate(m, platform, part, carry, late, span, False)
                 else:
-                    carries = config.joined
-                    overflow = self._accumulate(m, platform, part, carry, last, span, carries)
+                    overflow = self._accumulate(m, platform, part, carry, last, span, config.joined)
                 offset += width
         return m
 
