@@ -120,8 +120,8 @@ def _three_rows(
 ) -> list[list[Term]]:
     """For each x, and w of three bits, x * w one cycle later.
 
-    The lowest bit is left to the adder that takes it. All first adders stand before the second ones, so that no
-    path seems to pass through three of them.
+    The lowest bit is left to the adder that takes it. All first adders stand before the second ones, so that
+    no path seems to pass through three of them.
     """
     width = len(factors[0][0]) + 1
     firsts = [

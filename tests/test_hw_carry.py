@@ -28,21 +28,26 @@ OPERANDS = {
 
 
 class Adders(wiring.Component):
-    """One sum for each kind of operands; members u, v, a, b In(width), c, carry In(1), totals Out."""
+    """One sum for each kind of operands; members u, v, a, b In(width), c, carry In(1), totals Out.
 
-    def __init__(self, width: int, with_carry: bool):
-        self._width, self._with_carry = width, with_carry
+    `shared`: all in one chain, else a chain for each.
+    """
+
+    def __init__(self, *, width: int, with_carry: bool = False, shared: bool = False):
+        self._width, self._with_carry, self._shared = width, with_carry, shared
         members = dict.fromkeys(("u", "v", "a", "b"), In(width)) | {"c": In(1), "carry": In(1)}
         super().__init__(members | {"totals": Out(width * len(OPERANDS))})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        totals = []
+        chain, totals = Chain(m, platform), []
         for number, operands in enumerate(OPERANDS.values()):
             bits = zip(self.u, self.v, self.a, self.b, strict=True)
             augend, addend = zip(*(operands(*position, self.c) for position in bits), strict=True)
             carry = self.carry if self._with_carry else None
-            totals.append(Chain(m, platform).add(f"sum_{number}", augend, addend, carry))
+            totals.append(chain.add(f"sum_{number}", augend, addend, carry))
+            if not self._shared:
+                chain = Chain(m, platform)
         m.d.comb += self.totals.eq(Cat(totals))
         return m
 
@@ -66,23 +71,35 @@ def prove(first: Adders, second: Adders) -> None:
     run_yosys("\n".join(script), inputs={"plain.il": plain, "cells.il": cells})
 
 
+@pytest.mark.parametrize("shared", [False, True], ids=["chains", "chain"])
 @pytest.mark.parametrize("with_carry", [False, True], ids=["", "carry"])
 @pytest.mark.parametrize("width", [1, 4, 7])
-def test_cells_equal_the_plain_sum(width: int, with_carry: bool) -> None:
-    prove(Adders(width, with_carry), Adders(width, with_carry))
+def test_cells_equal_the_plain_sum(width: int, with_carry: bool, shared: bool) -> None:
+    sizes = {"width": width, "with_carry": with_carry, "shared": shared}
+    prove(Adders(**sizes), Adders(**sizes))
 
 
 def test_the_proof_can_fail() -> None:
     with pytest.raises(YosysError):
-        prove(Adders(4, True), Adders(4, False))
+        prove(Adders(width=4, with_carry=True), Adders(width=4))
 
 
 @pytest.mark.parametrize(
-    ("width", "with_carry", "cells"), [(4, False, 2), (5, False, 3), (5, True, 3), (6, True, 4)]
+    ("width", "with_carry", "shared", "cells"),
+    [
+        (4, False, False, 10 * 2),
+        (5, False, False, 10 * 3),
+        (4, True, False, 10 * 2),
+        (4, False, True, 2 + 9 * 3),
+        (5, False, True, 10 * 3),
+        (4, True, True, 2 + 9 * 3),
+        (5, True, True, 10 * 3),
+    ],
 )
-def test_cells_used(width: int, with_carry: bool, cells: int) -> None:
-    text = rtlil.convert(Adders(width, with_carry), name="cells", platform=Target("ecp5"), emit_src=False)
-    assert len(re.findall(r"cell \\CCU2C", text)) == cells * len(OPERANDS)
+def test_cells_used(width: int, with_carry: bool, shared: bool, cells: int) -> None:
+    adders = Adders(width=width, with_carry=with_carry, shared=shared)
+    text = rtlil.convert(adders, name="cells", platform=Target("ecp5"), emit_src=False)
+    assert len(re.findall(r"cell \\CCU2C", text)) == cells
 
 
 def test_a_cell_takes_four_inputs() -> None:
