@@ -31,6 +31,10 @@ BUILDS = [
     ("wlog-a8", 5, True),
     ("wlog-alog", 3, True),
     ("wlog-alog", 4, True),
+    ("w8a8", 4, False),
+    ("w4a8", 4, False),
+    ("w4a4", 4, False),
+    ("wpw-a8", 4, False),
 ]
 
 
