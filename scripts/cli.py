@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from hw.pnr import PlaceAndRouteError
 from hw.yosys import YosysError
 from scripts.console import err
 from scripts.gemm import gemm
@@ -29,7 +30,7 @@ def run(arguments: list[str] | None = None) -> int:
         status = app(arguments, standalone_mode=False, prog_name="tilebert")
     except (ValueError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
         return _fail(str(error), 2)
-    except (ToolError, YosysError) as error:
+    except (ToolError, YosysError, PlaceAndRouteError) as error:
         return _fail(str(error), 1)
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", 130)

@@ -109,6 +109,13 @@ def test_gemm_names_what_is_wrong(
         ("simulate --checkpoint gone.safetensors", "gone.safetensors: no such file"),
         ("simulate --text=", "text: expected at least one word, got ''"),
         ("synth --target gal", "Invalid value for '--target': ...'gal' is not one of"),
+        ("synth --pnr --target ice40", "--pnr: expected --unit array and --target ecp5, got array and ice40"),
+        ("synth --mode wpw-a8 --mode w4a4 --no-dsp", "no-dsp: expected one mode, log2 modes only"),
+        ("verilog --mode wlog-alog --exponent-bits 5 -o out", "exponent bits: expected 3 or 4 in wlog-alog"),
+        (
+            "verilog --mode w8a8 --mode wlog-a8 --exponent-bits 5 -o out",
+            "exponent bits: expected 3 or 4 beside",
+        ),
         ("verilog", "Missing option '--output' / '-o'"),
         ("verilog -o x.npy", "--output: expected a folder, got the file x.npy"),
         ("quantize -o gone/model.safetensors", "--output: expected a file in an existing folder"),
