@@ -10,7 +10,6 @@ from golden.formats import Format, Log2, Piecewise
 from golden.modes import Mode
 from golden.quantize import clip_scale, max_scale, quantize, search_piecewise
 from golden.quantized import (
-    INPUT_SITES,
     SITES,
     TABLE_FORMAT,
     Activation,
@@ -18,6 +17,7 @@ from golden.quantized import (
     QuantizedLayer,
     QuantizedModel,
     QuantizedTable,
+    input_site,
     site_format,
 )
 from golden.requantize import BIAS_MAX
@@ -105,7 +105,7 @@ def _quantize_layer(
         activations[site] = Activation(fmt, _scale(sample[site], fmt, clip))
     dense = {}
     for name, part in layer.dense.items():
-        x_scale = activations[name if name in INPUT_SITES else "hidden"].scale
+        x_scale = activations[input_site(name)].scale
         dense[name] = _quantize_dense(part, mode.w_format, x_scale, clip)
     return QuantizedLayer(dense, activations, layer.attention_norm, layer.output_norm)
 

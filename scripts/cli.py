@@ -7,6 +7,8 @@ import typer
 from hw.pnr import PlaceAndRouteError
 from hw.yosys import YosysError
 from scripts.console import err
+from scripts.eval import evaluate
+from scripts.formats import formats
 from scripts.gemm import gemm
 from scripts.quantize import quantize
 from scripts.simulate import simulate
@@ -15,13 +17,14 @@ from scripts.verilog import verilog
 from sim.toolchain import ToolError
 
 app = typer.Typer(
-    help="A systolic GEMM accelerator for a quantized BERT: simulate, generate, price.",
+    help="A systolic GEMM accelerator for a quantized BERT: simulate, evaluate, generate, price.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (simulate, gemm, quantize, verilog, synth):
+for command in (simulate, gemm, quantize, formats, verilog, synth):
     app.command()(command)
+app.command("eval")(evaluate)
 
 
 def run(arguments: list[str] | None = None) -> int:

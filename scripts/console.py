@@ -31,7 +31,8 @@ class Bar:
 
 @contextmanager
 def progress() -> Iterator[Bar]:
-    """A bar on stderr that leaves nothing behind."""
+    """A bar on stderr that leaves nothing behind; none where stderr is no terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True) as bar:
+    # Off a terminal an empty line would stay, and an error would be two lines.
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         yield Bar(bar)

@@ -34,6 +34,28 @@ def read_array(path: Path, option: str, dimensions: int) -> NDArray[Any]:
     return array
 
 
+def check_place(path: Path | None, option: str) -> None:
+    """Raise ValueError naming the option if `path` cannot become a file: to know it before a long run."""
+    if path is not None and (path.is_dir() or not path.parent.is_dir()):
+        raise ValueError(f"{option}: expected a file in an existing folder, got {path}")
+
+
+def check_folder(path: Path | None, option: str) -> None:
+    """Raise ValueError naming the option if `path` cannot become a folder: to know it before a long run."""
+    if path is not None:
+        existing = next(place for place in (path, *path.parents) if place.exists())
+        if not existing.is_dir():
+            raise ValueError(f"{option}: expected a folder, got the file {existing}")
+
+
+def make_folder(path: Path, option: str) -> None:
+    """Make a folder and those above it; raises ValueError naming the option."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"{option}: expected a writable place, got {path} ({error.strerror})") from None
+
+
 def write_atomically(path: Path, option: str, write: Callable[[BinaryIO], object]) -> None:
     """Write a file beside `path`, then rename it: readers see the old file or the whole new one."""
     try:

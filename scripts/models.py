@@ -24,7 +24,7 @@ def quantized(mode: Mode, clip: bool = True) -> QuantizedModel:
 def load_model(mode: Mode, path: Path | None = None) -> QuantizedModel:
     """The model in `path`, or the clipped post-training one of that mode, kept in the cache.
 
-    Raises ValueError if the checkpoint is of another mode.
+    Raises ValueError if the checkpoint is of another mode or of other exponent bits.
     """
     if path is None:
         path = cache_folder() / "models" / f"{mode.name}-{_digest(mode)}.safetensors"
@@ -32,8 +32,9 @@ def load_model(mode: Mode, path: Path | None = None) -> QuantizedModel:
             path.parent.mkdir(parents=True, exist_ok=True)
             checkpoint.save(quantized(mode), path)
     model = checkpoint.load(path)
-    if model.mode.name != mode.name:
-        raise ValueError(f"--checkpoint: expected a model in {mode.name}, got {path} in {model.mode.name}")
+    if model.mode != mode:
+        expected, got = (f"{m.name} ({m.w_format} weights)" for m in (mode, model.mode))
+        raise ValueError(f"--checkpoint: expected a model in {expected}, got {path} in {got}")
     return model
 
 

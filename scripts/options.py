@@ -17,12 +17,16 @@ Modes = Annotated[
     typer.Option("--mode", help="Number format of x and w; several make one switchable build."),
 ]
 OneMode = Annotated[str, typer.Option("--mode", help="Number format of x and w.")]
+ModeOrFloat = Annotated[str, typer.Option("--mode", help="Number format of x and w, or fp32.")]
 ExponentBits = Annotated[int, typer.Option(help="Exponent bits of log2 codes: 3, 4, or 5 in wlog-a8.")]
 Rows = Annotated[int, typer.Option(help="Rows of PEs.")]
 Cols = Annotated[int, typer.Option(help="Columns of PEs.")]
 KMax = Annotated[int, typer.Option("--k-max", help="Largest K; accumulators are sized from it.")]
 NoDsp = Annotated[bool, typer.Option("--no-dsp", help="Use no multiplier blocks.")]
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the result to this file as JSON.")]
+Glue = Annotated[Path, typer.Option("--glue", help="Folder of GLUE's files: STS-B/dev.csv or dev.tsv.")]
+GlueOrNone = Annotated[Path | None, typer.Option("--glue", help="As for eval; without it no correlation.")]
+Limit = Annotated[int | None, typer.Option("--limit", help="Use the first so many pairs, 2 or more.")]
 Simulator = Annotated[SimulatorName, typer.Option("--simulator", help="What runs the Verilog.")]
 
 

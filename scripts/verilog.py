@@ -13,7 +13,7 @@ from hw.target import FamilyName
 from hw.verilog import UnitName, generate
 from scripts import options
 from scripts.console import err, out
-from scripts.files import write_text
+from scripts.files import check_folder, make_folder, write_text
 
 
 def verilog(
@@ -31,14 +31,10 @@ def verilog(
     config = options.build_config(
         mode_names, rows, cols, exponent_bits=exponent_bits, k_max=k_max, dsp=not no_dsp
     )
-    if output.exists() and not output.is_dir():
-        raise ValueError(f"--output: expected a folder, got the file {output}")
+    check_folder(output, "--output")
     with err.status("generating"):
         design = generate(unit, config, target)
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"--output: expected a writable place, got {output} ({error.strerror})") from None
+    make_folder(output, "--output")
     source = f"{design.top}.sv"
     manifest = {
         "top": design.top,
