@@ -13,6 +13,11 @@ from hw.processing import pe_class, processing_element
 from hw.target import place
 
 
+def array_latency(config: Config) -> int:
+    """Cycles from a `last` beat to the sums of row 0, column 0."""
+    return 1 + pe_class(config).latency_of(config) + int(config.joined)
+
+
 class Array(wiring.Component):
     """rows x cols sums of products, one tile after another.
 
@@ -26,7 +31,7 @@ class Array(wiring.Component):
     row 0, against the skew: a row captures one cycle after the row above it and is one step farther, so results
     follow each other every second cycle and a chain is free again after 2 * rows - 1 cycles.
 
-    Latency from a `last` beat to row r in column c: `latency` + c + 2 * r cycles. No flow control.
+    Latency from a `last` beat to row r in column c: `array_latency` + c + 2 * r cycles. No flow control.
     """
 
     def __init__(self, config: Config):
@@ -39,11 +44,6 @@ class Array(wiring.Component):
                 "drained": Out(config.cols),
             }
         )
-
-    @property
-    def latency(self) -> int:
-        """Cycles from a `last` beat to the sums of row 0, column 0."""
-        return 1 + pe_class(self.config).latency_of(self.config) + int(self.config.joined)
 
     def elaborate(self, platform: object) -> Module:
         config = self.config
@@ -116,7 +116,7 @@ class Array(wiring.Component):
     def _drain(self, m: Module, edge: list[Any]) -> None:
         """Mark the cycles in which a column's chain ends in a result."""
         start = self.beat.last & self.valid
-        for stage in range(self.latency):
+        for stage in range(array_latency(self.config)):
             start = _delayed(m, start, f"captured_{stage}", reset=True)
         drained = start
         if self.config.rows > 1:

@@ -11,7 +11,7 @@ from golden.backend import golden_backend
 from golden.job import Job
 from golden.modes import MODE_NAMES, mode
 from golden.tiling import Tiling
-from hw.core import Core
+from hw.core import core_latency
 from sim.build import build
 from sim.compare import compare
 from sim.simulation import Run, Stalls, simulate
@@ -70,10 +70,10 @@ def test_cycles_are_those_predicted(size: tuple[int, int]) -> None:
     depths = sorted({1, 2, rows, 2 * rows - 2, 2 * rows - 1, 2 * rows, 40} - {0})
     groups = [[random_job(rng, mode("w8a8"), (6 * rows, k, 7 * cols), requantize=k % 2 == 0)] for k in depths]
     run = run_exact(["w8a8"], size, groups)
-    core = Core(config("w8a8", rows=rows, cols=cols))
+    subject = config("w8a8", rows=rows, cols=cols)
     for group in run.groups:
         tiling = Tiling(group.jobs[0], rows, cols)
-        expected = tiling.cycles(core.config.interval) + core.latency + 2 * (rows - 1)
+        expected = tiling.cycles(subject.interval) + core_latency(subject) + 2 * (rows - 1)
         assert group.cycles == expected, tiling.job.shape
 
 
