@@ -13,10 +13,10 @@ run: .venv/run
 	.venv/bin/tilebert synth --json build/synth.json
 
 test: .venv/test
-	$(RUN) pytest
+	$(RUN) pytest -n 2 --dist loadfile
 
 check: .venv/test
-	$(RUN) pytest -m "not slow"
+	$(RUN) pytest -n 2 --dist loadfile -m "not slow"
 
 lint: .venv/lint
 	$(RUN) ruff check .

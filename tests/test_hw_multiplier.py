@@ -18,7 +18,7 @@ from hw.multiplier import Multiplier
 from hw.pe import PE
 from hw.verilog import Design, emit
 
-pytestmark = needs_icarus
+pytestmark = [needs_icarus, pytest.mark.slow]
 
 WIDTHS = [(8, 8), (8, 16), (8, 18), (11, 18), (16, 16), (16, 18), (18, 18), (1, 1)]
 CONFIGS = {name: Config(modes=(mode(name),)) for name in MODE_NAMES}

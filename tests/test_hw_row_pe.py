@@ -15,6 +15,8 @@ from hw.pe import PE
 from hw.processing import pe_class
 from hw.row_pe import RowPE
 
+pytestmark = pytest.mark.slow
+
 SEED = 20240312
 PIECEWISE = replace(mode("wpw-a8"), w_format=Piecewise(63, 63))
 MIXED = (mode("w8a8"), mode("wpw-a8"), mode("wlog-a8", 3), mode("wlog-alog", 3))

@@ -11,6 +11,8 @@ from hw.pe import PE
 from hw.processing import pe_class
 from hw.shift_pe import ShiftPE
 
+pytestmark = pytest.mark.slow
+
 SEED = 20240311
 BUILDS = {
     "wlog-a8-3": (mode("wlog-a8", 3),),
