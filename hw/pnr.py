@@ -157,7 +157,8 @@ def _steps(path: list[dict[str, Any]]) -> tuple[Step, ...]:
                 continue
         else:
             signal, routing = _signal(hop["net"]), hop["delay"]
-        if steps and _base(steps[-1].signal) == _base(signal):
+        # A wire without delay leads from one cell of a carry chain to the next.
+        if steps and (steps[-1].routing_ns == 0 or _base(steps[-1].signal) == _base(signal)):
             last = steps.pop()
             steps.append(Step(last.signal, last.logic_ns + logic, last.routing_ns + routing))
         else:
@@ -168,7 +169,8 @@ def _steps(path: list[dict[str, Any]]) -> tuple[Step, ...]:
 
 def _signal(name: str) -> str:
     """The part of a net's or cell's name that Yosys took from the source."""
-    return re.split(r"_(?:TRELLIS_FF|LUT4|CCU2C|PFUMX|L6MUX21|MULT18X18D|DP16KD)(?=_|$)|\$", name)[0]
+    cells = "TRELLIS_FF|LUT4|CCU2C|PFUMX|L6MUX21|MULT18X18D|DP16KD"
+    return re.split(rf"_(?:{cells}|COUT|S0|S1)(?=_|$)|\$", name)[0]
 
 
 def _base(signal: str) -> str:
