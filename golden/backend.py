@@ -1,11 +1,12 @@
 """The golden backend: GEMM jobs computed by the model alone, the result every other backend must equal."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.gemm import gemm
+from golden.gemm import gemm, gemm_stack
 from golden.job import Job
 from golden.modes import K_MAX
 from golden.requantize import requantize
@@ -14,13 +15,32 @@ from golden.requantize import requantize
 def golden_backend(jobs: Sequence[Job], k_max: int = K_MAX) -> list[NDArray[np.integer]]:
     """y [M, N] of each job, in order: int64 acc + bias or, with an epilogue, int8 requantized.
 
+    Neighbours without a bias that share shapes, mode and epilogue (the heads of an attention) are computed at once.
     Raises ValueError, naming the argument, as `gemm` and `requantize` do.
     """
-    return [_compute(job, k_max) for job in jobs]
+    results: list[NDArray[np.integer]] = []
+    for _, group in groupby(jobs, _kind):
+        results += _compute(list(group), k_max)
+    return results
 
 
-def _compute(job: Job, k_max: int) -> NDArray[np.integer]:
-    total = gemm(job.x, job.w, job.mode, k_max, job.bias)
-    if job.epilogue is None:
-        return total
-    return requantize(total, None, job.epilogue.mult, job.epilogue.shift, job.epilogue.bits)
+def _kind(job: Job) -> Hashable:
+    """What the jobs of a stack have in common; a job with a bias has nothing in common with any other."""
+    if job.bias is not None:
+        return id(job)
+    return job.mode, job.x.shape, job.w.shape, job.x.dtype, job.w.dtype, id(job.epilogue)
+
+
+def _compute(jobs: Sequence[Job], k_max: int) -> list[NDArray[np.integer]]:
+    """y of jobs of one kind."""
+    first = jobs[0]
+    if len(jobs) == 1:
+        total = gemm(first.x, first.w, first.mode, k_max, first.bias)[np.newaxis]
+    else:
+        x, w = np.stack([job.x for job in jobs]), np.stack([job.w for job in jobs])
+        total = gemm_stack(x, w, first.mode, k_max)
+    if first.epilogue is None:
+        return list(total)
+    rows = total.reshape(-1, total.shape[-1])
+    codes = requantize(rows, None, first.epilogue.mult, first.epilogue.shift, first.epilogue.bits)
+    return list(codes.reshape(total.shape))

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from golden.encoder import FloatProducts, Operand, Real, float_encoder
-from golden.formats import Format, Piecewise
+from golden.formats import Format, Log2, Piecewise
 from golden.modes import Mode
 from golden.quantize import clip_scale, max_scale, quantize, search_piecewise
 from golden.quantized import (
@@ -17,8 +17,10 @@ from golden.quantized import (
     QuantizedLayer,
     QuantizedModel,
     QuantizedTable,
+    input_site,
     site_format,
 )
+from golden.requantize import BIAS_MAX
 from golden.weights import Dense, LayerWeights, Weights
 
 STRIDE = 7
@@ -101,15 +103,23 @@ def _quantize_layer(
     for site in SITES:
         fmt = site_format(mode, site)
         activations[site] = Activation(fmt, _scale(sample[site], fmt, clip))
-    dense = {name: _quantize_dense(part, mode.w_format, clip) for name, part in layer.dense.items()}
+    dense = {}
+    for name, part in layer.dense.items():
+        x_scale = activations[input_site(name)].scale
+        dense[name] = _quantize_dense(part, mode.w_format, x_scale, clip)
     return QuantizedLayer(dense, activations, layer.attention_norm, layer.output_norm)
 
 
-def _quantize_dense(dense: Dense, fmt: Format, clip: bool) -> QuantizedDense:
+def _quantize_dense(dense: Dense, fmt: Format, x_scale: float, clip: bool) -> QuantizedDense:
     if isinstance(fmt, Piecewise) and clip:
         fmt, scale = search_piecewise(dense.weight, bits=fmt.bits)
     else:
         scale = _scale(dense.weight, fmt, clip)
+    if isinstance(fmt, Log2):
+        # A span of 31 octaves makes a sum's unit so small that the bias leaves 32 bits, and the factor to
+        # 8-bit results falls below 2^-33 (hence the 1). Give up octaves at the top, which no weight needs.
+        while scale * x_scale * max(1.0, float(np.abs(dense.bias).max())) > BIAS_MAX:
+            scale /= 2
     return QuantizedDense(quantize(dense.weight, fmt, scale), fmt, np.array(scale), dense.bias)
 
 

@@ -97,8 +97,10 @@ def load(path: Path) -> QuantizedModel:
         return _model(header, tensors)
     except KeyError as error:
         raise ValueError(f"{path}: expected an entry {error.args[0]}, got none") from None
-    except (AttributeError, IndexError, TypeError, ValueError) as error:
+    except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+    except (AttributeError, TypeError) as error:
+        raise ValueError(f"{path}: damaged header ({error})") from None
 
 
 def _read(path: Path) -> tuple[dict[str, Any], Tensors]:
@@ -126,9 +128,8 @@ def _read(path: Path) -> tuple[dict[str, Any], Tensors]:
 def _model(header: dict[str, Any], tensors: Tensors) -> QuantizedModel:
     config = Config(**header["config"])
     layers = []
-    for index in range(config.layers):
+    for index, fields in enumerate(header["layers"]):
         prefix = f"layers.{index}"
-        fields = header["layers"][index]
         dense = {}
         for name, entry in fields["dense"].items():
             fmt = _from_json(entry["format"])

@@ -1,15 +1,19 @@
 """What a code means: the range of legal codes of each format and the value each one stands for.
 
-`decode_code` is the definition (docs/formats.md); `decode` looks codes up in a table made of it.
+`decode_code` is the definition (docs/formats.md); `decode` gives the same through tables made of it.
 """
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from golden.formats import Format, Linear, Log2, Piecewise
+
+TypeName = Literal["int64", "float32", "float64"]
+"""Types in which every value of every format is exact."""
 
 
 def code_range(fmt: Format) -> tuple[int, int]:
@@ -52,8 +56,16 @@ def decode(codes: NDArray[np.integer], fmt: Format, name: str = "codes") -> NDAr
 
     Raises ValueError as `check_codes` does, naming `name`.
     """
+    values: NDArray[np.int64] = decode_as("int64", codes, fmt, name)
+    return values
+
+
+def decode_as(dtype: TypeName, codes: NDArray[np.integer], fmt: Format, name: str = "codes") -> NDArray[Any]:
+    """`decode` in the type of that name."""
     check_codes(codes, fmt, name)
-    return np.take(_table(fmt), codes.view(np.uint8))
+    if isinstance(fmt, Linear):
+        return codes.astype(dtype)
+    return np.take(_table(fmt, dtype), codes.view(np.uint8))
 
 
 def check_codes(codes: NDArray[np.integer], fmt: Format, name: str) -> None:
@@ -77,9 +89,9 @@ def first(values: NDArray[np.generic], wrong: NDArray[np.bool_]) -> str:
 
 
 @lru_cache(maxsize=256)
-def _table(fmt: Format) -> NDArray[np.int64]:
+def _table(fmt: Format, dtype: TypeName) -> NDArray[Any]:
     """Value by code byte [256]; bytes that are no code hold 0 and are never looked up."""
-    table = np.zeros(256, dtype=np.int64)
+    table = np.zeros(256, dtype)
     for code in all_codes(fmt).tolist():
         table[code & 0xFF] = decode_code(code, fmt)
     table.flags.writeable = False

@@ -1,16 +1,19 @@
 """The exact integer GEMM: acc[m, n] = sum over k of value(x[m, k]) * value(w[k, n]), in Z.
 
-`gemm_reference` is the definition; `gemm` computes the same through float64 BLAS, which is exact because every
-product and every partial sum, in whatever order, is an integer below 2^53.
+`gemm_reference` is the definition; `gemm` computes the same through floating-point BLAS, which is exact because
+every product and every partial sum, in whatever order, is an integer below 2^24 (float32) or 2^53 (float64).
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.codec import check_codes, decode, decode_code
+from golden.codec import TypeName, check_codes, decode_as, decode_code
 from golden.formats import Piecewise
 from golden.modes import K_MAX, Mode
 from golden.requantize import BIAS_MAX, BIAS_MIN, column
+
+EXACT_SINGLE = 1 << 24
+"""Integers of magnitude below this are exact in float32, which BLAS multiplies twice as fast."""
 
 EXACT = 1 << 53
 """Integers of magnitude below this are exact in float64."""
@@ -47,10 +50,24 @@ def gemm(
     could reach 2^53.
     """
     _, _, columns = _check_operands(x, w, mode, k_max)
-    acc = _matmul(decode(x, mode.x_format, "x"), decode(w, mode.w_format, "w"), _bound(mode))
+    acc = _multiply(x, w, mode)
     if bias is not None:
         acc += column(bias, columns, BIAS_MIN, BIAS_MAX, "bias")
     return acc
+
+
+def gemm_stack(
+    x: NDArray[np.integer], w: NDArray[np.integer], mode: Mode, k_max: int = K_MAX
+) -> NDArray[np.int64]:
+    """acc, int64 [B, M, N], of B independent GEMMs: `gemm` of each x[b] [M, K] and w[b] [K, N].
+
+    Raises ValueError as `gemm` does, or for stacks that are empty or of different heights. An illegal code is
+    named with its index in the stack.
+    """
+    if not x.ndim or not w.ndim or len(x) != len(w) or len(x) < 1:
+        raise ValueError(f"x, w: expected two stacks of one height, got shapes {x.shape} and {w.shape}")
+    _check_operands(x[0], w[0], mode, k_max)
+    return _multiply(x, w, mode)
 
 
 def gemm_piecewise(
@@ -63,14 +80,14 @@ def gemm_piecewise(
     """
     fmt = _piecewise(mode)
     _check_operands(x, w, mode, k_max)
-    x_values = decode(x, mode.x_format, "x")
+    real = _exact_type(x.shape[1], mode)
+    x_values = decode_as(real, x, mode.x_format, "x")
     check_codes(w, fmt, "w")
-    codes = w.astype(np.int64)
+    codes = w.astype(real)
     outer = np.abs(codes) >= fmt.split
     inner_values = np.where(outer, 0, codes)
     outer_values = np.where(outer, np.sign(codes) * (np.abs(codes) - fmt.split + fmt.offset), 0)
-    bound = _bound(mode)
-    return _matmul(x_values, inner_values, bound), _matmul(x_values, outer_values, bound)
+    return (x_values @ inner_values).astype(np.int64), (x_values @ outer_values).astype(np.int64)
 
 
 def _piecewise(mode: Mode) -> Piecewise:
@@ -104,14 +121,18 @@ def _check_operands(
     return rows, depth, columns
 
 
-def _bound(mode: Mode) -> int:
-    """Largest magnitude of one product; from the formats, which carry the tile's own ratio and offset."""
-    return mode.x_format.max_value * mode.w_format.max_value
+def _multiply(x: NDArray[np.integer], w: NDArray[np.integer], mode: Mode) -> NDArray[np.int64]:
+    """acc [..., M, N] of codes x [..., M, K] and w [..., K, N]."""
+    real = _exact_type(x.shape[-1], mode)
+    values = decode_as(real, x, mode.x_format, "x"), decode_as(real, w, mode.w_format, "w")
+    acc: NDArray[np.int64] = np.matmul(*values).astype(np.int64)
+    return acc
 
 
-def _matmul(x: NDArray[np.int64], w: NDArray[np.int64], bound: int) -> NDArray[np.int64]:
-    """x @ w, exact, given the largest magnitude of one product."""
-    depth = x.shape[1]
+def _exact_type(depth: int, mode: Mode) -> TypeName:
+    """The type in which every partial sum of `depth` products is exact."""
+    # From the formats, which carry the tile's own ratio and offset.
+    bound = mode.x_format.max_value * mode.w_format.max_value
     if depth * bound >= EXACT:
         raise ValueError(f"K: expected sums below 2^53, got {depth} products of up to {bound}")
-    return (x.astype(np.float64) @ w.astype(np.float64)).astype(np.int64)
+    return "float32" if depth * bound < EXACT_SINGLE else "float64"

@@ -1,13 +1,15 @@
 """Modes: which formats x and w carry, how many products a PE forms per cycle, how wide its sums are."""
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from golden.formats import Format, Linear, Log2, Piecewise
 
 K_MAX = 4096
 """Default bound on K, from which accumulators are sized."""
 
-MODE_NAMES = ("w8a8", "w4a8", "w4a4", "wlog-a8", "wlog-alog", "wpw-a8")
+ModeName = Literal["w8a8", "w4a8", "w4a4", "wlog-a8", "wlog-alog", "wpw-a8"]
+MODE_NAMES: tuple[str, ...] = get_args(ModeName)
 
 
 @dataclass(frozen=True)

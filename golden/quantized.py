@@ -112,6 +112,11 @@ def site_format(mode: Mode, site: str) -> Format:
     return mode.x_format if site in INPUT_SITES else Linear(8)
 
 
+def input_site(name: str) -> str:
+    """The site (SITES) whose activations are the x of the linear layer of that name."""
+    return name if name in INPUT_SITES else "hidden"
+
+
 def _runs(fmt: Format, built: Format) -> bool:
     """Whether weights in `fmt` run in a mode of `built` weights: 5..7 bits as 8, any ratio and offset."""
     if isinstance(fmt, Log2) or isinstance(built, Log2):
@@ -198,7 +203,7 @@ class _Part:
 
     def __init__(self, mode: Mode, layer: QuantizedLayer, name: str) -> None:
         dense = layer.dense[name]
-        activation = layer.activations[name if name in INPUT_SITES else "hidden"]
+        activation = layer.activations[input_site(name)]
         per_one = np.broadcast_to(activation.scale * dense.scale, dense.bias.shape)
         bias = np.rint(dense.bias * per_one)
         if np.abs(bias).max() > BIAS_MAX:

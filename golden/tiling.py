@@ -89,6 +89,6 @@ def _panels(codes: NDArray[np.integer], lanes: int, tiles: int, width: int) -> N
     padded = np.zeros((k, tiles * width * lanes), np.uint8)
     padded[:, :count] = codes.astype(np.int16) & 0xFF
     if lanes == 2:
-        nibbles = padded & 0xF
-        padded = nibbles[:, 0::2] | (nibbles[:, 1::2] << 4)
+        low, high = padded[:, 0::2] & 0xF, padded[:, 1::2] & 0xF
+        padded = low | np.left_shift(high, 4, dtype=np.uint8)
     return np.ascontiguousarray(padded.reshape(k, tiles, width).transpose(1, 0, 2))

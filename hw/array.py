@@ -13,6 +13,11 @@ from hw.processing import pe_class, processing_element
 from hw.target import place
 
 
+def array_latency(config: Config) -> int:
+    """Cycles from a `last` beat to the sums of row 0, column 0."""
+    return 1 + pe_class(config).latency_of(config) + int(config.joined)
+
+
 class Array(wiring.Component):
     """rows x cols sums of products, one tile after another.
 
@@ -26,7 +31,7 @@ class Array(wiring.Component):
     row 0, against the skew: a row captures one cycle after the row above it and is one step farther, so results
     follow each other every second cycle and a chain is free again after 2 * rows - 1 cycles.
 
-    Latency from a `last` beat to row r in column c: `latency` + c + 2 * r cycles. No flow control.
+    Latency from a `last` beat to row r in column c: `array_latency` + c + 2 * r cycles. No flow control.
     """
 
     def __init__(self, config: Config):
@@ -39,11 +44,6 @@ class Array(wiring.Component):
                 "drained": Out(config.cols),
             }
         )
-
-    @property
-    def latency(self) -> int:
-        """Cycles from a `last` beat to the sums of row 0, column 0."""
-        return 1 + pe_class(self.config).latency_of(self.config) + int(self.config.joined)
 
     def elaborate(self, platform: object) -> Module:
         config = self.config
@@ -79,7 +79,8 @@ class Array(wiring.Component):
                 # A cycle without a beat multiplies by zero: cleared in the first register, where it is free.
                 code = _delayed(m, Mux(self.valid, code, 0) if stage == 0 else code, f"x_{r}_{stage}")
             operand = Mux(self.valid, decoder.x, 0) if r == 0 else decoder.x
-            tag = Signal(tag_layout(self.config), name=f"tag_{r}")
+            # As in the PEs: what is in flight at a reset enters no sum.
+            tag = Signal(tag_layout(self.config), name=f"tag_{r}", init={"last": 1})
             m.d.sync += tag.last.eq(last)
             for name, value in mode_tags(self.config, mode).items():
                 if name in tag.shape().members:
@@ -87,7 +88,9 @@ class Array(wiring.Component):
             m.d.comb += [decoder.code.eq(code), decoder.mode.eq(mode), pe.tag.eq(tag)]
             m.d.comb += pe.x.eq(_delayed(m, operand, f"x_operand_{r}"))
             if r + 1 < len(edge):
-                mode, last = _delayed(m, mode, f"x_mode_{r}"), _delayed(m, last, f"x_last_{r}", reset=True)
+                mode = _delayed(m, mode, f"x_mode_{r}")
+                previous, last = last, Signal(name=f"x_last_{r}", init=1)
+                m.d.sync += last.eq(previous)
 
     def _feed_columns(self, m: Module, platform: object, edge: list[Any]) -> None:
         """Skew and decode w."""
@@ -96,9 +99,11 @@ class Array(wiring.Component):
             decoder = place(m, f"w_decoder_{c}", "w_decoder", lambda: WDecoder(self.config), platform)
             code = self.beat.w[c]
             for stage in range(self._skew(c)):
-                code = _delayed(m, code, f"w_{c}_{stage}")
+                # Cleared like x, although either would do: in simulation unknown times zero is unknown.
+                code = _delayed(m, Mux(self.valid, code, 0) if stage == 0 else code, f"w_{c}_{stage}")
+            operand = Mux(self.valid, decoder.w, 0) if c == 0 else decoder.w
             m.d.comb += [decoder.code.eq(code), decoder.mode.eq(mode), decoder.offset.eq(offset)]
-            m.d.comb += pe.w.eq(_delayed(m, decoder.w, f"w_operand_{c}"))
+            m.d.comb += pe.w.eq(_delayed(m, operand, f"w_operand_{c}"))
             if self.config.has_regions:
                 m.d.comb += pe.region.eq(_delayed(m, decoder.region, f"region_{c}"))
             if c + 1 < len(edge):
@@ -111,7 +116,7 @@ class Array(wiring.Component):
     def _drain(self, m: Module, edge: list[Any]) -> None:
         """Mark the cycles in which a column's chain ends in a result."""
         start = self.beat.last & self.valid
-        for stage in range(self.latency):
+        for stage in range(array_latency(self.config)):
             start = _delayed(m, start, f"captured_{stage}", reset=True)
         drained = start
         if self.config.rows > 1:

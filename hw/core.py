@@ -6,7 +6,7 @@ from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.modes import Mode
-from hw.array import Array
+from hw.array import Array, array_latency
 from hw.collector import Collector
 from hw.config import RATIO_WIDTH, Config
 from hw.requantizer import SCALING_LAYOUT, Requantizer
@@ -33,6 +33,11 @@ def result_layout(config: Config) -> data.StructLayout:
     return data.StructLayout({"y": values, "last": 1})
 
 
+def core_latency(config: Config) -> int:
+    """Cycles from a `last` beat accepted to the first row of its results, with nothing in the way."""
+    return 1 + array_latency(config) + config.cols + 2 + Requantizer.latency
+
+
 class Core(wiring.Component):
     """Computes one tile after another; a tile is `rows` x `cols` PEs' sums over any number of beats.
 
@@ -45,12 +50,11 @@ class Core(wiring.Component):
     enable enters the array: when the sink stalls, the `last` beat of a tile waits until the collector has room
     for its results, and nothing is lost or repeated. `ready` and `valid` of every stream depend on registers alone.
 
-    Latency from a `last` beat accepted to its first result: `latency` cycles.
+    Latency from a `last` beat accepted to its first result: `core_latency` cycles.
     """
 
     def __init__(self, config: Config):
         self.config = config
-        self._array = Array(config)
         super().__init__(
             {
                 "operands": In(stream.Signature(config.beat_layout)),
@@ -60,22 +64,17 @@ class Core(wiring.Component):
         )
 
     @property
-    def latency(self) -> int:
-        """Cycles from a `last` beat accepted to the first row of its results, with nothing in the way."""
-        return 1 + self._array.latency + self.config.cols + 2 + Requantizer.latency + 1
-
-    @property
     def slots(self) -> int:
         """Tiles whose results the collector holds: enough to launch without a pause until the first are out."""
-        occupied = self.latency + 2 * self.config.rows
+        occupied = core_latency(self.config) + 2 * self.config.rows
         return occupied // self.config.interval + 1
 
     def elaborate(self, platform: object) -> Module:
         config = self.config
         m = Module()
-        m.submodules.array = array = self._array
+        m.submodules.array = array = Array(config)
         m.submodules.collector = collector = Collector(config, config.rows * self.slots)
-        m.submodules.modes = modes = fifo.SyncFIFOBuffered(width=config.mode_width, depth=self.slots)
+        m.submodules.modes = modes = fifo.SyncFIFOBuffered(width=config.mode_width, depth=self.slots + 1)
         m.d.comb += [collector.sums.eq(array.sums), collector.drained.eq(array.drained)]
 
         finished = Signal()
@@ -119,7 +118,7 @@ class Core(wiring.Component):
         """Read whole rows, join the parts of their sums, and scale them."""
         config = self.config
         layout = epilogue_layout(config)
-        m.submodules.epilogues = queue = fifo.SyncFIFOBuffered(width=layout.size, depth=2)
+        m.submodules.epilogues = queue = fifo.SyncFIFOBuffered(width=layout.size, depth=4)
         m.d.comb += [
             queue.w_data.eq(self.epilogues.payload),
             queue.w_en.eq(self.epilogues.valid),
@@ -179,7 +178,9 @@ class Core(wiring.Component):
     def _outputs(self, sums: Value, mode: Value, ratio: Value) -> list[Value]:
         """The sums of one PE as outputs, [w lane * x_lanes + x lane]; lanes that the mode leaves empty are 0."""
         config = self.config
-        per_mode = [_padded(self._split(sums, candidate, ratio), candidate, config) for candidate in config.modes]
+        per_mode = [
+            _padded(self._split(sums, candidate, ratio), candidate, config) for candidate in config.modes
+        ]
         return [Choice(values)[mode] for values in zip(*per_mode, strict=True)]
 
     def _split(self, sums: Value, mode: Mode, ratio: Value) -> list[Value]:
@@ -207,5 +208,3 @@ def _padded(values: list[Value], mode: Mode, config: Config) -> list[Value]:
         for w_lane in range(config.w_lanes)
         for x_lane in range(config.x_lanes)
     ]
-
-

@@ -1,12 +1,14 @@
 """The processing element: multiply, accumulate, and pass on."""
 
-from amaranth import Cat, Module, Mux, Signal, Value, signed
+from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.carry import ZERO, Chain, Term, bit
 from hw.config import Config
 from hw.multiplier import Multiplier
 from hw.operands import W_PITCH, X_PITCH
+from hw.target import place
 
 
 def tag_layout(config: Config) -> data.StructLayout:
@@ -20,8 +22,12 @@ def tag_layout(config: Config) -> data.StructLayout:
 
 
 def has_addend_stage(config: Config) -> bool:
-    """Whether the selection of a product's parts needs a register of its own."""
-    return len(tag_layout(config).members) > 1 or config.has_regions
+    """Whether the parts of a product are registered before they are added.
+
+    Where the mode selects them, and always behind a DSP block: blocks stand in a few rows of the part, so a
+    product's way to its adder takes up to a cycle of its own.
+    """
+    return config.dsp or len(tag_layout(config).members) > 1 or config.has_regions
 
 
 def pe_members(config: Config) -> dict[str, wiring.Member]:
@@ -57,7 +63,8 @@ class PE(wiring.Component):
     Where halves are split and also used whole, the upper lane works one cycle behind the lower, its carry
     registered, and its part of drain_o is one cycle late.
 
-    Latency `latency`, one set of operands per cycle, no flow control: zero operands add nothing.
+    Latency `latency`, one set of operands per cycle, no flow control: zero operands add nothing. A reset of
+    one cycle clears every sum: `last` of each stage resets to 1, so what is in flight enters none.
     """
 
     def __init__(self, config: Config):
@@ -67,7 +74,7 @@ class PE(wiring.Component):
     @staticmethod
     def latency_of(config: Config) -> int:
         """`latency` of a PE of this build."""
-        return Multiplier.latency + int(has_addend_stage(config)) + 1
+        return Multiplier.latency + int(has_addend_stage(config)) + 2
 
     @property
     def latency(self) -> int:
@@ -77,7 +84,8 @@ class PE(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         config = self._config
         m = Module()
-        m.submodules.multiplier = multiplier = Multiplier(config.x_width, config.w_width)
+        operands = config.x_width, config.w_width
+        multiplier = place(m, "multiplier", "multiplier", lambda: Multiplier(*operands), platform)
         x = Signal.like(self.x_o, reset_less=True)
         w = Signal.like(self.w_o, reset_less=True)
         m.d.sync += [x.eq(self.x), w.eq(self.w)]
@@ -85,14 +93,18 @@ class PE(wiring.Component):
 
         tag = self.tag
         for stage in range(Multiplier.latency):
-            tag = _registered(m, tag, f"tag_{stage + 1}")
+            # Reset as if a tile ended in every cycle: operands in flight at a reset enter no sum.
+            previous, tag = tag, Signal(tag_layout(config), name=f"tag_{stage + 1}", init={"last": 1})
+            m.d.sync += tag.eq(previous)
             if stage == 0:
                 m.d.comb += self.tag_o.eq(tag)
         region: Value | None = None
         if config.has_regions:
-            region = _registered(m, self.region, "region_1")
-            m.d.comb += self.region_o.eq(region)
-            region = _registered(m, region, "region_2")
+            region = self.region
+            for stage in range(Multiplier.latency):
+                region = _registered(m, region, f"region_{stage + 1}")
+                if stage == 0:
+                    m.d.comb += self.region_o.eq(region)
 
         lower, upper = self._addends(multiplier.p, tag, region)
         last = tag.last
@@ -100,10 +112,11 @@ class PE(wiring.Component):
         if has_addend_stage(config):
             lower = [_registered(m, part, "lower", reset_less=True) for part in lower]
             upper = [_registered(m, part, "upper", reset_less=True) for part in upper]
-            last = _registered(m, last, "last_3")
+            last = _registered(m, last, "last_3", init=1)
             quad = _registered(m, quad, "quad_3") if quad is not None else None
 
         offset = 0
+        overflow = Value.cast(0)
         for widths, (addend, *carries) in zip(config.lanes, (lower, upper), strict=False):
             for lane, (width, carry) in enumerate(zip(widths, carries, strict=False)):
                 part = addend[sum(widths[:lane]) :][:width]
@@ -111,10 +124,10 @@ class PE(wiring.Component):
                 if lane == 1 and config.joined:
                     part = _registered(m, part, "late_addend", reset_less=True)
                     carry = _registered(m, Mux(quad, carry, overflow), "late_carry", reset_less=True)
-                    late = _registered(m, last, "late_last")
-                    self._accumulate(m, part, carry, late, span)
+                    late = _registered(m, last, "late_last", init=1)
+                    self._accumulate(m, platform, part, carry, late, span, False)
                 else:
-                    overflow = self._accumulate(m, part, carry, last, span)
+                    overflow = self._accumulate(m, platform, part, carry, last, span, config.joined)
                 offset += width
         return m
 
@@ -159,18 +172,43 @@ class PE(wiring.Component):
             )
         return [lower, Value.cast(0)], [upper, carry]
 
-    def _accumulate(self, m: Module, addend: Value, carry: Value, last: Value, span: slice) -> Value:
-        """One lane: returns its carry out."""
+    def _accumulate(
+        self,
+        m: Module,
+        platform: object,
+        addend: Value,
+        carry: Value,
+        last: Value,
+        span: slice,
+        carries: bool,
+    ) -> Value:
+        """One lane; returns its carry out where something `carries` it on."""
         width = span.stop - span.start
-        accumulator = Signal(width, name=f"acc_{span.start}")
+        accumulator = Signal(width, name=f"acc_{span.start}", reset_less=True)
         captured = Signal(width, name=f"captured_{span.start}", reset_less=True)
-        total = Signal(width + 1, name=f"total_{span.start}")
-        m.d.comb += [total.eq(accumulator + addend + carry), self.drain_o[span].eq(captured)]
+        # A sum leaves from its register, a cycle after it is complete, when the next one starts: behind the adder
+        # there is nothing, and before it the gate that drops the old sum is inside the carry cells.
+        first = _registered(m, last, f"first_{span.start}", init=1)
+        if getattr(platform, "family", None) == "ecp5":
+            kept = [Term(lambda first, bit: ~first & bit, (first, bit)) for bit in accumulator]
+            top = [ZERO] * int(carries)
+            carry_in = None if isinstance(carry, Const) else carry
+            added = [bit(each) for each in addend]
+            chain = Chain(m, platform)
+            total = chain.add(f"total_{span.start}", kept + top, added + top, carry_in)
+        else:
+            total = Signal(width + int(carries), name=f"total_{span.start}")
+            m.d.comb += total.eq(self._restarted(first, accumulator) + addend + carry)
+        m.d.comb += self.drain_o[span].eq(captured)
         m.d.sync += [
-            captured.eq(Mux(last, total[:width], self.drain_i[span])),
-            accumulator.eq(Mux(last, 0, total[:width])),
+            accumulator.eq(total[:width]),
+            captured.eq(Mux(first, accumulator, self.drain_i[span])),
         ]
-        return total[width]
+        return total[width:]
+
+    def _restarted(self, first: Value, accumulator: Value) -> Value:
+        """What a tile's first product is added to."""
+        return Mux(first, 0, accumulator)
 
 
 def _extended(field: Value, width: int) -> Value:
@@ -178,7 +216,9 @@ def _extended(field: Value, width: int) -> Value:
     return Cat(field, field[-1].replicate(max(0, width - len(field))))[:width]
 
 
-def _registered(m: Module, value: Value, name: str, reset_less: bool = False) -> Value:
-    register = Signal.like(value, name=name, reset_less=reset_less)
+def _registered(m: Module, value: Value, name: str, init: int = 0, reset_less: bool = False) -> Value:
+    if isinstance(value, Const):
+        return value
+    register = Signal.like(value, name=name, init=init, reset_less=reset_less)
     m.d.sync += register.eq(value)
     return register

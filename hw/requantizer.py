@@ -6,9 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.config import BIAS_WIDTH, MULT_WIDTH, SHIFT_WIDTH, Config
 
-SCALING_LAYOUT = data.StructLayout(
-    {"bias": signed(BIAS_WIDTH), "mult": MULT_WIDTH, "shift": SHIFT_WIDTH}
-)
+SCALING_LAYOUT = data.StructLayout({"bias": signed(BIAS_WIDTH), "mult": MULT_WIDTH, "shift": SHIFT_WIDTH})
 """Parameters of an output column."""
 
 

@@ -2,15 +2,15 @@
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, get_args
 
 from amaranth import ClockSignal, Module, ResetSignal
 from amaranth.back import rtlil
 from amaranth.hdl import Instance
 from amaranth.lib import wiring
 
-
-FAMILIES = ("generic", "ecp5", "ice40", "xc7")
+FamilyName = Literal["generic", "ecp5", "ice40", "xc7"]
+FAMILIES: tuple[str, ...] = get_args(FamilyName)
 """What can be generated for: plain Verilog for any tool, or the primitives of a family of parts."""
 
 

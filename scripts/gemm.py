@@ -1,0 +1,133 @@
+"""`tilebert gemm`: one GEMM on codes from files, on golden or on the simulated hardware."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from golden.backend import golden_backend
+from golden.codec import check_codes
+from golden.formats import Piecewise
+from golden.job import Epilogue, Job
+from golden.modes import K_MAX, Mode, mode
+from golden.requantize import BIAS_MAX, BIAS_MIN, MULT_MAX, SHIFT_MAX, SHIFT_MIN, column
+from scripts import options
+from scripts.console import err, out, progress
+from scripts.files import read_array, write_array, write_json
+from sim.build import build
+from sim.compare import Comparison, compare
+from sim.simulation import GroupResult, Run, simulate
+
+
+def gemm(
+    x: Annotated[Path, typer.Option("--x", help="Codes of x, [M, K], .npy.")],
+    w: Annotated[Path, typer.Option("--w", help="Codes of w, [K, N], .npy.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where y goes, .npy.")],
+    mode_name: options.OneMode = "w8a8",
+    exponent_bits: options.ExponentBits = 4,
+    ratio: Annotated[int, typer.Option(help="Ratio of the scales of piece-wise codes, 1..63.")] = 9,
+    offset: Annotated[
+        int | None, typer.Option(help="Offset of piece-wise codes, 0..63; rint(63/ratio).")
+    ] = None,
+    k_max: options.KMax = K_MAX,
+    bias: Annotated[Path | None, typer.Option(help="Bias of each column, [N], .npy.")] = None,
+    mult: Annotated[Path | None, typer.Option(help="Multiplier of each column: requantize.")] = None,
+    shift: Annotated[Path | None, typer.Option(help="Shift of each column.")] = None,
+    bits: Annotated[int, typer.Option(help="Bits of requantized results: 8 or 4.")] = 8,
+    backend: Annotated[options.Backend, typer.Option(help="What computes it.")] = "golden",
+    rows: options.Rows = 8,
+    cols: options.Cols = 8,
+    simulator: options.Simulator = "verilator",
+    json_file: options.JsonFile = None,
+) -> None:
+    """Compute y = x @ w (+ bias, requantized with --mult and --shift) and write it.
+
+    With --backend rtl the hardware and golden both compute it, every result is compared, and any difference
+    ends with exit status 1 and no output.
+    """
+    config = options.build_config([mode_name], rows, cols, exponent_bits=exponent_bits, k_max=k_max)
+    job = _job(_mode(mode_name, exponent_bits, ratio, offset), x, w, k_max, bias, mult, shift, bits)
+    if not output.parent.is_dir():
+        raise ValueError(f"--output: expected a file in an existing folder, got {output}")
+    (y,) = golden_backend([job], k_max)
+    m, k, n = job.shape
+    record: dict[str, Any] = {"mode": job.mode.name, "backend": backend, "rows": rows, "cols": cols}
+    record |= {"m": m, "k": k, "n": n}
+    comparison = None
+    if backend == "rtl":
+        with progress() as bar:
+            bar.stage("building")
+            built = build(config, simulator)
+            bar.stage("simulating")
+            run = simulate(built, [[job]], progress=bar)
+        (group,) = run.groups
+        comparison = compare(y, group.y[0])
+        record |= _measured(group, comparison, run)
+        record |= {"verilog_sha256": built.design.sha256, "simulator": simulator}
+    if comparison is None or comparison.exact:
+        write_array(output, "--output", y)
+    write_json(json_file, record)
+    if comparison is not None:
+        if not comparison.exact:
+            err.print(f"tilebert: gemm: {comparison}", markup=False, highlight=False, soft_wrap=True)
+            raise typer.Exit(1)
+        out.print(f"{comparison}; {record['cycles']} cycles, utilization {record['utilization']:.1%}")
+
+
+def _mode(name: str, exponent_bits: int, ratio: int, offset: int | None) -> Mode:
+    chosen = mode(name, exponent_bits)
+    if isinstance(chosen.w_format, Piecewise):
+        if offset is not None and not 0 <= offset <= 63:
+            raise ValueError(f"offset: expected 0..63, got {offset}")
+        chosen = replace(chosen, w_format=Piecewise(ratio, -1 if offset is None else offset))
+    return chosen
+
+
+def _job(
+    chosen: Mode,
+    x_file: Path,
+    w_file: Path,
+    k_max: int,
+    bias_file: Path | None,
+    mult_file: Path | None,
+    shift_file: Path | None,
+    bits: int,
+) -> Job:
+    """Read and check the operands."""
+    x, w = read_array(x_file, "--x", 2), read_array(w_file, "--w", 2)
+    check_codes(x, chosen.x_format, "--x")
+    check_codes(w, chosen.w_format, "--w")
+    if x.shape[1] != w.shape[0]:
+        raise ValueError(f"--w: expected K = {x.shape[1]} rows to match --x, got {w.shape[0]}")
+    if x.shape[1] > k_max:
+        raise ValueError(f"--k-max: expected K of 1..{k_max}, got {x.shape[1]}")
+    if bits not in (8, 4):
+        raise ValueError(f"--bits: expected 8 or 4, got {bits}")
+    if (mult_file is None) != (shift_file is None):
+        given, missing = ("--mult", "--shift") if shift_file is None else ("--shift", "--mult")
+        raise ValueError(f"{missing}: expected with {given}, got none")
+    n = w.shape[1]
+    bias = _column(bias_file, n, BIAS_MIN, BIAS_MAX, "--bias")
+    mult = _column(mult_file, n, 0, MULT_MAX, "--mult")
+    shift = _column(shift_file, n, SHIFT_MIN, SHIFT_MAX, "--shift")
+    epilogue = Epilogue(mult, shift, bits) if mult is not None and shift is not None else None
+    return Job("gemm", chosen, x, w, bias, epilogue)
+
+
+def _column(file: Path | None, n: int, low: int, high: int, option: str) -> NDArray[np.int32] | None:
+    if file is None:
+        return None
+    return column(read_array(file, option, 1), n, low, high, option).astype(np.int32)
+
+
+def _measured(group: GroupResult, comparison: Comparison, run: Run) -> dict[str, Any]:
+    return {
+        "cycles": group.cycles,
+        "utilization": group.utilization,
+        "mismatches": comparison.mismatches,
+        "bit_exact": comparison.exact,
+        "seconds": run.seconds,
+    }

@@ -1,0 +1,46 @@
+"""Options that commands share, and the records they stand for."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from golden.modes import K_MAX, Mode, mode
+from hw.config import Config
+from sim.toolchain import SimulatorName
+
+Backend = Literal["golden", "rtl"]
+
+Modes = Annotated[
+    list[str],
+    typer.Option("--mode", help="Number format of x and w; several make one switchable build."),
+]
+OneMode = Annotated[str, typer.Option("--mode", help="Number format of x and w.")]
+ModeOrFloat = Annotated[str, typer.Option("--mode", help="Number format of x and w, or fp32.")]
+ExponentBits = Annotated[int, typer.Option(help="Exponent bits of log2 codes: 3, 4, or 5 in wlog-a8.")]
+Rows = Annotated[int, typer.Option(help="Rows of PEs.")]
+Cols = Annotated[int, typer.Option(help="Columns of PEs.")]
+KMax = Annotated[int, typer.Option("--k-max", help="Largest K; accumulators are sized from it.")]
+NoDsp = Annotated[bool, typer.Option("--no-dsp", help="Use no multiplier blocks.")]
+JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the result to this file as JSON.")]
+Glue = Annotated[Path, typer.Option("--glue", help="Folder of GLUE's files: STS-B/dev.csv or dev.tsv.")]
+GlueOrNone = Annotated[Path | None, typer.Option("--glue", help="As for eval; without it no correlation.")]
+Limit = Annotated[int | None, typer.Option("--limit", help="Use the first so many pairs, 2 or more.")]
+Simulator = Annotated[SimulatorName, typer.Option("--simulator", help="What runs the Verilog.")]
+
+
+def build_config(
+    names: Sequence[str],
+    rows: int,
+    cols: int,
+    *,
+    exponent_bits: int = 4,
+    k_max: int = K_MAX,
+    dsp: bool = True,
+    always: tuple[str, ...] = (),
+) -> Config:
+    """The build that holds the named modes and those in `always`."""
+    unique = list(dict.fromkeys([*names, *always]))
+    modes: tuple[Mode, ...] = tuple(mode(name, exponent_bits) for name in unique)
+    return Config(modes=modes, rows=rows, cols=cols, k_max=k_max, dsp=dsp)

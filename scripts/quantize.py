@@ -1,0 +1,28 @@
+"""`tilebert quantize`: the real BERT's weights as codes in a checkpoint."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from golden import checkpoint
+from golden.modes import mode
+from scripts import options
+from scripts.console import err, out
+from scripts.models import quantized
+
+
+def quantize(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the checkpoint goes, .safetensors.")],
+    mode_name: options.OneMode = "w8a8",
+    exponent_bits: options.ExponentBits = 4,
+    clip: Annotated[bool, typer.Option(help="Clip where the squared error is least.")] = True,
+) -> None:
+    """Quantize all-MiniLM-L6-v2 after training, calibrated on the sentences in the repository."""
+    chosen = mode(mode_name, exponent_bits)
+    if not output.parent.is_dir():
+        raise ValueError(f"--output: expected a file in an existing folder, got {output}")
+    with err.status("quantizing"):
+        model = quantized(chosen, clip)
+        checkpoint.save(model, output)
+    out.print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, {len(model.layers)} layers in {chosen.name}")

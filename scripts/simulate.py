@@ -1,0 +1,184 @@
+"""`tilebert simulate`: every GEMM of one encoder layer on a real sentence, hardware against golden."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from rich.table import Table
+
+from golden.backend import golden_backend
+from golden.gemm import gemm
+from golden.job import Job
+from golden.modes import Mode, mode
+from golden.quantized import quantized_encoder
+from golden.tokens import Tokenizer
+from hw.config import Config
+from scripts import options
+from scripts.console import Bar, err, out, progress
+from scripts.files import write_json
+from scripts.models import load_model
+from sim.build import Build, build
+from sim.compare import Comparison, compare
+from sim.simulation import GroupResult
+from sim.simulation import simulate as run_simulation
+
+SENTENCE = "A student with a small board multiplies matrices in four bits."
+
+
+@dataclass(frozen=True)
+class Group:
+    """Jobs of one name (all heads of an attention product) and golden's results."""
+
+    name: str
+    jobs: list[Job]
+    expected: list[NDArray[np.integer]]
+
+
+def simulate(
+    mode_names: options.Modes = ["w8a8"],  # noqa: B006 - Typer copies it
+    rows: options.Rows = 8,
+    cols: options.Cols = 8,
+    layer: Annotated[int, typer.Option(help="Encoder layer, from 0.")] = 0,
+    text: Annotated[str, typer.Option(help="The sentence.")] = SENTENCE,
+    exponent_bits: options.ExponentBits = 4,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Quantized model; by default quantized here, once.")
+    ] = None,
+    simulator: options.Simulator = "verilator",
+    json_file: options.JsonFile = None,
+) -> None:
+    """Run every GEMM of an encoder layer through the generated hardware and compare all results with golden.
+
+    Linear GEMMs use the given modes, the two attention products w8a8. Any difference ends with exit status 1.
+    """
+    if checkpoint is not None and len(mode_names) > 1:
+        raise ValueError(f"--checkpoint: expected with one mode, got {len(mode_names)}")
+    config = options.build_config(mode_names, rows, cols, exponent_bits=exponent_bits, always=("w8a8",))
+    groups: list[Group] = []
+    for name in dict.fromkeys(mode_names):
+        with err.status(f"golden in {name}"):
+            groups += layer_groups(mode(name, exponent_bits), layer, text, checkpoint)
+    with progress() as bar:
+        bar.stage(f"building {rows} x {cols}")
+        built = build(config, simulator)
+        results, comparisons, seconds = _run(built, groups, bar)
+    records = [
+        _record(group, result, c) for group, result, c in zip(groups, results, comparisons, strict=True)
+    ]
+    write_json(
+        json_file,
+        {
+            "bit_exact": all(comparison.exact for comparison in comparisons),
+            "verilog_sha256": built.design.sha256,
+            "simulator": built.simulator,
+            "rows": rows,
+            "cols": cols,
+            "sentence": text,
+            "seconds": seconds,
+            "results": records,
+        },
+    )
+    _report(config, built, groups, results, comparisons, records)
+    if not all(comparison.exact for comparison in comparisons):
+        raise typer.Exit(1)
+
+
+def layer_groups(chosen: Mode, layer: int, text: str, checkpoint: Path | None = None) -> list[Group]:
+    """Every GEMM of one layer on a sentence, in order, with golden's results."""
+    model = load_model(chosen, checkpoint)
+    if not 0 <= layer < model.config.layers:
+        raise ValueError(f"--layer: expected 0..{model.config.layers - 1}, got {layer}")
+    groups: list[Group] = []
+
+    def recorder(jobs: Sequence[Job]) -> list[NDArray[np.integer]]:
+        results = golden_backend(jobs)
+        for job, y in zip(jobs, results, strict=True):
+            if job.layer == layer:
+                name = job.name.partition("/")[0]
+                if not groups or groups[-1].name != name:
+                    groups.append(Group(name, [], []))
+                groups[-1].jobs.append(job)
+                groups[-1].expected.append(y)
+        return results
+
+    quantized_encoder(model, recorder).hidden_states([Tokenizer().encode(text)])
+    return groups
+
+
+def _run(built: Build, groups: list[Group], bar: Bar) -> tuple[list[GroupResult], list[Comparison], float]:
+    bar.stage("simulating")
+    run = run_simulation(built, [group.jobs for group in groups], progress=bar)
+    comparisons = []
+    for group, result in zip(groups, run.groups, strict=True):
+        # Heads side by side: [heads, M, N], compared as one.
+        comparisons.append(compare(np.stack(group.expected), np.stack(result.y)))
+    return run.groups, comparisons, run.seconds
+
+
+def _record(group: Group, result: GroupResult, comparison: Comparison) -> dict[str, Any]:
+    job = group.jobs[0]
+    m, k, n = job.shape
+    return {
+        "gemm": group.name,
+        "layer": job.layer,
+        "mode": job.mode.name,
+        "m": m,
+        "k": k,
+        "n": n,
+        "count": len(group.jobs),
+        "tiles": result.tiles,
+        "cycles": result.cycles,
+        "cycles_per_second": result.cycles / result.seconds,
+        "utilization": result.utilization,
+        "mismatches": comparison.mismatches,
+        "max_abs_acc": max(int(np.abs(gemm(job.x, job.w, job.mode)).max()) for job in group.jobs),
+    }
+
+
+def _report(
+    config: Config,
+    built: Build,
+    groups: list[Group],
+    results: list[GroupResult],
+    comparisons: list[Comparison],
+    records: list[dict[str, Any]],
+) -> None:
+    table = Table(
+        title=f"Layer {records[0]['layer']} on {config.rows} x {config.cols} PEs, {built.simulator}"
+    )
+    for heading in ("GEMM", "mode", "M x K x N", "y"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("tiles", "cycles", "busy", "max |acc|", "cycles/s", "results", "wrong"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for group, record, comparison in zip(groups, records, comparisons, strict=True):
+        shape = f"{record['m']} x {record['k']} x {record['n']}"
+        if record["count"] > 1:
+            shape = f"{record['count']} x ({shape})"
+        table.add_row(
+            record["gemm"],
+            record["mode"],
+            shape,
+            "raw" if group.jobs[0].epilogue is None else f"int{group.jobs[0].epilogue.bits}",
+            f"{record['tiles']:,}",
+            f"{record['cycles']:,}",
+            f"{record['utilization']:.1%}",
+            f"{record['max_abs_acc']:,}",
+            f"{record['cycles_per_second']:,.0f}",
+            f"{comparison.count:,}",
+            f"{comparison.mismatches:,}",
+        )
+    out.print(table)
+    for group, comparison in zip(groups, comparisons, strict=True):
+        if not comparison.exact:
+            err.print(f"tilebert: {group.name}: {comparison}", markup=False, highlight=False, soft_wrap=True)
+    total = sum(comparison.count for comparison in comparisons)
+    cycles = sum(result.cycles for result in results)
+    if all(comparison.exact for comparison in comparisons):
+        out.print(
+            f"exact: all {total:,} results of {len(groups)} GEMMs equal golden, {cycles:,} cycles simulated"
+        )
+        out.print(f"Verilog sha256 {built.design.sha256}")

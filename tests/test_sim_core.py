@@ -1,0 +1,142 @@
+"""The core in simulation: shapes, extremes, stalls, modes in turn, and the cycles it takes."""
+
+import shutil
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from jobs import PATTERNS, config, random_job
+
+from golden.backend import golden_backend
+from golden.job import Job
+from golden.modes import MODE_NAMES, mode
+from golden.tiling import Tiling
+from hw.core import core_latency
+from sim.build import build
+from sim.compare import compare
+from sim.simulation import Run, Stalls, simulate
+
+pytestmark = pytest.mark.slow
+
+SEED = 20261121
+SIZES = (1, 7, 8, 9, 15, 16, 31, 64, 100, 384)
+ARRAYS = {(1, 1): 12_000, (4, 4): 150_000, (3, 5): 150_000, (8, 8): 10**8}
+"""rows x cols, and the most products of a GEMM that it is given."""
+
+
+def pairwise_shapes() -> list[tuple[int, int, int]]:
+    """Every pair of sizes in every two of M, K, N: a Latin square."""
+    count = len(SIZES)
+    return [(SIZES[i], SIZES[j], SIZES[(i + j) % count]) for i in range(count) for j in range(count)]
+
+
+def assert_exact(run: Run) -> None:
+    for group in run.groups:
+        for job, expected, got in zip(group.jobs, golden_backend(group.jobs), group.y, strict=True):
+            comparison = compare(expected, got)
+            assert comparison.exact, f"{job.name} {job.mode.name} {job.shape}: {comparison}"
+
+
+def run_exact(names: Sequence[str], size: tuple[int, int], groups: list[list[Job]], **options: object) -> Run:
+    run = simulate(build(config(*names, rows=size[0], cols=size[1])), groups, **options)
+    assert_exact(run)
+    return run
+
+
+@pytest.mark.parametrize("size", ARRAYS, ids=lambda size: f"{size[0]}x{size[1]}")
+def test_every_pair_of_sizes_raw_and_requantized(size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(SEED)
+    print(f"seed {SEED}")
+    groups = []
+    for index, shape in enumerate(pairwise_shapes()):
+        if np.prod(shape) > ARRAYS[size]:
+            continue
+        # Every combination of the patterns of x and w comes round, raw and requantized.
+        patterns = (PATTERNS[index % 4], PATTERNS[index // 4 % 4])
+        jobs = [
+            random_job(rng, mode("w8a8"), shape, requantize=requantize, patterns=patterns)
+            for requantize in (False, True)
+        ]
+        groups.append(jobs)
+    assert len(groups) >= {(1, 1): 30, (8, 8): 100}.get(size, 60)
+    run_exact(["w8a8"], size, groups)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (3, 5), (1, 1)], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_cycles_are_those_predicted(size: tuple[int, int]) -> None:
+    """Tiles of K >= 2 * rows - 1 follow without a bubble, shorter ones at the drain's interval."""
+    rng = np.random.default_rng(SEED)
+    rows, cols = size
+    depths = sorted({1, 2, rows, 2 * rows - 2, 2 * rows - 1, 2 * rows, 40} - {0})
+    groups = [[random_job(rng, mode("w8a8"), (6 * rows, k, 7 * cols), requantize=k % 2 == 0)] for k in depths]
+    run = run_exact(["w8a8"], size, groups)
+    subject = config("w8a8", rows=rows, cols=cols)
+    for group in run.groups:
+        tiling = Tiling(group.jobs[0], rows, cols)
+        expected = tiling.cycles(subject.interval) + core_latency(subject) + 2 * (rows - 1)
+        assert group.cycles == expected, tiling.job.shape
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_stalls_on_every_stream_lose_nothing(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    print(f"seed {seed}")
+    stalls = Stalls(*rng.choice([0.0, 0.1, 0.5, 0.9], 3), seed=seed)
+    shapes = [(1, 1, 1), (8, 1, 8), (24, 3, 24), (9, 15, 17), (16, 40, 8)]
+    groups = [
+        [random_job(rng, mode("w8a8"), shape, requantize=bool(rng.integers(2))) for shape in shapes]
+        for _ in range(2)
+    ]
+    run_exact(["w8a8"], (8, 8), groups, stalls=stalls)
+
+
+def test_a_sink_that_rarely_takes_anything_delays_and_loses_nothing() -> None:
+    rng = np.random.default_rng(SEED)
+    jobs = [random_job(rng, mode("w8a8"), (8, 1, 8), requantize=False) for _ in range(40)]
+    run = run_exact(["w8a8"], (8, 8), [jobs], stalls=Stalls(results=0.98, seed=SEED))
+    assert run.cycles > 40 * 8 * 20
+
+
+@pytest.mark.parametrize("size", [(4, 4), (3, 5)], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_modes_follow_each_other_at_random(size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(SEED)
+    groups = []
+    for _ in range(3):
+        jobs = []
+        for _ in range(30):
+            shape = tuple(int(size) for size in rng.integers(1, 24, 3))
+            name = MODE_NAMES[rng.integers(len(MODE_NAMES))]
+            patterns = tuple(rng.choice(PATTERNS, 2, p=[0.7, 0.1, 0.1, 0.1]))
+            jobs.append(
+                random_job(rng, mode(name), shape, requantize=bool(rng.integers(2)), patterns=patterns)
+            )
+        groups.append(jobs)
+    built = build(config(*MODE_NAMES, rows=size[0], cols=size[1]))
+    assert_exact(simulate(built, groups))
+    assert_exact(simulate(built, groups, Stalls(0.3, 0.3, 0.3, seed=SEED)))
+
+
+@pytest.mark.skipif(shutil.which("iverilog") is None, reason="Icarus is not installed")
+def test_icarus_agrees_with_verilator() -> None:
+    rng = np.random.default_rng(SEED)
+    groups = [[random_job(rng, mode("w8a8"), (9, k, 7), requantize=k > 4)] for k in (1, 5, 20)]
+    subject = config("w8a8", rows=3, cols=5)
+    runs = [simulate(build(subject, simulator), groups) for simulator in ("verilator", "icarus")]
+    for run in runs:
+        assert_exact(run)
+    assert [group.cycles for group in runs[0].groups] == [group.cycles for group in runs[1].groups]
+
+
+def test_the_largest_sum_of_the_deepest_gemm() -> None:
+    """k_max products of the largest magnitude, of either sign, fit the accumulators."""
+    groups = [
+        [
+            random_job(
+                np.random.default_rng(SEED), mode("w8a8"), (1, 4096, 1), requantize=False, patterns=patterns
+            )
+        ]
+        for patterns in (("highest", "highest"), ("highest", "lowest"))
+    ]
+    run = run_exact(["w8a8"], (1, 1), groups)
+    sums = [int(group.y[0][0, 0]) - int(group.jobs[0].bias[0]) for group in run.groups]
+    assert sums == [127 * 127 * 4096, -127 * 127 * 4096]

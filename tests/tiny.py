@@ -1,0 +1,86 @@
+"""A BERT of random weights, small enough for tests that look at every number."""
+
+from pathlib import Path
+
+import numpy as np
+
+from golden.weights import DENSE_NAMES, Config, Dense, LayerWeights, Norm, Tables, Weights
+
+CONFIG = Config(
+    layers=2, hidden=24, heads=3, intermediate=40, vocabulary=50, positions=16, max_tokens=12, eps=1e-12
+)
+
+SENTENCES = [[1, 5, 9, 2], [1, 44, 2], [1, 7, 7, 30, 21, 2], [1, 12, 13, 2]]
+
+KEYS = {
+    "query": "attention.self.query",
+    "key": "attention.self.key",
+    "value": "attention.self.value",
+    "output": "attention.output.dense",
+    "ffn1": "intermediate.dense",
+    "ffn2": "output.dense",
+}
+
+
+def tiny_weights(seed: int = 1) -> Weights:
+    """Weights of CONFIG."""
+    rng = np.random.default_rng(seed)
+
+    def real(*shape: int, spread: float = 0.2, centre: float = 0.0):
+        return rng.normal(centre, spread, shape).astype(np.float32)
+
+    def norm() -> Norm:
+        return Norm(real(CONFIG.hidden, centre=1.0), real(CONFIG.hidden))
+
+    layers = []
+    for _ in range(CONFIG.layers):
+        dense = {}
+        for name in DENSE_NAMES:
+            rows, cols = CONFIG.dense_shape(name)
+            dense[name] = Dense(real(rows, cols), real(cols))
+        layers.append(LayerWeights(dense, norm(), norm()))
+    tables = Tables(*(real(rows, CONFIG.hidden) for rows in (CONFIG.vocabulary, CONFIG.positions, 2)))
+    return Weights(CONFIG, tables, norm(), tuple(layers))
+
+
+def state_dict(weights: Weights, prefix: str = "") -> dict[str, np.ndarray]:
+    """The same under the names and in the layout of a BERT checkpoint."""
+    state = {
+        "embeddings.word_embeddings.weight": weights.tables.word,
+        "embeddings.position_embeddings.weight": weights.tables.position,
+        "embeddings.token_type_embeddings.weight": weights.tables.kind,
+    }
+    norms = {"embeddings.LayerNorm": weights.embedding_norm}
+    for index, layer in enumerate(weights.layers):
+        norms[f"encoder.layer.{index}.attention.output.LayerNorm"] = layer.attention_norm
+        norms[f"encoder.layer.{index}.output.LayerNorm"] = layer.output_norm
+        for name, dense in layer.dense.items():
+            state[f"encoder.layer.{index}.{KEYS[name]}.weight"] = np.ascontiguousarray(dense.weight.T)
+            state[f"encoder.layer.{index}.{KEYS[name]}.bias"] = dense.bias
+    for key, norm in norms.items():
+        state |= {f"{key}.weight": norm.weight, f"{key}.bias": norm.bias}
+    return {prefix + key: value for key, value in state.items()}
+
+
+def config_fields() -> dict[str, object]:
+    """config.json of CONFIG."""
+    return {
+        "hidden_act": "gelu",
+        "num_hidden_layers": CONFIG.layers,
+        "hidden_size": CONFIG.hidden,
+        "num_attention_heads": CONFIG.heads,
+        "intermediate_size": CONFIG.intermediate,
+        "vocab_size": CONFIG.vocabulary,
+        "max_position_embeddings": CONFIG.positions,
+        "layer_norm_eps": CONFIG.eps,
+    }
+
+
+def write_folder(folder: Path, state: dict[str, np.ndarray], fields: dict[str, object]) -> None:
+    """A model folder: config.json and model.safetensors."""
+    import json
+
+    from safetensors.numpy import save_file
+
+    (folder / "config.json").write_text(json.dumps(fields))
+    save_file(state, folder / "model.safetensors")
