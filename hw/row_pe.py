@@ -9,7 +9,7 @@ from hw.accumulator import accumulate, accumulator_latency
 from hw.carry import ZERO, Chain, Term, bit, both, gated, inverted
 from hw.config import Config
 from hw.operands import CODE_WIDTH, magnitude_layout
-from hw.pe import pe_members
+from hw.pe import pe_members, tag_layout
 
 LONGEST_SUMS = 40
 """Bits of accumulators that share a carry chain."""
@@ -49,7 +49,7 @@ class RowPE(wiring.Component):
         config = self._config
         m = Module()
         x, w = _registered(m, self.x, "x"), _registered(m, self.w, "w")
-        tag = Signal.like(self.tag_o)
+        tag = Signal(tag_layout(config), init={"last": 1})
         m.d.sync += tag.eq(self.tag)
         m.d.comb += [self.x_o.eq(x), self.w_o.eq(w), self.tag_o.eq(tag)]
         last = tag.last
