@@ -60,17 +60,19 @@ def gated(term: Term, s: Value) -> Term:
 
 
 class Chain:
-    """Adders one behind another in `m`, on ECP5 in one chain of CCU2C.
+    """Adders of `m`, on ECP5 in chains of CCU2C that hold several up to `longest` bits together.
 
-    Place and route spends two cells (4 LUTs) on the ends of every chain, so adders share one where the carry
-    path, which static timing follows through all of them, is not the longest.
+    Place and route spends two cells (4 LUTs) on the ends of every chain, so adders share them. But static
+    timing follows the carry from one adder to the next, though none passes, so long chains look slow.
     """
 
-    def __init__(self, m: Module, platform: object) -> None:
+    def __init__(self, m: Module, platform: object, longest: int = 0) -> None:
         self._m = m
         self._cells = getattr(platform, "family", None) == "ecp5"
+        self._longest = longest
+        self._bits = 0
         self._carry: Value = C(0, 1)
-        self._started = self._pending = False
+        self._pending = False
 
     def add(
         self,
@@ -82,7 +84,7 @@ class Chain:
         """(augend + addend + carry_in) mod 2^width, of two operands of `width` terms each, lowest first.
 
         Combinational. On ECP5 ceil(width / 2) cells, or ceil((width + 1) / 2) with a carry into other than
-        the chain's first adder. Raises ValueError there if a cell cannot hold the two terms of a position.
+        a chain's first adder. Raises ValueError there if a cell cannot hold the two terms of a position.
         """
         total = Signal(len(augend), name=name)
         pairs = list(zip(augend, addend, strict=True))
@@ -91,8 +93,9 @@ class Chain:
             self._m.d.comb += total.eq(u + v + (0 if carry_in is None else carry_in))
             return total
         lowest = 0
-        if not self._started:
-            self._carry = C(0, 1) if carry_in is None else carry_in
+        self._bits += len(total)
+        if self._bits == len(total) or self._bits > self._longest:
+            self._carry, self._bits = C(0, 1) if carry_in is None else carry_in, len(total)
         elif carry_in is not None:
             # A position that adds a bit to itself passes it on as its carry, whatever carry enters.
             pairs.insert(0, (bit(carry_in), bit(carry_in)))
@@ -101,7 +104,6 @@ class Chain:
             pairs[:0] = [(ZERO, ZERO)] * 2
             lowest = 2
         pairs += [(ZERO, ZERO)] * (len(pairs) % 2)
-        self._started = True
         self._pending = pairs[-1] != (ZERO, ZERO)
         sums = Signal(len(pairs), name=f"{name}_sums")
         for low in range(0, len(pairs), 2):

@@ -9,7 +9,7 @@ from hw.accumulator import accumulate, accumulator_latency
 from hw.carry import Chain, Term, bit, both, inverted, select
 from hw.config import Config
 from hw.operands import POWER_FLAGS, exponent_bits, has_coarse_x, has_power_x, power_layout
-from hw.pe import pe_members
+from hw.pe import pe_members, tag_layout
 
 COARSE = 8
 """The shift that a `coarse` x asks for."""
@@ -45,7 +45,7 @@ class ShiftPE(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         x, w = Signal.like(self.x_o, reset_less=True), Signal.like(self.w_o, reset_less=True)
-        tag = Signal.like(self.tag_o)
+        tag = Signal(tag_layout(self._config), init={"last": 1})
         m.d.sync += [x.eq(self.x), w.eq(self.w), tag.eq(self.tag)]
         m.d.comb += [self.x_o.eq(x), self.w_o.eq(w), self.tag_o.eq(tag)]
         if has_power_x(self._config.modes):

@@ -23,7 +23,7 @@ module bench;
   wire [{sum_width}-1:0] sums;
   wire drained;
   array dut (.clk(clk), .rst(rst), .valid(valid), .beat(beat), .sums(sums), .drained(drained));
-  reg [{beat_width}:0] beats [0:{count}-1];
+  reg [{beat_width}+1:0] beats [0:{count}-1];
   integer i;
   always #1 clk = ~clk;
   always @(negedge clk) if (drained) $display("%b", sums);
@@ -32,10 +32,10 @@ module bench;
     repeat (16) @(negedge clk);
     rst = 0;
     for (i = 0; i < {count}; i = i + 1) begin
-      {{valid, beat}} = beats[i];
+      {{rst, valid, beat}} = beats[i];
       @(negedge clk);
     end
-    valid = 0;
+    {{rst, valid}} = 0;
     repeat (16) @(negedge clk);
     $finish;
   end
@@ -52,6 +52,8 @@ class Beats:
     w: NDArray[np.integer]
     last: NDArray[np.bool_]
     valid: NDArray[np.bool_]
+    reset: int | None = None
+    """The index of a beat at which the array is reset instead."""
 
 
 def pairs(mode: Mode, x_codes: NDArray[np.integer], w_codes: NDArray[np.integer]) -> Beats:
@@ -83,6 +85,8 @@ def simulated(config: Config, beats: Beats, family: str = "generic") -> NDArray[
         "last": beats.last.astype(np.int64),
     }
     words = beats.valid.astype(np.int64) << layout.size
+    if beats.reset is not None:
+        words[beats.reset] = 2 << layout.size
     for name, value in fields.items():
         words = words | (value << layout[name].offset)
     bench = TESTBENCH.format(beat_width=layout.size, sum_width=config.sum_width, count=len(words))

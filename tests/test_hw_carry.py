@@ -30,24 +30,22 @@ OPERANDS = {
 class Adders(wiring.Component):
     """One sum for each kind of operands; members u, v, a, b In(width), c, carry In(1), totals Out.
 
-    `shared`: all in one chain, else a chain for each.
+    As many of them share a chain as `longest` bits allow.
     """
 
-    def __init__(self, *, width: int, with_carry: bool = False, shared: bool = False):
-        self._width, self._with_carry, self._shared = width, with_carry, shared
+    def __init__(self, *, width: int, with_carry: bool = False, longest: int = 0):
+        self._width, self._with_carry, self._longest = width, with_carry, longest
         members = dict.fromkeys(("u", "v", "a", "b"), In(width)) | {"c": In(1), "carry": In(1)}
         super().__init__(members | {"totals": Out(width * len(OPERANDS))})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        chain, totals = Chain(m, platform), []
+        chain, totals = Chain(m, platform, self._longest), []
         for number, operands in enumerate(OPERANDS.values()):
             bits = zip(self.u, self.v, self.a, self.b, strict=True)
             augend, addend = zip(*(operands(*position, self.c) for position in bits), strict=True)
             carry = self.carry if self._with_carry else None
             totals.append(chain.add(f"sum_{number}", augend, addend, carry))
-            if not self._shared:
-                chain = Chain(m, platform)
         m.d.comb += self.totals.eq(Cat(totals))
         return m
 
@@ -71,11 +69,11 @@ def prove(first: Adders, second: Adders) -> None:
     run_yosys("\n".join(script), inputs={"plain.il": plain, "cells.il": cells})
 
 
-@pytest.mark.parametrize("shared", [False, True], ids=["chains", "chain"])
+@pytest.mark.parametrize("longest", [0, 10, 100])
 @pytest.mark.parametrize("with_carry", [False, True], ids=["", "carry"])
 @pytest.mark.parametrize("width", [1, 4, 7])
-def test_cells_equal_the_plain_sum(width: int, with_carry: bool, shared: bool) -> None:
-    sizes = {"width": width, "with_carry": with_carry, "shared": shared}
+def test_cells_equal_the_plain_sum(width: int, with_carry: bool, longest: int) -> None:
+    sizes = {"width": width, "with_carry": with_carry, "longest": longest}
     prove(Adders(**sizes), Adders(**sizes))
 
 
@@ -85,19 +83,20 @@ def test_the_proof_can_fail() -> None:
 
 
 @pytest.mark.parametrize(
-    ("width", "with_carry", "shared", "cells"),
+    ("width", "with_carry", "longest", "cells"),
     [
-        (4, False, False, 10 * 2),
-        (5, False, False, 10 * 3),
-        (4, True, False, 10 * 2),
-        (4, False, True, 2 + 9 * 3),
-        (5, False, True, 10 * 3),
-        (4, True, True, 2 + 9 * 3),
-        (5, True, True, 10 * 3),
+        (4, False, 0, 10 * 2),
+        (5, False, 0, 10 * 3),
+        (4, True, 0, 10 * 2),
+        (4, False, 40, 2 + 9 * 3),
+        (5, False, 50, 10 * 3),
+        (4, True, 40, 2 + 9 * 3),
+        (4, True, 8, 5 * (2 + 3)),
+        (5, True, 50, 10 * 3),
     ],
 )
-def test_cells_used(width: int, with_carry: bool, shared: bool, cells: int) -> None:
-    adders = Adders(width=width, with_carry=with_carry, shared=shared)
+def test_cells_used(width: int, with_carry: bool, longest: int, cells: int) -> None:
+    adders = Adders(width=width, with_carry=with_carry, longest=longest)
     text = rtlil.convert(adders, name="cells", platform=Target("ecp5"), emit_src=False)
     assert len(re.findall(r"cell \\CCU2C", text)) == cells
 

@@ -72,6 +72,17 @@ def test_longest_sums(name: str, family: str) -> None:
     np.testing.assert_array_equal(simulated(build(modes, k_max=k_max), beats, family), sums)
 
 
+@pytest.mark.parametrize(("modes", "mode"), CASES)
+def test_a_reset_of_one_cycle_clears_the_sum(modes: tuple[Mode, ...], mode: Mode) -> None:
+    rng = np.random.default_rng(SEED)
+    x = rng.choice(all_codes(mode.x_format), (40, mode.x_lanes))
+    w = rng.choice(all_codes(mode.w_format), (40, mode.w_lanes))
+    last, valid = np.arange(40) == 39, np.ones(40, np.bool_)
+    after = Beats(mode, x[21:], w[21:], last[21:], valid[21:])
+    beats = Beats(mode, x, w, last, valid, reset=20)
+    np.testing.assert_array_equal(simulated(build(modes), beats), expected(after))
+
+
 @pytest.mark.parametrize("modes", BUILDS.values(), ids=BUILDS)
 def test_builds(modes: tuple[Mode, ...]) -> None:
     assert pe_class(build(modes)) is RowPE
