@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.array import Array
 from hw.config import Config
+from hw.operands import Product
 from hw.target import place
 from hw.verilog import emit
 from hw.yosys import run_yosys
@@ -90,8 +91,9 @@ def check(
         raise ValueError(f"netlist: expected {config.rows * config.cols} PEs, got {pes}")
     pe = modules["pe"]
     multipliers = _instances(modules, "pe")[multiplier]
-    if multipliers != int(config.dsp):
-        raise ValueError(f"netlist: expected {int(config.dsp)} {multiplier} per PE, got {multipliers}")
+    needed = int(config.product is Product.MULTIPLIER)
+    if multipliers != needed:
+        raise ValueError(f"netlist: expected {needed} {multiplier} per PE, got {multipliers}")
     stored = {cell["connections"]["Q"][0] for cell in pe["cells"].values() if cell["type"] == flip_flop}
     for prefix in ("acc_", "captured_"):
         bits = {

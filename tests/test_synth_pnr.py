@@ -59,6 +59,15 @@ def test_check_sees_a_build_of_another_width(netlist: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "dsp"),
+    [("wlog-a8", True), ("wlog-alog", True), ("w8a8", False), ("w4a4", False), ("wpw-a8", False)],
+)
+def test_every_kind_of_pe_is_held_whole(name: str, dsp: bool) -> None:
+    mapped(Config(modes=(mode(name),), rows=2, cols=2, dsp=dsp))
+
+
+@pytest.mark.slow
 def test_place_and_route(netlist: str) -> None:
     seen: list[int] = []
     placements = place_and_route(netlist, "LFE5U-25F", (1, 2), progress=seen.append)
