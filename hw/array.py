@@ -7,7 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import Config
-from hw.decoder import WDecoder, XDecoder, mode_tags
+from hw.decoder import WDecoder, XDecoder, decoder_latency, mode_tags
 from hw.pe import tag_layout
 from hw.processing import pe_class, processing_element
 from hw.target import place
@@ -15,7 +15,7 @@ from hw.target import place
 
 def array_latency(config: Config) -> int:
     """Cycles from a `last` beat to the sums of row 0, column 0."""
-    return 1 + pe_class(config).latency_of(config) + int(config.joined)
+    return decoder_latency(config) + 1 + pe_class(config).latency_of(config) + int(config.joined)
 
 
 class Array(wiring.Component):
@@ -72,19 +72,22 @@ class Array(wiring.Component):
     def _feed_rows(self, m: Module, platform: object, edge: list[Any]) -> None:
         """Skew and decode x; the tags step along with it."""
         mode, last = self.beat.mode, self.beat.last & self.valid
+        valid = self._decoded(m, self.valid, "x_valid")
         for r, pe in enumerate(edge):
             decoder = place(m, f"x_decoder_{r}", "x_decoder", lambda: XDecoder(self.config), platform)
             code = self.beat.x[r]
             for stage in range(self._skew(r)):
                 # A cycle without a beat multiplies by zero: cleared in the first register, where it is free.
                 code = _delayed(m, Mux(self.valid, code, 0) if stage == 0 else code, f"x_{r}_{stage}")
-            operand = Mux(self.valid, decoder.x, 0) if r == 0 else decoder.x
+            operand = Mux(valid, decoder.x, 0) if r == 0 else decoder.x
             # As in the PEs: what is in flight at a reset enters no sum.
             tag = Signal(tag_layout(self.config), name=f"tag_{r}", init={"last": 1})
-            m.d.sync += tag.last.eq(last)
-            for name, value in mode_tags(self.config, mode).items():
-                if name in tag.shape().members:
-                    m.d.sync += tag[name].eq(value)
+            fields = {"last": last, **mode_tags(self.config, mode)}
+            m.d.sync += [
+                tag[name].eq(self._decoded(m, value, f"tag_{name}_{r}", init=int(name == "last")))
+                for name, value in fields.items()
+                if name in tag.shape().members
+            ]
             m.d.comb += [decoder.code.eq(code), decoder.mode.eq(mode), pe.tag.eq(tag)]
             m.d.comb += pe.x.eq(_delayed(m, operand, f"x_operand_{r}"))
             if r + 1 < len(edge):
@@ -95,19 +98,28 @@ class Array(wiring.Component):
     def _feed_columns(self, m: Module, platform: object, edge: list[Any]) -> None:
         """Skew and decode w."""
         mode, offset = self.beat.mode, self.beat.offset
+        valid = self._decoded(m, self.valid, "w_valid")
         for c, pe in enumerate(edge):
             decoder = place(m, f"w_decoder_{c}", "w_decoder", lambda: WDecoder(self.config), platform)
             code = self.beat.w[c]
             for stage in range(self._skew(c)):
                 # Cleared like x, although either would do: in simulation unknown times zero is unknown.
                 code = _delayed(m, Mux(self.valid, code, 0) if stage == 0 else code, f"w_{c}_{stage}")
-            operand = Mux(self.valid, decoder.w, 0) if c == 0 else decoder.w
+            operand = Mux(valid, decoder.w, 0) if c == 0 else decoder.w
             m.d.comb += [decoder.code.eq(code), decoder.mode.eq(mode), decoder.offset.eq(offset)]
             m.d.comb += pe.w.eq(_delayed(m, operand, f"w_operand_{c}"))
             if self.config.has_regions:
                 m.d.comb += pe.region.eq(_delayed(m, decoder.region, f"region_{c}"))
             if c + 1 < len(edge):
                 mode, offset = _delayed(m, mode, f"w_mode_{c}"), _delayed(m, offset, f"w_offset_{c}")
+
+    def _decoded(self, m: Module, value: Value, name: str, init: int = 0) -> Value:
+        """What belongs to a code, beside its operand."""
+        for _ in range(decoder_latency(self.config)):
+            register = Signal.like(value, name=f"{name}_decoded", init=init)
+            m.d.sync += register.eq(value)
+            value = register
+        return value
 
     def _skew(self, index: int) -> int:
         """Cycles that row or column `index` lags."""

@@ -1,6 +1,8 @@
 """Edge decoders: from the code byte of a row or column to the operand that every PE behind it multiplies."""
 
-from amaranth import C, Cat, Module, Mux, Value, signed
+from collections.abc import Callable
+
+from amaranth import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -19,12 +21,25 @@ from hw.operands import (
 )
 
 
+Format = Linear | Log2 | Piecewise
+
+
+def decoder_latency(config: Config) -> int:
+    """Cycles from a code to its operand: none where the code is the operand, or nearly so.
+
+    With everything between two registers, an 8 x 8 array of all modes reaches 117 MHz.
+    """
+    plain = len(config.modes) == 1 and isinstance(config.modes[0].w_format, Linear)
+    return 0 if plain and config.product is Product.MULTIPLIER else 1
+
+
 class XDecoder(wiring.Component):
     """The x operand of a row.
 
-    Members: code In(8), mode In(mode_width), x Out(signed x_width). Combinational.
+    Members: code In(8), mode In(mode_width), x Out(signed x_width).
     Code 0 gives an operand of zeros in every mode: what a bubble multiplies by.
     For a multiplier two 4-bit codes become x0 + 2^7 * x1; what else PEs take stands in `hw.operands`.
+    Latency `decoder_latency`, one code per cycle.
     """
 
     def __init__(self, config: Config):
@@ -35,30 +50,32 @@ class XDecoder(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        operands = [self._operand(mode) for mode in self._config.modes]
-        m.d.comb += self.x.eq(_selected(self.mode, operands))
+        formats = [(mode.x_format, mode.x_lanes) for mode in self._config.modes]
+        operand = _selected(m, self._config, self.mode, formats, self._operand, self._config.x_width)
+        m.d.comb += self.x.eq(operand)
         return m
 
-    def _operand(self, mode: Mode) -> Value:
-        config, fmt = self._config, mode.x_format
+    def _operand(self, fmt: Format, lanes: int) -> Value:
+        config = self._config
         match config.product:
             case Product.SHIFTER if has_power_x(config.modes):
                 return _power(self.code, fmt, config.x_width)
             case Product.SHIFTER if has_coarse_x(config.modes):
                 return _coarse(self.code, fmt)
-            case Product.ROWS if mode.x_lanes == 2:
+            case Product.ROWS if lanes == 2:
                 return Cat(_magnitude(code.as_signed(), 4) for code in (self.code[:4], self.code[4:]))
             case Product.ROWS:
                 return _magnitude(_decoded(self.code, fmt, None)[0], CODE_WIDTH)
-        return _packed(self.code, X_PITCH) if mode.x_lanes == 2 else _decoded(self.code, fmt, None)[0]
+        return _packed(self.code, X_PITCH) if lanes == 2 else _decoded(self.code, fmt, None)[0]
 
 
 class WDecoder(wiring.Component):
     """The w operand of a column.
 
     Members: code In(8), mode In(mode_width), offset In(6), w Out(signed w_width), region Out(1).
-    Combinational. A piece-wise code becomes q, or sign(q)(|q| - 64 + t) with t = offset and region 1. For a
-    multiplier two 4-bit codes become w0 + 2^14 * w1; what else PEs take stands in `hw.operands`.
+    A piece-wise code becomes q, or sign(q)(|q| - 64 + t) with t = offset and region 1. For a multiplier two
+    4-bit codes become w0 + 2^14 * w1; what else PEs take stands in `hw.operands`.
+    Latency `decoder_latency`, one code per cycle.
     """
 
     def __init__(self, config: Config):
@@ -75,31 +92,26 @@ class WDecoder(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        operands: list[Value] = []
-        regions: list[Value] = []
-        for mode in self._config.modes:
-            operand, region = self._operand(mode)
-            operands.append(operand)
-            regions.append(region)
-        m.d.comb += [
-            self.w.eq(_selected(self.mode, operands)),
-            self.region.eq(_selected(self.mode, regions)),
-        ]
+        formats = [(mode.w_format, mode.w_lanes) for mode in self._config.modes]
+        operand = _selected(m, self._config, self.mode, formats, self._operand, self._config.w_width + 1)
+        m.d.comb += Cat(self.w, self.region).eq(operand)
         return m
 
-    def _operand(self, mode: Mode) -> tuple[Value, Value]:
-        """(operand, region)"""
+    def _operand(self, fmt: Format, lanes: int) -> Value:
+        """Operand, and region above it."""
         config = self._config
+        region: Value = C(0)
         if config.product is Product.SHIFTER:
-            return _power(self.code, mode.w_format, config.w_width), C(0)
-        if mode.w_lanes == 2:
+            operand = _power(self.code, fmt, config.w_width)
+        elif lanes == 2 and config.product is Product.ROWS:
+            operand = Cat(_magnitude(code.as_signed(), 4) for code in (self.code[:4], self.code[4:]))
+        elif lanes == 2:
+            operand = _packed(self.code, W_PITCH)
+        else:
+            operand, region = _decoded(self.code, fmt, self.offset)
             if config.product is Product.ROWS:
-                return Cat(_magnitude(code.as_signed(), 4) for code in (self.code[:4], self.code[4:])), C(0)
-            return _packed(self.code, W_PITCH), C(0)
-        operand, region = _decoded(self.code, mode.w_format, self.offset)
-        if config.product is Product.ROWS:
-            operand = _magnitude(operand, CODE_WIDTH)
-        return operand, region
+                operand = _magnitude(operand, CODE_WIDTH)
+        return Cat(_extended(operand, config.w_width), region)
 
 
 def mode_tags(config: Config, mode: Value) -> dict[str, Value]:
@@ -112,10 +124,26 @@ def mode_tags(config: Config, mode: Value) -> dict[str, Value]:
     return {"pair": any_of(2), "quad": any_of(4)}
 
 
-def _selected(mode: Value, choices: list[Value]) -> Value:
-    result = choices[-1]
-    for index, choice in reversed(list(enumerate(choices[:-1]))):
-        result = Mux(mode == index, choice, result)
+def _selected(
+    m: Module,
+    config: Config,
+    mode: Value,
+    formats: list[tuple[Format, int]],
+    operand: Callable[[Format, int], Value],
+    width: int,
+) -> Value:
+    """The operand for the format and lanes of the mode, `formats` by mode."""
+    distinct = list(dict.fromkeys(formats))
+    if decoder_latency(config) == 0:
+        return operand(*distinct[0])
+    result: Value = C(0, width)
+    for number, candidate in enumerate(distinct):
+        register = Signal(width, name=f"operand_{number}", reset_less=True)
+        tags = [mode == tag for tag, used in enumerate(formats) if used == candidate]
+        # The operands of other modes are cleared by their registers' resets: no multiplexer is left behind them.
+        chosen = Cat(*tags).any() if len(distinct) > 1 else C(1)
+        m.d.sync += register.eq(Mux(chosen, _extended(operand(*candidate), width), 0))
+        result = result | register
     return result
 
 
@@ -124,7 +152,7 @@ def _packed(code: Value, pitch: int) -> Value:
     return low + (high << pitch)
 
 
-def _power(code: Value, fmt: Linear | Log2 | Piecewise, width: int) -> Value:
+def _power(code: Value, fmt: Format, width: int) -> Value:
     """A log2 code in the power layout of `width` bits."""
     assert isinstance(fmt, Log2)
     bits = fmt.exponent_bits
@@ -132,7 +160,7 @@ def _power(code: Value, fmt: Linear | Log2 | Piecewise, width: int) -> Value:
     return Cat(exponent, C(0, width - POWER_FLAGS - bits), code[:bits].any(), code[bits])
 
 
-def _coarse(code: Value, fmt: Linear | Log2 | Piecewise) -> Value:
+def _coarse(code: Value, fmt: Format) -> Value:
     """A code as a number of 9 bits, below a factor of 2^8 as a bit."""
     if not isinstance(fmt, Log2):
         return Cat(code, code[-1], C(0, 1))
@@ -149,21 +177,30 @@ def _magnitude(value: Value, width: int) -> Value:
     return Cat(Mux(value < 0, -value, value)[: width - 1], value < 0)
 
 
-def _decoded(code: Value, fmt: Linear | Log2 | Piecewise, offset: Value | None) -> tuple[Value, Value]:
+def _extended(value: Value, width: int) -> Value:
+    """A value's bits, its sign repeated up to `width`."""
+    sign = value[-1] if value.shape().signed else C(0)
+    return Cat(value, sign.replicate(max(0, width - len(value))))[:width]
+
+
+def _decoded(code: Value, fmt: Format, offset: Value | None) -> tuple[Value, Value]:
     """(signed operand, region) of one code."""
     match fmt:
         case Linear():
             return code.as_signed(), C(0)
         case Log2(exponent_bits=bits):
-            # One bit per power: e = 0 selects the bit that is cut off, which makes it the value 0.
-            magnitude = (C(1) << code[:bits])[1 : fmt.max_exponent + 2]
-            return Mux(code[bits], -magnitude, magnitude), C(0)
+            # A power of two below zero has ones from its place upwards: no negation, so no carry.
+            field, negative = code[:bits], code[bits]
+            places = range(1, fmt.max_exponent + 3)
+            ones = [Mux(negative, field.any() & (field <= place), field == place) for place in places[:-1]]
+            return Cat(*ones, negative & field.any()).as_signed(), C(0)
         case Piecewise():
             assert offset is not None
-            negative = code[7]
             # |q| >= 64: q = 64..127 has the bits 01, q = -127..-64 has 10, or 11000000 for -64 alone.
-            region = Mux(negative, code.as_signed() <= -64, code[6])
-            step = Mux(negative, -offset, offset)
-            distance = Mux(negative, code.as_signed() + 64, code.as_signed() - 64)
-            return Mux(region, distance + step, code.as_signed()), region
+            negative = code[7]
+            region = Mux(negative, ~code[6] | ~code[:6].any(), code[6])
+            # |q| - 64 with the sign of q: its low bits are those of q, and -64 alone has no place below them.
+            distance = Cat(code[:6], negative & ~code[6]).as_signed()
+            step = Cat(offset ^ negative.replicate(len(offset)), negative).as_signed()
+            return Mux(region, distance + step + negative, code.as_signed()), region
     raise AssertionError(fmt)
