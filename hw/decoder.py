@@ -6,8 +6,7 @@ from amaranth import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.formats import Linear, Log2, Piecewise
-from golden.modes import Mode
+from golden.formats import Format, Linear, Log2, Piecewise
 from hw.config import OFFSET_WIDTH, Config
 from hw.operands import (
     CODE_WIDTH,
@@ -19,9 +18,6 @@ from hw.operands import (
     has_power_x,
     power_layout,
 )
-
-
-Format = Linear | Log2 | Piecewise
 
 
 def decoder_latency(config: Config) -> int:
