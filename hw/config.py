@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from amaranth.lib import data
 from amaranth.utils import bits_for
 
+from golden.commands import PARAMETER_BYTES, Ring
 from golden.modes import K_MAX, Mode
 from hw import operands
 from hw.operands import CODE_WIDTH, Product
@@ -19,8 +20,14 @@ class Config:
 
     `rows` x `cols` PEs (each >= 1), a non-empty set of `modes` switchable at run time, sums of up to `k_max`
     products. Without `dsp` no multiplier is used, for parts that have none; builds of log2 modes alone use
-    none anyway. Raises ValueError on an empty or repeated mode, on sizes below 1, and on modes that no PE
-    serves together.
+    none anyway.
+
+    Around the array: the load stream brings `bus` bytes a cycle (a power of two); the buffers hold `x_words` words
+    of `rows` bytes and `w_words` of `cols`, one word for each k of a panel (twice `k_max` where not given), and the
+    parameters of `panels` panels of columns; `results` results leave in a cycle (a power of two).
+
+    Raises ValueError on an empty or repeated mode, on sizes below 1, on buffers that cannot hold a panel of
+    `k_max`, and on modes that no PE serves together.
     """
 
     modes: tuple[Mode, ...]
@@ -28,12 +35,32 @@ class Config:
     cols: int = 8
     k_max: int = K_MAX
     dsp: bool = True
+    bus: int = 8
+    x_words: int = 0
+    w_words: int = 0
+    panels: int = 16
+    results: int = 4
 
     def __post_init__(self) -> None:
-        for name in ("rows", "cols", "k_max"):
+        for name in ("x_words", "w_words"):
+            if getattr(self, name) == 0:
+                object.__setattr__(self, name, 2 * self.k_max)
+        for name in ("rows", "cols", "k_max", "panels"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name}: expected an integer >= 1, got {value!r}")
+        for name in ("bus", "results"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1 or value & (value - 1):
+                raise ValueError(f"{name}: expected a power of two, got {value!r}")
+        for name, ring in (("x_words", self.x_ring), ("w_words", self.w_ring)):
+            if ring.words < self.k_max or ring.lines > 1 << 16:
+                raise ValueError(
+                    f"{name}: expected k_max = {self.k_max} or more, in 65536 lines, got {ring.words}"
+                )
+        for name, most in (("rows", 1 << 14), ("cols", 1 << 14), ("k_max", (1 << 16) - 1)):
+            if getattr(self, name) > most:
+                raise ValueError(f"{name}: expected at most {most}, got {getattr(self, name)}")
         if not self.modes:
             raise ValueError("mode: expected at least one mode, got none")
         if len({mode.name for mode in self.modes}) != len(self.modes):
@@ -149,6 +176,41 @@ class Config:
     def result_width(self) -> int:
         """Bits of a raw result: the sum, or the bias, plus one for their sum."""
         return max(self.output_width, BIAS_WIDTH) + 1
+
+    # Around the array.
+
+    @property
+    def x_ring(self) -> Ring:
+        """The buffer of x panels: a word holds the codes of one k."""
+        return Ring(self.rows, self.x_words, self.bus)
+
+    @property
+    def w_ring(self) -> Ring:
+        """The buffer of w panels."""
+        return Ring(self.cols, self.w_words, self.bus)
+
+    @property
+    def p_ring(self) -> Ring:
+        """The buffer of parameters: a word holds those of as many columns as leave in a cycle."""
+        words = -(-self.cols * self.w_lanes // self.results)
+        ring = Ring(PARAMETER_BYTES * self.results, words, self.bus)
+        return Ring(ring.word, self.panels * ring.lines_for(words) * ring.factor, self.bus)
+
+    @property
+    def rings(self) -> tuple[Ring, Ring, Ring]:
+        """By RingName."""
+        return self.x_ring, self.w_ring, self.p_ring
+
+    @property
+    def line_width(self) -> int:
+        """Bits of a number of lines."""
+        return max(bits_for(ring.lines) for ring in self.rings)
+
+    load_queue = 16
+    """Loads that wait behind the current one."""
+
+    compute_queue = 8
+    """Tiles that wait for the array."""
 
     # Timing, in cycles.
 

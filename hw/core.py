@@ -1,210 +1,124 @@
-"""The core: streams around the array. Tiles in, requantized or raw results out."""
+"""The core: commands and operands in, results out."""
 
-from amaranth import Array as Choice
-from amaranth import C, Module, Mux, Signal, Value, signed
-from amaranth.lib import data, fifo, stream, wiring
+from amaranth import Module
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.modes import Mode
+from golden.commands import COMMAND_WIDTH, Geometry
 from hw.array import Array, array_latency
 from hw.collector import Collector
-from hw.config import RATIO_WIDTH, Config
-from hw.requantizer import SCALING_LAYOUT, Requantizer
-from hw.target import place
+from hw.config import Config
+from hw.controller import STATUS_WIDTH, Controller
+from hw.drain import Drain, drain_latency, result_layout
+from hw.feeder import Feeder
+from hw.loader import Loader
+from hw.ring import RingBuffer
 
-
-def epilogue_layout(config: Config) -> data.StructLayout:
-    """What happens to the sums of a tile: `raw`, or requantized to 8 or (`narrow`) 4 bits; per output column."""
-    return data.StructLayout(
-        {
-            "scaling": data.ArrayLayout(data.ArrayLayout(SCALING_LAYOUT, config.w_lanes), config.cols),
-            "ratio": RATIO_WIDTH,
-            "raw": 1,
-            "narrow": 1,
-        }
-    )
-
-
-def result_layout(config: Config) -> data.StructLayout:
-    """One array row of results, y[column][w lane][x lane], and whether it is the tile's last."""
-    values = data.ArrayLayout(signed(config.result_width), config.x_lanes)
-    for count in (config.w_lanes, config.cols):
-        values = data.ArrayLayout(values, count)
-    return data.StructLayout({"y": values, "last": 1})
+SLOTS = 4
+"""Tiles whose results the collector holds: two to fill and empty in turn, two on their way through the array."""
 
 
 def core_latency(config: Config) -> int:
-    """Cycles from a `last` beat accepted to the first row of its results, with nothing in the way."""
-    return 1 + array_latency(config) + config.cols + 2 + Requantizer.latency
+    """Cycles from the last k of a tile leaving its queue to the first results, with nothing in the way."""
+    return RingBuffer.latency + array_latency(config) + config.cols + drain_latency(config)
+
+
+def geometry(config: Config) -> Geometry:
+    """What a scheduler must know of the core."""
+    return Geometry(
+        rows=config.rows,
+        cols=config.cols,
+        bus=config.bus,
+        lanes=config.results,
+        x=config.x_ring,
+        w=config.w_ring,
+        p=config.p_ring,
+        interval=config.interval,
+        latency=core_latency(config),
+        slots=SLOTS,
+        load_queue=config.load_queue,
+        compute_queue=config.compute_queue,
+        k_max=config.k_max,
+    )
 
 
 class Core(wiring.Component):
-    """Computes one tile after another; a tile is `rows` x `cols` PEs' sums over any number of beats.
+    """Computes GEMMs by commands: docs/commands.md is its contract.
 
-    Members:
-      operands In(stream of beat_layout)       one k per beat, `last` ends a tile
-      epilogues In(stream of epilogue_layout)  one beat per tile, in order, any time before its results are due
-      results Out(stream of result_layout)     `rows` beats per tile, in order
+    Members, all streams:
+      commands In(96 bits), status Out(4 bits)   a status answers each command, in order
+      loads In(8 * bus bits)                     operands and parameters, as the accepted loads ask for them
+      results Out(result_layout)                 as the accepted tiles ask for them
 
-    Throughput: a beat per cycle, so max(K, interval) cycles per tile, as long as results are taken. No clock
-    enable enters the array: when the sink stalls, the `last` beat of a tile waits until the collector has room
-    for its results, and nothing is lost or repeated. `ready` and `valid` of every stream depend on registers alone.
-
-    Latency from a `last` beat accepted to its first result: `core_latency` cycles.
+    Loads, products and results overlap: a tile takes the longest of its K, the drain's interval, its share of the load
+    stream and of the result stream. `ready` and `valid` depend on registers alone. No clock enable enters the
+    array: while the sink stalls, the last k of a tile waits until the collector has room. A reset of one cycle makes
+    the core as new, but for the contents of its buffers, which no accepted command can read.
     """
 
     def __init__(self, config: Config):
         self.config = config
         super().__init__(
             {
-                "operands": In(stream.Signature(config.beat_layout)),
-                "epilogues": In(stream.Signature(epilogue_layout(config))),
+                "commands": In(stream.Signature(COMMAND_WIDTH)),
+                "status": Out(stream.Signature(STATUS_WIDTH)),
+                "loads": In(stream.Signature(8 * config.bus)),
                 "results": Out(stream.Signature(result_layout(config))),
             }
         )
 
-    @property
-    def slots(self) -> int:
-        """Tiles whose results the collector holds: enough to launch without a pause until the first are out."""
-        occupied = core_latency(self.config) + 2 * self.config.rows
-        return occupied // self.config.interval + 1
-
     def elaborate(self, platform: object) -> Module:
         config = self.config
         m = Module()
+        m.submodules.controller = controller = Controller(config)
+        m.submodules.loader = loader = Loader(config)
+        m.submodules.feeder = feeder = Feeder(config, SLOTS)
         m.submodules.array = array = Array(config)
-        m.submodules.collector = collector = Collector(config, config.rows * self.slots)
-        m.submodules.modes = modes = fifo.SyncFIFOBuffered(width=config.mode_width, depth=self.slots + 1)
-        m.d.comb += [collector.sums.eq(array.sums), collector.drained.eq(array.drained)]
-
-        finished = Signal()
-        self._launch(m, array, modes, finished)
-        self._finish(m, collector, modes, finished, platform)
+        m.submodules.collector = collector = Collector(config, SLOTS)
+        m.submodules.drain = drain = Drain(config, SLOTS)
+        rings = {name: RingBuffer(ring) for name, ring in zip("xwp", config.rings, strict=True)}
+        for index, (name, ring) in enumerate(rings.items()):
+            m.submodules[f"{name}_ring"] = ring
+            m.d.comb += [
+                ring.beat.eq(self.loads.payload),
+                ring.put.eq(loader.put[index]),
+                ring.end.eq(loader.end),
+                loader.line[index].eq(ring.line),
+                loader.room[index].eq(ring.room),
+                getattr(feeder, f"loaded_{name}").eq(ring.loaded),
+            ]
+        for name in "xw":
+            m.d.comb += [
+                rings[name].enable.eq(1),
+                rings[name].address.eq(getattr(feeder, f"address_{name}")),
+                rings[name].freed.eq(getattr(feeder, f"freed_{name}")),
+            ]
+        m.d.comb += [
+            rings["p"].enable.eq(drain.enable),
+            rings["p"].address.eq(drain.address),
+            rings["p"].freed.eq(drain.freed),
+            drain.word.eq(rings["p"].word),
+            array.valid.eq(feeder.beat),
+            array.beat.x.eq(rings["x"].word),
+            array.beat.w.eq(rings["w"].word),
+            array.beat.mode.eq(feeder.mode),
+            array.beat.offset.eq(feeder.offset),
+            array.beat.last.eq(feeder.last),
+            collector.sums.eq(array.sums),
+            collector.drained.eq(array.drained),
+            collector.row.eq(drain.row),
+            collector.read.eq(drain.read),
+            collector.finished.eq(drain.finished),
+            drain.whole.eq(collector.whole),
+            drain.data.eq(collector.data),
+            drain.tile.eq(feeder.tile),
+            drain.started.eq(feeder.started),
+            feeder.finished.eq(drain.finished),
+        ]
+        wiring.connect(m, controller.loads, loader.loads)
+        wiring.connect(m, controller.tiles, feeder.tiles)
+        wiring.connect(m, wiring.flipped(self.commands), controller.commands)
+        wiring.connect(m, wiring.flipped(self.loads), loader.beats)
+        wiring.connect(m, controller.status, wiring.flipped(self.status))
+        wiring.connect(m, drain.results, wiring.flipped(self.results))
         return m
-
-    def _launch(self, m: Module, array: Array, modes: fifo.SyncFIFOBuffered, finished: Signal) -> None:
-        """Hold one beat, and hand it to the array unless it ends a tile that has to wait."""
-        config = self.config
-        beat = Signal(config.beat_layout)
-        held = Signal()
-        free = Signal(range(self.slots + 1), init=self.slots)
-        spacing = Signal(range(config.interval))
-        launched, ended = Signal(), Signal()
-        m.d.comb += [
-            launched.eq(held & (~beat.last | (free.any() & ~spacing.any()))),
-            ended.eq(launched & beat.last),
-            self.operands.ready.eq(~held | launched),
-            array.beat.eq(beat),
-            array.valid.eq(launched),
-            modes.w_data.eq(beat.mode),
-            modes.w_en.eq(ended),
-        ]
-        m.d.sync += free.eq(free - ended + finished)
-        with m.If(self.operands.ready):
-            m.d.sync += [held.eq(self.operands.valid), beat.eq(self.operands.payload)]
-        with m.If(ended):
-            m.d.sync += spacing.eq(config.interval - 1)
-        with m.Elif(spacing.any()):
-            m.d.sync += spacing.eq(spacing - 1)
-
-    def _finish(
-        self,
-        m: Module,
-        collector: Collector,
-        modes: fifo.SyncFIFOBuffered,
-        finished: Signal,
-        platform: object,
-    ) -> None:
-        """Read whole rows, join the parts of their sums, and scale them."""
-        config = self.config
-        layout = epilogue_layout(config)
-        m.submodules.epilogues = queue = fifo.SyncFIFOBuffered(width=layout.size, depth=4)
-        m.d.comb += [
-            queue.w_data.eq(self.epilogues.payload),
-            queue.w_en.eq(self.epilogues.valid),
-            self.epilogues.ready.eq(queue.w_rdy),
-        ]
-        advance, read, last = Signal(), Signal(), Signal()
-        row = Signal(range(config.rows))
-        m.d.comb += [
-            advance.eq(~self.results.valid | self.results.ready),
-            read.eq(advance & collector.stored.any() & modes.r_rdy & queue.r_rdy),
-            last.eq(row == config.rows - 1),
-            finished.eq(read & last),
-            collector.read.eq(read),
-            modes.r_en.eq(finished),
-            queue.r_en.eq(finished),
-        ]
-        with m.If(read):
-            m.d.sync += row.eq(Mux(last, 0, row + 1))
-
-        epilogue, joined_epilogue = Signal(layout), Signal(layout)
-        mode = Signal(config.mode_width)
-        with m.If(advance):
-            m.d.sync += [epilogue.eq(queue.r_data), joined_epilogue.eq(epilogue), mode.eq(modes.r_data)]
-        self._delay(m, advance, read, last)
-        for c in range(config.cols):
-            values = self._outputs(collector.row[c], mode, epilogue.ratio)
-            for w_lane in range(config.w_lanes):
-                for x_lane in range(config.x_lanes):
-                    value = Signal(signed(config.output_width), name=f"sum_{c}_{w_lane}_{x_lane}")
-                    with m.If(advance):
-                        m.d.sync += value.eq(values[w_lane * config.x_lanes + x_lane])
-                    requantizer = place(
-                        m,
-                        f"requantizer_{c}_{w_lane}_{x_lane}",
-                        "requantizer",
-                        lambda: Requantizer(config),
-                        platform,
-                    )
-                    m.d.comb += [
-                        requantizer.enable.eq(advance),
-                        requantizer.sum.eq(value),
-                        requantizer.scaling.eq(joined_epilogue.scaling[c][w_lane]),
-                        requantizer.raw.eq(joined_epilogue.raw),
-                        requantizer.narrow.eq(joined_epilogue.narrow),
-                        self.results.payload.y[c][w_lane][x_lane].eq(requantizer.y),
-                    ]
-
-    def _delay(self, m: Module, advance: Signal, valid: Value, last: Value) -> None:
-        """Carry `valid` and `last` beside the data: one stage to read, one to join, then the requantizer's."""
-        for stage in range(2 + Requantizer.latency):
-            next_valid, next_last = Signal(name=f"valid_{stage}"), Signal(name=f"last_{stage}")
-            with m.If(advance):
-                m.d.sync += [next_valid.eq(valid), next_last.eq(last)]
-            valid, last = next_valid, next_last
-        m.d.comb += [self.results.valid.eq(valid), self.results.payload.last.eq(last)]
-
-    def _outputs(self, sums: Value, mode: Value, ratio: Value) -> list[Value]:
-        """The sums of one PE as outputs, [w lane * x_lanes + x lane]; lanes that the mode leaves empty are 0."""
-        config = self.config
-        per_mode = [
-            _padded(self._split(sums, candidate, ratio), candidate, config) for candidate in config.modes
-        ]
-        return [Choice(values)[mode] for values in zip(*per_mode, strict=True)]
-
-    def _split(self, sums: Value, mode: Mode, ratio: Value) -> list[Value]:
-        config = self.config
-        halves, lanes, offset = [], [], 0
-        for widths in config.lanes:
-            half = sums[offset:][: sum(widths)]
-            halves.append(half.as_signed())
-            for lane, width in enumerate(widths):
-                lanes.append(half[sum(widths[:lane]) :][:width].as_signed())
-            offset += sum(widths)
-        if mode.products == 4:
-            return lanes
-        if mode.products == 2:
-            return halves
-        if len(mode.partial_bounds) == 2:
-            return [halves[0] + halves[1] * ratio]
-        return [halves[0]]
-
-
-def _padded(values: list[Value], mode: Mode, config: Config) -> list[Value]:
-    """Values of a mode's lanes, [w lane * mode.x_lanes + x lane], at their places among the build's lanes."""
-    return [
-        values[w_lane * mode.x_lanes + x_lane] if w_lane < mode.w_lanes and x_lane < mode.x_lanes else C(0, 1)
-        for w_lane in range(config.w_lanes)
-        for x_lane in range(config.x_lanes)
-    ]

@@ -1,6 +1,6 @@
 """The cocotb test that streams payloads through a core. It runs inside the simulator; `sim.simulation` starts it.
 
-Reads operands.npy, epilogues.npy and plan.json in the current folder; writes results.npy and cycles.json.
+Reads commands.npy, loads.npy and plan.json in the current folder; writes results.npy, statuses.npy and cycles.json.
 """
 
 import json
@@ -54,19 +54,18 @@ class Source:
 
 
 class Sink:
-    """Takes the results, refusing at random."""
+    """Takes what an output stream offers, refusing at random."""
 
-    def __init__(self, dut: Any, count: int, stall: float, random: random.Random):
-        self._payload = dut.results__payload
-        self._valid = dut.results__valid
-        self._ready = dut.results__ready
-        self._size = -(-len(dut.results__payload) // 8)
+    def __init__(self, dut: Any, name: str, stall: float, random: random.Random):
+        self._payload = getattr(dut, f"{name}__payload")
+        self._valid = getattr(dut, f"{name}__valid")
+        self._ready = getattr(dut, f"{name}__ready")
+        self._size = -(-len(self._payload) // 8)
         self._stall, self._random = stall, random
         self.payloads: list[bytes] = []
-        self._expected = count
 
     def step(self) -> bool:
-        """Be ready, or not, at the next clock edge; returns whether that edge transfers a result."""
+        """Be ready, or not, at the next clock edge; returns whether that edge transfers a payload."""
         ready = self._random.random() >= self._stall
         self._ready.value = ready
         if not (ready and bool(self._valid.value)):
@@ -84,16 +83,17 @@ async def stream(dut: Any) -> None:
     """Stream group after group; each starts when all results of the one before are out."""
     plan = json.loads(Path("plan.json").read_text())
     source = random.Random(plan["seed"])
-    operands = Source(dut, "operands", np.load("operands.npy"), plan["stalls"]["operands"], source)
-    epilogues = Source(dut, "epilogues", np.load("epilogues.npy"), plan["stalls"]["epilogues"], source)
-    sink = Sink(dut, sum(group["results"] for group in plan["groups"]), plan["stalls"]["results"], source)
+    stalls = plan["stalls"]
+    commands = Source(dut, "commands", np.load("commands.npy"), stalls["commands"], source)
+    loads = Source(dut, "loads", np.load("loads.npy"), stalls["loads"], source)
+    statuses = Sink(dut, "status", stalls["status"], source)
+    results = Sink(dut, "results", stalls["results"], source)
 
-    for stream_in in (dut.operands__payload, dut.epilogues__payload):
+    for stream_in in (dut.commands__payload, dut.loads__payload):
         # Icarus starts with X, which a multiplication by zero would keep.
         stream_in.value = 0
-    dut.operands__valid.value = 0
-    dut.epilogues__valid.value = 0
-    dut.results__ready.value = 0
+    for name in ("commands__valid", "loads__valid", "status__ready", "results__ready"):
+        getattr(dut, name).value = 0
     dut.rst.value = 1
     Clock(dut.clk, 10, unit="ns").start()
     edge = FallingEdge(dut.clk)
@@ -105,20 +105,21 @@ async def stream(dut: Any) -> None:
     total = sum(group["results"] for group in plan["groups"])
     cycle, received, records = 0, 0, []
     for group in plan["groups"]:
-        operands.release(group["operands"])
-        epilogues.release(group["epilogues"])
+        commands.release(group["commands"])
+        loads.release(group["loads"])
         end, idle, first = received + group["results"], 0, -1
         start = time.perf_counter()
         while received < end:
-            taken = operands.step()
-            epilogues.step()
-            delivered = sink.step()
+            taken = commands.step()
+            moved = loads.step()
+            statuses.step()
+            delivered = results.step()
             if taken and first < 0:
                 first = cycle
             received += delivered
-            idle = 0 if taken or delivered else idle + 1
+            idle = 0 if taken or moved or delivered else idle + 1
             if idle > plan["patience"]:
-                raise AssertionError(f"no transfer in {idle} cycles; {received} of {total} results")
+                raise AssertionError(f"no transfer in {idle} cycles; {received} of {total} result beats")
             cycle += 1
             if cycle % PROGRESS_CYCLES == 0:
                 Path("progress").write_text(str(received))
@@ -126,7 +127,9 @@ async def stream(dut: Any) -> None:
         records.append({"cycles": cycle - first, "seconds": time.perf_counter() - start})
     # A core that delivers more than it should is as wrong as one that delivers less.
     for _ in range(plan["afterwards"]):
-        sink.step()
+        results.step()
+        statuses.step()
         await edge
-    np.save("results.npy", sink.array())
+    np.save("results.npy", results.array())
+    np.save("statuses.npy", statuses.array())
     Path("cycles.json").write_text(json.dumps(records))

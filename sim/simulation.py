@@ -13,8 +13,10 @@ import numpy as np
 from cocotb_tools.runner import get_results
 from numpy.typing import NDArray
 
+from golden.commands import Status
 from golden.job import Job
-from golden.tiling import Tiling
+from golden.schedule import Schedule, schedule
+from hw.core import geometry
 from sim import streams
 from sim.build import Build, runner
 from sim.toolchain import ToolError, environment
@@ -24,31 +26,39 @@ from sim.toolchain import ToolError, environment
 class Stalls:
     """Probability, in each cycle, that a stream pauses although it need not, and the seed of the draws."""
 
-    operands: float = 0.0
-    epilogues: float = 0.0
+    commands: float = 0.0
+    loads: float = 0.0
+    status: float = 0.0
     results: float = 0.0
     seed: int = 0
 
 
 @dataclass(frozen=True)
 class GroupResult:
-    """What came out of a group of jobs streamed back to back.
+    """What came out of a group of jobs, commanded one right after another.
 
-    `cycles` runs from the first operands accepted to the last result out; they took `seconds` to simulate.
+    `cycles` runs from the first command accepted to the last result out; they took `seconds` to simulate.
     """
 
-    jobs: Sequence[Job]
+    schedule: Schedule
     y: list[NDArray[np.integer]] = field(repr=False)
-    tiles: int
     cycles: int
     seconds: float
-    products: int
-    slots: int
+
+    @property
+    def jobs(self) -> Sequence[Job]:
+        """What was computed."""
+        return self.schedule.jobs
+
+    @property
+    def tiles(self) -> int:
+        """Tiles of all jobs."""
+        return len(self.schedule.places)
 
     @property
     def utilization(self) -> float:
         """Useful products over the products that the multipliers could have formed in these cycles."""
-        return self.products / (self.slots * self.cycles)
+        return self.schedule.busy / self.cycles
 
 
 @dataclass(frozen=True)
@@ -70,68 +80,69 @@ def simulate(
     stalls: Stalls | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Run:
-    """Run groups of jobs, one group after another, the jobs of a group without a pause between them.
+    """Run groups of jobs, one group when the one before is done, the jobs of a group without a pause between them.
 
     `progress` is called now and then with the fraction done. Raises ValueError for a job whose mode the build
-    lacks, ToolError if the simulator fails or the core delivers too few or too many results.
+    lacks, ToolError if the simulator fails, the core refuses a command, or delivers too few or too many results.
     """
     stalls = stalls or Stalls()
     config = build.config
-    tilings = [[Tiling(job, config.rows, config.cols) for job in group] for group in groups]
-    flat = [tiling for group in tilings for tiling in group]
-    operands = streams.concatenated(streams.beats(tiling, config) for tiling in flat)
-    epilogues = streams.concatenated(streams.epilogues(tiling, config) for tiling in flat)
-    counts = [sum(tiling.tiles for tiling in group) for group in tilings]
+    schedules, heads = [], (0, 0, 0)
+    for group in groups:
+        schedules.append(schedule(group, geometry(config), config.index, heads=heads))
+        heads = schedules[-1].heads
+    commands = [streams.commands(each) for each in schedules]
+    loads = [streams.loads(each) for each in schedules]
+    beats = [streams.result_beats(each) for each in schedules]
     plan = {
         "groups": [
-            {
-                "operands": sum(tiling.tiles * tiling.job.shape[1] for tiling in group),
-                "epilogues": count,
-                "results": count * config.rows,
-            }
-            for group, count in zip(tilings, counts, strict=True)
+            {"commands": len(c), "loads": len(b), "results": r}
+            for c, b, r in zip(commands, loads, beats, strict=True)
         ],
         "seed": stalls.seed,
-        "stalls": {name: getattr(stalls, name) for name in ("operands", "epilogues", "results")},
+        "stalls": {name: getattr(stalls, name) for name in ("commands", "loads", "status", "results")},
         # Longer than the worst pause of any stream; a core that is silent for so long has lost something.
         "patience": 20_000,
         "afterwards": 4 * (config.rows + config.cols) + 64,
     }
     with tempfile.TemporaryDirectory(prefix="tilebert-") as name:
         folder = Path(name)
-        np.save(folder / "operands.npy", operands)
-        np.save(folder / "epilogues.npy", epilogues)
+        np.save(folder / "commands.npy", np.concatenate(commands))
+        np.save(folder / "loads.npy", np.concatenate(loads))
         (folder / "plan.json").write_text(json.dumps(plan))
         start = time.monotonic()
-        _launch(build, folder, sum(counts) * config.rows, progress)
+        _launch(build, folder, sum(beats), progress)
         seconds = time.monotonic() - start
         payloads = np.load(folder / "results.npy")
-        cycles = json.loads((folder / "cycles.json").read_text())
-    expected = sum(counts) * config.rows
-    if len(payloads) != expected:
-        raise ToolError(
-            f"{build.simulator}: the core delivered {len(payloads)} rows of results, expected {expected}"
-        )
+        statuses = np.load(folder / "statuses.npy")[:, 0]
+        measured = json.loads((folder / "cycles.json").read_text())
+    _check(build, commands, statuses, payloads, sum(beats))
 
     results, position = [], 0
-    for group, jobs, measured in zip(tilings, groups, cycles, strict=True):
-        y = []
-        for tiling in group:
-            rows = tiling.tiles * config.rows
-            y.append(streams.outputs(tiling, config, payloads[position : position + rows]))
-            position += rows
-        results.append(
-            GroupResult(
-                jobs=jobs,
-                y=y,
-                tiles=sum(tiling.tiles for tiling in group),
-                cycles=measured["cycles"],
-                seconds=measured["seconds"],
-                products=sum(tiling.products for tiling in group),
-                slots=max(tiling.slots for tiling in group),
-            )
-        )
+    for each, count, record in zip(schedules, beats, measured, strict=True):
+        found = streams.values(config, payloads[position : position + count])
+        position += count
+        results.append(GroupResult(each, streams.outputs(each, found), record["cycles"], record["seconds"]))
     return Run(results, seconds)
+
+
+def _check(
+    build: Build,
+    commands: Sequence[streams.Payloads],
+    statuses: NDArray[np.uint8],
+    payloads: streams.Payloads,
+    beats: int,
+) -> None:
+    """Every command accepted, as many results as asked for."""
+    count = sum(map(len, commands))
+    if len(statuses) != count or statuses.any():
+        wrong = int(np.flatnonzero(statuses)[0]) if statuses.any() else len(statuses)
+        status = Status(int(statuses[wrong])).name if wrong < len(statuses) else "none"
+        raise ToolError(f"{build.simulator}: command {wrong} of {count}: expected status OK, got {status}")
+    if len(payloads) != beats:
+        raise ToolError(
+            f"{build.simulator}: the core delivered {len(payloads)} beats of results, expected {beats}"
+        )
 
 
 def _launch(build: Build, folder: Path, total: int, progress: Callable[[float], None] | None) -> None:

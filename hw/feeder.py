@@ -1,0 +1,123 @@
+"""The feeder: reads the panels of one tile after another into the array."""
+
+from amaranth import Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from golden.commands import Ring
+from hw.config import Config
+from hw.controller import tile_layout
+from hw.ring import RingBuffer, sequence_width
+
+
+class Feeder(wiring.Component):
+    """A k of a tile per cycle, tiles without a pause between them.
+
+    Members: tiles In(stream of tile_layout); by ring: loaded In, address Out, freed Out; beat Out(1) and what goes
+    with it for the array: mode, offset, last, `RingBuffer.latency` cycles behind the addresses; started Out(1) and
+    `tile` Out(tile_layout) in the cycle of a tile's last address; finished In(1) when a tile's results are out.
+
+    A tile waits for its panels, and its last k until the array's drain chains are free (`interval` cycles after
+    the tile before) and the collector has room (`slots` tiles). Throughput: max(k, interval, 3) cycles a tile.
+    """
+
+    def __init__(self, config: Config, slots: int):
+        self._config = config
+        self._slots = slots
+        rings = {"x": config.x_ring, "w": config.w_ring, "p": config.p_ring}
+        members: dict[str, wiring.Member] = {
+            f"loaded_{name}": In(sequence_width(ring)) for name, ring in rings.items()
+        }
+        members |= {f"address_{name}": Out(range(rings[name].lines * rings[name].factor)) for name in "xw"}
+        members |= {f"freed_{name}": Out(range(rings[name].lines + 1)) for name in "xw"}
+        super().__init__(
+            {
+                **members,
+                "tiles": In(stream.Signature(tile_layout(config))),
+                "beat": Out(1),
+                "mode": Out(config.mode_width),
+                "offset": Out(6),
+                "last": Out(1),
+                "started": Out(1),
+                "tile": Out(tile_layout(config)),
+                "finished": In(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        config, layout = self._config, tile_layout(self._config)
+        m = Module()
+        m.submodules.queue = queue = fifo.SyncFIFOBuffered(width=layout.size, depth=config.compute_queue)
+        m.d.comb += [
+            queue.w_data.eq(self.tiles.payload),
+            queue.w_en.eq(self.tiles.valid),
+            self.tiles.ready.eq(queue.w_rdy),
+        ]
+        following, current = Signal(layout), Signal(layout)
+        waiting, ready, running, last = Signal(), Signal(), Signal(), Signal()
+        left = Signal(range(config.k_max))
+        go, begin = Signal(), Signal()
+        allowed = self._allowed(m, go & last)
+        m.d.comb += [
+            go.eq(running & (~last | allowed)),
+            begin.eq(waiting & ready & (~running | (go & last))),
+            queue.r_en.eq(queue.r_rdy & (~waiting | begin)),
+            self.tile.eq(current),
+            self.started.eq(go & last),
+        ]
+        with m.If(queue.r_en):
+            m.d.sync += [following.eq(queue.r_data), waiting.eq(1), ready.eq(0)]
+        with m.Elif(begin):
+            m.d.sync += [waiting.eq(0), ready.eq(0)]
+        with m.Elif(waiting):
+            m.d.sync += ready.eq(self._loaded(following))
+        with m.If(begin):
+            m.d.sync += [
+                current.eq(following),
+                running.eq(1),
+                left.eq(following.depth),
+                last.eq(following.depth == 0),
+            ]
+        with m.Elif(go):
+            m.d.sync += [left.eq(left - 1), last.eq(left == 1), running.eq(~last)]
+        for name, ring in (("x", config.x_ring), ("w", config.w_ring)):
+            self._address(m, ring, getattr(self, f"address_{name}"), following[name].line, begin, go)
+            m.d.comb += getattr(self, f"freed_{name}").eq(Mux(self.started, current[name].frees, 0))
+
+        beat: Value = Cat(go, go & last, current.mode, current.offset)
+        for stage in range(RingBuffer.latency):
+            register = Signal.like(beat, name=f"beat_{stage}")
+            m.d.sync += register.eq(beat)
+            beat = register
+        m.d.comb += Cat(self.beat, self.last, self.mode, self.offset).eq(beat)
+        return m
+
+    def _allowed(self, m: Module, ended: Value) -> Signal:
+        """Whether a tile may end in this cycle."""
+        free = Signal(range(self._slots + 1), init=self._slots)
+        spacing = Signal(range(self._config.interval))
+        allowed = Signal()
+        m.d.comb += allowed.eq(free.any() & ~spacing.any())
+        m.d.sync += free.eq(free - ended + self.finished)
+        with m.If(ended):
+            m.d.sync += spacing.eq(self._config.interval - 1)
+        with m.Elif(spacing.any()):
+            m.d.sync += spacing.eq(spacing - 1)
+        return allowed
+
+    def _loaded(self, tile: data.View) -> Value:
+        """Whether all that a tile reads is in the rings."""
+        ahead = [
+            (getattr(self, f"loaded_{name}") - tile[name].needs)[: len(tile[name].needs)] for name in "xwp"
+        ]
+        return ~Cat(difference[-1] for difference in ahead).any()
+
+    def _address(
+        self, m: Module, ring: Ring, address: Signal, line: Value, begin: Value, step: Value
+    ) -> None:
+        """Count words through a ring, from a panel's first line on."""
+        words = ring.lines * ring.factor
+        with m.If(begin):
+            m.d.sync += address.eq(line << (ring.factor.bit_length() - 1))
+        with m.Elif(step):
+            m.d.sync += address.eq(Mux(address == words - 1, 0, address + 1))

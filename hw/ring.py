@@ -1,0 +1,105 @@
+"""Operand buffers: rings of lines in block RAM, filled from the load stream and read word by word."""
+
+from math import gcd
+
+from amaranth import Cat, Module, Mux, Signal, Value
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from golden.commands import Ring
+
+
+def sequence_width(ring: Ring) -> int:
+    """Bits in which line numbers are counted: two that are a ring apart compare right, either way round."""
+    return ring.lines.bit_length() + 1
+
+
+class RingBuffer(wiring.Component):
+    """A ring of `ring.lines` lines, written in order and read anywhere.
+
+    Members:
+      beat In(8 * bus), put In(1)       a beat of the load stream; `end` In(1) with the last one of a load
+      line Out(1)                       this beat completes a line
+      room Out(1)                       a line is free; without it nothing may be put
+      loaded Out(sequence_width)        lines that can be read, counted modulo 2^width
+      freed In(0..lines)                lines given back, oldest first
+      address In(word address)          word to read
+      enable In(1)                      the read pipeline moves
+      word Out(8 * ring.word)           the word, `latency` enabled cycles later
+
+    A beat a cycle in, a word a cycle out. A line can be read 2 cycles after its last beat.
+    """
+
+    latency = 2
+
+    def __init__(self, ring: Ring):
+        self.ring = ring
+        super().__init__(
+            {
+                "beat": In(8 * ring.bus),
+                "put": In(1),
+                "end": In(1),
+                "line": Out(1),
+                "room": Out(1),
+                "loaded": Out(sequence_width(ring)),
+                "freed": In(range(ring.lines + 1)),
+                "address": In(range(ring.lines * ring.factor)),
+                "enable": In(1),
+                "word": Out(8 * ring.word),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        ring = self.ring
+        m = Module()
+        m.submodules.memory = lines = memory.Memory(shape=8 * ring.line, depth=ring.lines, init=[])
+        write, read = lines.write_port(), lines.read_port()
+
+        line, complete = self._gathered(m)
+        written = Signal()
+        m.d.comb += self.line.eq(complete)
+        m.d.sync += [written.eq(self.put & complete), write.data.eq(line)]
+        m.d.comb += write.en.eq(written)
+        with m.If(written):
+            m.d.sync += [
+                write.addr.eq(Mux(write.addr == ring.lines - 1, 0, write.addr + 1)),
+                self.loaded.eq(self.loaded + 1),
+            ]
+
+        # One less than the free lines: its sign says whether there is room.
+        spare = Signal(range(-1, ring.lines), init=ring.lines - 1)
+        m.d.sync += spare.eq(spare - (self.put & complete) + self.freed)
+        m.d.comb += self.room.eq(spare >= 0)
+
+        words = ring.factor.bit_length() - 1
+        part = Signal(words)
+        m.d.comb += [read.addr.eq(self.address[words:]), read.en.eq(self.enable)]
+        with m.If(self.enable):
+            m.d.sync += [
+                part.eq(self.address[:words]),
+                self.word.eq(read.data.word_select(part, 8 * ring.word)),
+            ]
+        return m
+
+    def _gathered(self, m: Module) -> tuple[Value, Value]:
+        """(line, whether the beat completes it): beats side by side until they fill a line."""
+        ring = self.ring
+        if ring.line == ring.bus:
+            return self.beat, Value.cast(1)
+        unit = gcd(ring.line, ring.bus)
+        size, step = ring.line // unit, ring.bus // unit
+        held = Signal(8 * (ring.line - unit), reset_less=True)
+        count = Signal(range(size))
+        gathered = Signal(8 * (ring.line + ring.bus - unit))
+        complete = Signal()
+        m.d.comb += complete.eq(count >= size - step)
+        with m.Switch(count):
+            for units in range(size):
+                with m.Case(units):
+                    m.d.comb += gathered.eq(Cat(held[: 8 * unit * units], self.beat))
+        with m.If(self.put):
+            m.d.sync += [
+                held.eq(Mux(complete, gathered[8 * ring.line :], gathered)),
+                count.eq(Mux(self.end, 0, Mux(complete, count + step - size, count + step))),
+            ]
+        return gathered[: 8 * ring.line], complete
