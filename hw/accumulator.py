@@ -3,18 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from amaranth import Cat, Module, Mux, Signal, Value
+from amaranth import Module, Mux, Signal, Value
 
 from hw.carry import ZERO, Chain, Term, bit
 from hw.config import Config
 
-LONGEST = 40
-"""Bits of the longest sum that one carry chain forms in a cycle. 42 bits: 168.8 MHz at worst, 8 x 8."""
-
-
-def accumulator_latency(config: Config) -> int:
-    """Cycles from an addend to the sum with it in the drain chain."""
-    return 1 if max(sum(config.lanes, ())) <= LONGEST else 2
+ACCUMULATOR_LATENCY = 1
+"""Cycles from an addend with `last` to its sum, captured (its lowest part, where it has parts)."""
 
 
 def accumulate(
@@ -26,50 +21,49 @@ def accumulate(
     carry_in: Value | None,
     last: Value,
     drain_i: Value,
-) -> Signal:
+) -> Value:
     """acc += addend + carry_in; with `last` the sum goes to the returned register and acc starts from zero.
 
     Without `last` the returned register takes `drain_i`. All are of len(addend) bits. The register behind
-    `last` needs the reset value 1: it clears the sum, which has no reset of its own. Where sums are longer than
-    `LONGEST`, their upper half works one cycle behind the lower, which waits for it on the way out.
+    `last` needs the reset value 1: it clears the sum, which has no reset of its own. Where `config.parts` has a
+    late part, it works and drains one cycle behind the other, the carry between them registered.
 
-    Latency `accumulator_latency`, one addend per cycle.
+    Latency `ACCUMULATOR_LATENCY`, one addend per cycle.
     """
-    width = len(addend)
-    accumulator = Signal(width, name=f"acc_{name}", reset_less=True)
-    captured = Signal(width, name=f"captured_{name}", reset_less=True)
+    accumulator = Signal(len(addend), name=f"acc_{name}", reset_less=True)
+    captured = Signal(len(addend), name=f"captured_{name}", reset_less=True)
     augend = [bit(a) for a in accumulator]
-    if accumulator_latency(config) == 1:
-        total: Value = chain.add(f"total_{name}", augend, addend, carry_in)
+    parts = [slice(0, len(addend))]
+    if config.staggered:
+        split = config.parts[0][0]
+        parts = [slice(0, split), slice(split, len(addend))]
+    for number, part in enumerate(parts):
+        carries = int(part is not parts[-1])
+        terms = list(addend[part])
+        if number:
+            terms = _delayed(m, name, terms)
+            last = _register(m, f"late_{name}", last, init=1)
+        top = [ZERO] * carries
+        total = chain.add(f"total_{name}_{number}", augend[part] + top, terms + top, carry_in)
+        width = part.stop - part.start
         # In this form the clear becomes the flip-flops' synchronous reset, which takes no LUT.
-        m.d.sync += [accumulator.eq(Mux(last, 0, total)), captured.eq(Mux(last, total, drain_i))]
-        return captured
-
-    half = width // 2
-    lower = chain.add(f"lower_{name}", [*augend[:half], ZERO], [*addend[:half], ZERO], carry_in)
-    waiting = Signal(half, name=f"waiting_{name}", reset_less=True)
-    carry = Signal(name=f"carry_{name}", reset_less=True)
-    late = Signal(name=f"late_{name}", init=1)
-    m.d.sync += [
-        accumulator[:half].eq(Mux(last, 0, lower[:half])),
-        waiting.eq(lower[:half]),
-        carry.eq(lower[half]),
-        late.eq(last),
-    ]
-    upper = chain.add(f"upper_{name}", augend[half:], _delayed(m, name, addend[half:]), carry)
-    m.d.sync += [
-        accumulator[half:].eq(Mux(late, 0, upper)),
-        captured.eq(Mux(late, Cat(waiting, upper), drain_i)),
-    ]
+        m.d.sync += [
+            accumulator[part].eq(Mux(last, 0, total[:width])),
+            captured[part].eq(Mux(last, total[:width], drain_i[part])),
+        ]
+        if carries:
+            carry_in = _register(m, f"carry_{name}", total[width])
     return captured
+
+
+def _register(m: Module, name: str, value: Value, init: int = 0) -> Signal:
+    register = Signal(name=name, init=init, reset_less=not init)
+    m.d.sync += register.eq(value)
+    return register
 
 
 def _delayed(m: Module, name: str, terms: Sequence[Term]) -> list[Term]:
     """The same terms one cycle later."""
-    registers = {
-        id(value): (value, Signal(name=f"delayed_{name}", reset_less=True))
-        for term in terms
-        for value in term.inputs
-    }
-    m.d.sync += [register.eq(value) for value, register in registers.values()]
-    return [replace(term, inputs=tuple(registers[id(value)][1] for value in term.inputs)) for term in terms]
+    values = {id(value): value for term in terms for value in term.inputs}
+    registers = {key: _register(m, f"delayed_{name}", value) for key, value in values.items()}
+    return [replace(term, inputs=tuple(registers[id(value)] for value in term.inputs)) for term in terms]

@@ -15,7 +15,7 @@ from hw.target import place
 
 def array_latency(config: Config) -> int:
     """Cycles from a `last` beat to the sums of row 0, column 0."""
-    return decoder_latency(config) + 1 + pe_class(config).latency_of(config) + int(config.joined)
+    return decoder_latency(config) + 1 + pe_class(config).latency_of(config) + int(config.staggered)
 
 
 class Array(wiring.Component):
@@ -146,14 +146,14 @@ class Array(wiring.Component):
                 drained = _delayed(m, drained, f"drained_{c}", reset=True)
 
     def _aligned(self, m: Module, sums: Value, column: int) -> Value:
-        """The lanes of one PE's sums in the same cycle: upper lanes come one later where they are joined."""
-        if not self.config.joined:
+        """The parts of one PE's sums in the same cycle: the late ones as they are, the others one later."""
+        if not self.config.staggered:
             return sums
         parts, offset = [], 0
-        for half, widths in enumerate(self.config.lanes):
-            low, high = sums[offset:][: widths[0]], sums[offset + widths[0] :][: widths[1]]
-            parts += [_delayed(m, low, f"aligned_{column}_{half}"), high]
-            offset += sum(widths)
+        for number, (width, late) in enumerate(self.config.parts):
+            part = sums[offset : offset + width]
+            parts.append(part if late else _delayed(m, part, f"aligned_{column}_{number}"))
+            offset += width
         return Cat(*parts)
 
 

@@ -14,6 +14,10 @@ BIAS_WIDTH, MULT_WIDTH, SHIFT_WIDTH = 32, 15, 6
 RATIO_WIDTH = OFFSET_WIDTH = 6
 
 
+LONGEST_SUM = 40
+"""Bits of the longest sum that a PE without a multiplier forms in one cycle. 42 bits: 168.8 MHz at worst, 8 x 8."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """Parameters of a build, and the widths in bits derived from them.
@@ -159,6 +163,22 @@ class Config:
     def sum_width(self) -> int:
         """Bits of all accumulators of one PE, as they drain."""
         return sum(width for half in self.lanes for width in half)
+
+    @property
+    def parts(self) -> tuple[tuple[int, bool], ...]:
+        """The sums of a PE as they drain: bits, lowest first, and whether they come a cycle later than the others."""
+        if self.joined:
+            return tuple(
+                (width, late) for half in self.lanes for width, late in zip(half, (False, True), strict=True)
+            )
+        if self.product is Product.SHIFTER and self.sum_width > LONGEST_SUM:
+            return (self.sum_width // 2, False), (self.sum_width - self.sum_width // 2, True)
+        return ((self.sum_width, False),)
+
+    @property
+    def staggered(self) -> bool:
+        """Whether some parts of a sum drain a cycle later than others."""
+        return any(late for _, late in self.parts)
 
     # What leaves the core.
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from amaranth import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 
-from hw.accumulator import accumulate, accumulator_latency
+from hw.accumulator import ACCUMULATOR_LATENCY, accumulate
 from hw.carry import Chain, Term, bit, both, inverted, select
 from hw.config import Config
 from hw.operands import POWER_FLAGS, exponent_bits, has_coarse_x, has_power_x, power_layout
@@ -35,7 +35,7 @@ class ShiftPE(wiring.Component):
     @staticmethod
     def latency_of(config: Config) -> int:
         """`latency` of a PE of this build."""
-        return addend_latency(config) + accumulator_latency(config)
+        return addend_latency(config) + ACCUMULATOR_LATENCY
 
     @property
     def latency(self) -> int:
