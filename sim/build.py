@@ -21,6 +21,8 @@ from sim.toolchain import SIMULATORS, ToolError, cache_folder, environment, requ
 
 TIMESCALE = ("1ns", "1ps")
 
+LIBRARY = "libcore.so"
+
 MAKE_OVERRIDES = (
     "CFG_CXXFLAGS_PCH_I=-include",
     "CFG_LDLIBS_THREADS=-pthread",
@@ -49,8 +51,8 @@ def build(config: Config, simulator: str = "verilator") -> Build:
     if simulator not in SIMULATORS:
         raise ValueError(f"simulator: expected one of {', '.join(SIMULATORS)}, got {simulator!r}")
     require(simulator)
-    design = generate("core", config)
-    folder = cache_folder() / "builds" / f"{simulator}-{_key(design.sha256, simulator)}"
+    design = generate("core", config, flat=simulator == "verilator")
+    folder = cache_folder() / "builds" / f"{simulator}-{_key(design.flat or design.text, simulator)}"
     start = time.monotonic()
     if folder.exists():
         return Build(config, design, simulator, folder, 0.0)
@@ -72,7 +74,7 @@ def build(config: Config, simulator: str = "verilator") -> Build:
 def runner(simulator: str) -> Runner:
     """cocotb's runner, quiet: its output goes to log files."""
     logging.getLogger("cocotb").setLevel(logging.WARNING)
-    made = get_runner(simulator)
+    made = get_runner("verilator" if simulator == "cocotb" else simulator)
     made.log.setLevel(logging.ERROR)
     return made
 
@@ -81,7 +83,10 @@ def _compile(design: Design, simulator: str, folder: Path) -> None:
     source = folder / f"{design.top}.sv"
     source.write_text(design.text)
     if simulator == "verilator":
-        _compile_verilator(design, source, folder)
+        _compile_library(design, source, folder)
+        return
+    if simulator == "cocotb":
+        _compile_cocotb(design, source, folder)
         return
     with environment():
         try:
@@ -96,7 +101,7 @@ def _compile(design: Design, simulator: str, folder: Path) -> None:
             raise ToolError(f"{simulator}: the build failed: {_reason(folder, str(error))}") from error
 
 
-def _compile_verilator(design: Design, source: Path, folder: Path) -> None:
+def _compile_cocotb(design: Design, source: Path, folder: Path) -> None:
     # cocotb's own build makes every net visible, which costs minutes of compilation and a slow model; the ports
     # are enough. It also leaves no place between Verilator and make.
     lines = ["`verilator_config"]
@@ -111,10 +116,26 @@ def _compile_verilator(design: Design, source: Path, folder: Path) -> None:
         verilate += ["-o", design.top, "-Mdir", ".", "-O3", "-Wno-fatal", "-Wno-lint", "-Wno-style"]
         verilate += ["--timescale", "/".join(TIMESCALE), "ports.vlt", source.name, str(main)]
         verilate += ["-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"]
-        _run(verilate, folder)
-        _reuse_runtime(folder)
-        _run(["make", "-f", "Vtop.mk", f"-j{os.cpu_count() or 1}", *MAKE_OVERRIDES], folder)
-        _keep_runtime(folder)
+        _make(verilate, folder, "cocotb")
+
+
+def _compile_library(design: Design, source: Path, folder: Path) -> None:
+    source.write_text(design.flat)
+    shutil.copyfile(Path(__file__).with_name("harness.cpp"), folder / "harness.cpp")
+    with environment():
+        binary = os.path.join(os.environ["VERILATOR_ROOT"], "bin", "verilator_bin")
+        verilate = [binary, "--cc", "--exe", "--prefix", "Vtop", "--top-module", design.top]
+        verilate += ["-o", LIBRARY, "-Mdir", ".", "-O3", "-Wno-fatal", "-Wno-lint", "-Wno-style"]
+        verilate += ["--x-assign", "fast", "--x-initial", "fast", "--noassert", source.name, "harness.cpp"]
+        verilate += ["-CFLAGS", "-fPIC", "-LDFLAGS", "-shared"]
+        _make(verilate, folder, "verilator")
+
+
+def _make(verilate: list[str], folder: Path, simulator: str) -> None:
+    _run(verilate, folder)
+    _reuse_runtime(folder, simulator)
+    _run(["make", "-f", "Vtop.mk", f"-j{os.cpu_count() or 1}", *MAKE_OVERRIDES], folder)
+    _keep_runtime(folder, simulator)
 
 
 def _run(command: list[str], folder: Path) -> None:
@@ -133,24 +154,27 @@ def _reason(folder: Path, otherwise: str) -> str:
     return errors[0] if errors else otherwise
 
 
-_RUNTIME = ("verilated.o", "verilated_dpi.o", "verilated_threads.o", "verilated_vpi.o")
+_RUNTIME = {
+    "cocotb": ("verilated.o", "verilated_dpi.o", "verilated_threads.o", "verilated_vpi.o"),
+    "verilator": ("verilated.o", "verilated_threads.o"),
+}
 """Verilator's own objects: the same in every build, and most of the compiler's time in a small one."""
 
 
-def _reuse_runtime(folder: Path) -> None:
-    kept = _runtime_folder()
+def _reuse_runtime(folder: Path, simulator: str) -> None:
+    kept = _runtime_folder(simulator)
     if kept.exists():
-        for name in _RUNTIME:
+        for name in _RUNTIME[simulator]:
             # Copied without its time, so that make finds it newer than all it is made from.
             shutil.copyfile(kept / name, folder / name)
 
 
-def _keep_runtime(folder: Path) -> None:
-    kept = _runtime_folder()
-    if kept.exists() or not all((folder / name).exists() for name in _RUNTIME):
+def _keep_runtime(folder: Path, simulator: str) -> None:
+    kept, names = _runtime_folder(simulator), _RUNTIME[simulator]
+    if kept.exists() or not all((folder / name).exists() for name in names):
         return
     scratch = Path(tempfile.mkdtemp(prefix="build-", dir=kept.parent))
-    for name in _RUNTIME:
+    for name in names:
         shutil.copyfile(folder / name, scratch / name)
     try:
         scratch.rename(kept)
@@ -158,8 +182,8 @@ def _keep_runtime(folder: Path) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _runtime_folder() -> Path:
-    return cache_folder() / "builds" / f"runtime-{_key('', 'verilator')}"
+def _runtime_folder(simulator: str) -> Path:
+    return cache_folder() / "builds" / f"runtime-{simulator}-{_key('', simulator)}"
 
 
 def _key(design: str, simulator: str) -> str:
@@ -168,9 +192,11 @@ def _key(design: str, simulator: str) -> str:
         content = {
             "design": design,
             "cocotb": version("cocotb"),
-            "verilator": version("verilator") if simulator == "verilator" else shutil.which("iverilog"),
+            "simulator": shutil.which("iverilog") if simulator == "icarus" else version("verilator"),
             "libraries": str(cocotb_tools.config.libs_dir),
-            "builder": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
+            "builder": hashlib.sha256(
+                b"".join(Path(__file__).with_name(name).read_bytes() for name in ("build.py", "harness.cpp"))
+            ).hexdigest(),
             "compiler": os.path.realpath(shutil.which("g++") or ""),
         }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from cocotb_tools.runner import get_results
@@ -19,6 +20,7 @@ from golden.schedule import Schedule, schedule
 from hw.core import geometry
 from sim import streams
 from sim.build import Build, runner
+from sim.compiled import Model
 from sim.toolchain import ToolError, environment
 
 
@@ -94,6 +96,68 @@ def simulate(
     commands = [streams.commands(each) for each in schedules]
     loads = [streams.loads(each) for each in schedules]
     beats = [streams.result_beats(each) for each in schedules]
+    start = time.monotonic()
+    run = _run_compiled if build.simulator == "verilator" else _run_cocotb
+    statuses, payloads, measured = run(build, commands, loads, beats, stalls, progress)
+    seconds = time.monotonic() - start
+    _check(build, commands, statuses, payloads, sum(beats))
+
+    results, position = [], 0
+    for each, count, record in zip(schedules, beats, measured, strict=True):
+        found = streams.values(config, payloads[position : position + count])
+        position += count
+        results.append(GroupResult(each, streams.outputs(each, found), record["cycles"], record["seconds"]))
+    return Run(results, seconds)
+
+
+_Measured = tuple[NDArray[np.uint8], NDArray[np.uint8], list[dict[str, Any]]]
+"""Statuses, payloads of results, and cycles and seconds of each group."""
+
+
+def _run_compiled(
+    build: Build,
+    commands: Sequence[streams.Payloads],
+    loads: Sequence[streams.Payloads],
+    beats: Sequence[int],
+    stalls: Stalls,
+    progress: Callable[[float], None] | None,
+) -> _Measured:
+    model = Model(build)
+    statuses, payloads, measured, done = [], [], [], 0
+    for c, b, r in zip(commands, loads, beats, strict=True):
+        start = time.perf_counter()
+        traffic = model.run(
+            c,
+            b,
+            r,
+            stalls=(stalls.commands, stalls.loads, stalls.status, stalls.results),
+            seed=stalls.seed,
+            progress=_share(progress, done / sum(beats), r / sum(beats)),
+        )
+        statuses.append(traffic.statuses)
+        payloads.append(traffic.results)
+        measured.append({"cycles": traffic.cycles, "seconds": time.perf_counter() - start})
+        done += r
+        if not traffic.complete:
+            break
+    return np.concatenate(statuses), np.concatenate(payloads), measured
+
+
+def _share(
+    progress: Callable[[float], None] | None, start: float, part: float
+) -> Callable[[float], None] | None:
+    """Progress of a part as that of the whole."""
+    return (lambda fraction: progress(start + part * fraction)) if progress else None
+
+
+def _run_cocotb(
+    build: Build,
+    commands: Sequence[streams.Payloads],
+    loads: Sequence[streams.Payloads],
+    beats: Sequence[int],
+    stalls: Stalls,
+    progress: Callable[[float], None] | None,
+) -> _Measured:
     plan = {
         "groups": [
             {"commands": len(c), "loads": len(b), "results": r}
@@ -103,27 +167,17 @@ def simulate(
         "stalls": {name: getattr(stalls, name) for name in ("commands", "loads", "status", "results")},
         # Longer than the worst pause of any stream; a core that is silent for so long has lost something.
         "patience": 20_000,
-        "afterwards": 4 * (config.rows + config.cols) + 64,
+        "afterwards": 4 * (build.config.rows + build.config.cols) + 64,
     }
     with tempfile.TemporaryDirectory(prefix="tilebert-") as name:
         folder = Path(name)
         np.save(folder / "commands.npy", np.concatenate(commands))
         np.save(folder / "loads.npy", np.concatenate(loads))
         (folder / "plan.json").write_text(json.dumps(plan))
-        start = time.monotonic()
         _launch(build, folder, sum(beats), progress)
-        seconds = time.monotonic() - start
         payloads = np.load(folder / "results.npy")
         statuses = np.load(folder / "statuses.npy")[:, 0]
-        measured = json.loads((folder / "cycles.json").read_text())
-    _check(build, commands, statuses, payloads, sum(beats))
-
-    results, position = [], 0
-    for each, count, record in zip(schedules, beats, measured, strict=True):
-        found = streams.values(config, payloads[position : position + count])
-        position += count
-        results.append(GroupResult(each, streams.outputs(each, found), record["cycles"], record["seconds"]))
-    return Run(results, seconds)
+        return statuses, payloads, json.loads((folder / "cycles.json").read_text())
 
 
 def _check(

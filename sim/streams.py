@@ -39,10 +39,9 @@ def values(config: Config, payloads: Payloads) -> NDArray[np.int64]:
     weights = np.left_shift(np.int64(1), np.arange(width, dtype=np.int64))
     weights[-1] = -weights[-1]
     field = layout["count"]
-    count = bits[:, field.offset : field.offset + field.width] @ (1 << np.arange(field.width))
+    count = bits[:, field.offset : field.offset + field.width] @ np.left_shift(1, np.arange(field.width))
     present = np.arange(config.results) <= count[:, None]
-    found: NDArray[np.int64] = (lanes @ weights)[present]
-    return found
+    return np.asarray(lanes @ weights, np.int64)[present]
 
 
 def outputs(schedule: Schedule, results: NDArray[np.int64]) -> list[NDArray[np.integer]]:

@@ -12,8 +12,9 @@ from typing import Literal, get_args
 
 import cocotb_tools.config
 
-SimulatorName = Literal["verilator", "icarus"]
+SimulatorName = Literal["verilator", "cocotb", "icarus"]
 SIMULATORS: tuple[str, ...] = get_args(SimulatorName)
+"""Verilator's model in a library of our own, fast; the same Verilator under cocotb; Icarus Verilog under cocotb."""
 
 
 class ToolError(RuntimeError):
@@ -34,7 +35,7 @@ def cache_folder() -> Path:
 
 def require(simulator: str) -> None:
     """Raise ToolError if what a simulator needs is not here."""
-    needs = {"verilator": ("g++", "make", "perl"), "icarus": ("iverilog", "vvp")}[simulator]
+    needs = ("iverilog", "vvp") if simulator == "icarus" else ("g++", "make", "perl")
     packages = {"iverilog": "iverilog", "vvp": "iverilog"}
     for tool in needs:
         if shutil.which(tool) is None:
