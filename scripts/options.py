@@ -23,6 +23,12 @@ Rows = Annotated[int, typer.Option(help="Rows of PEs.")]
 Cols = Annotated[int, typer.Option(help="Columns of PEs.")]
 KMax = Annotated[int, typer.Option("--k-max", help="Largest K; accumulators are sized from it.")]
 NoDsp = Annotated[bool, typer.Option("--no-dsp", help="Use no multiplier blocks.")]
+Bus = Annotated[int, typer.Option("--bus", help="Bytes a cycle on the load stream, a power of two.")]
+XWords = Annotated[
+    int, typer.Option("--x-words", help="Words of the x buffer, one for each k of a panel; 0: 2 * k-max.")
+]
+WWords = Annotated[int, typer.Option("--w-words", help="Words of the w buffer; 0: 2 * k-max.")]
+Results = Annotated[int, typer.Option("--results", help="Results a cycle, a power of two.")]
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the result to this file as JSON.")]
 Glue = Annotated[Path, typer.Option("--glue", help="Folder of GLUE's files: STS-B/dev.csv or dev.tsv.")]
 GlueOrNone = Annotated[Path | None, typer.Option("--glue", help="As for eval; without it no correlation.")]
@@ -39,8 +45,9 @@ def build_config(
     k_max: int = K_MAX,
     dsp: bool = True,
     always: tuple[str, ...] = (),
+    **around: int,
 ) -> Config:
-    """The build that holds the named modes and those in `always`."""
+    """The build that holds the named modes and those in `always`; `around` are the core's parameters in `Config`."""
     unique = list(dict.fromkeys([*names, *always]))
     modes: tuple[Mode, ...] = tuple(mode(name, exponent_bits) for name in unique)
-    return Config(modes=modes, rows=rows, cols=cols, k_max=k_max, dsp=dsp)
+    return Config(modes=modes, rows=rows, cols=cols, k_max=k_max, dsp=dsp, **around)

@@ -1,0 +1,176 @@
+"""`tilebert bench`: how busy the array is, counted in the simulated hardware, by shape."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.table import Table
+
+from golden.backend import golden_backend
+from golden.commands import Load
+from golden.job import Job
+from golden.modes import K_MAX, mode
+from golden.shapes import ENCODERS, Encoder, layer_jobs
+from scripts import options
+from scripts.console import err, out, progress
+from scripts.files import write_json
+from sim.build import build
+from sim.compare import compare
+from sim.simulation import GroupResult, simulate
+from sim.streams import result_beats
+
+ModelName = Literal["bert-base", "minilm"]
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Cycles that a group cannot do without: of the multipliers, of the load stream (each panel once), of results."""
+
+    slots: float
+    bus: int
+    results: int
+
+    @property
+    def tightest(self) -> tuple[str, float]:
+        """The largest, and its name."""
+        named = {"slots": self.slots, "bus": float(self.bus), "results": float(self.results)}
+        name = max(named, key=lambda key: named[key])
+        return name, named[name]
+
+
+def bench(
+    mode_name: options.OneMode = "w8a8",
+    model: Annotated[ModelName, typer.Option(help="Whose layer.")] = "bert-base",
+    tokens: Annotated[int, typer.Option(help="Rows of x.")] = 128,
+    rows: options.Rows = 16,
+    cols: options.Cols = 16,
+    bus: options.Bus = 8,
+    x_words: options.XWords = 0,
+    w_words: options.WWords = 0,
+    results: options.Results = 4,
+    exponent_bits: options.ExponentBits = 4,
+    k_max: options.KMax = K_MAX,
+    json_file: options.JsonFile = None,
+) -> None:
+    """Time every GEMM of an encoder layer by itself, and the layer as one sequence of commands, on random codes.
+
+    Cycles run from the first command accepted to the last result out, loads included. Every result is compared
+    with golden; any difference ends with exit status 1.
+    """
+    if tokens < 1:
+        raise ValueError(f"--tokens: expected 1 or more, got {tokens}")
+    config = options.build_config(
+        [mode_name],
+        rows,
+        cols,
+        exponent_bits=exponent_bits,
+        k_max=k_max,
+        always=("w8a8",),
+        bus=bus,
+        x_words=x_words,
+        w_words=w_words,
+        results=results,
+    )
+    jobs = layer_jobs(ENCODERS[model], tokens, mode(mode_name, exponent_bits))
+    groups = {**jobs, "layer": [job for group in jobs.values() for job in group]}
+    with err.status("golden"):
+        expected = {name: golden_backend(group, k_max) for name, group in jobs.items()}
+    expected["layer"] = [y for name in jobs for y in expected[name]]
+    with progress() as bar:
+        bar.stage(f"building {rows} x {cols}")
+        built = build(config)
+        bar.stage("simulating")
+        run = simulate(built, list(groups.values()), progress=bar)
+    wrong = {
+        name: sum(compare(y, got).mismatches for y, got in zip(expected[name], group.y, strict=True))
+        for name, group in zip(groups, run.groups, strict=True)
+    }
+    records = [_record(name, group, wrong[name]) for name, group in zip(groups, run.groups, strict=True)]
+    buffers = config.x_ring.lines * config.x_ring.line + config.w_ring.lines * config.w_ring.line
+    write_json(
+        json_file,
+        {
+            "model": model,
+            "mode": mode_name,
+            "tokens": tokens,
+            "rows": rows,
+            "cols": cols,
+            "bus": bus,
+            "results_per_cycle": results,
+            "buffer_bytes": buffers,
+            "bit_exact": not any(wrong.values()),
+            "verilog_sha256": built.design.sha256,
+            "seconds": run.seconds,
+            "results": records,
+        },
+    )
+    title = (
+        f"{model}, {tokens} tokens, {mode_name} on {rows} x {cols} PEs: {bus} bytes and {results} results a cycle, "
+        f"buffers of {buffers // 1024} KB"
+    )
+    _report(title, ENCODERS[model], records)
+    if any(wrong.values()):
+        raise typer.Exit(1)
+    total = sum(y.size for each in expected.values() for y in each)
+    out.print(f"exact: all {total:,} results equal golden, {run.cycles:,} cycles in {run.seconds:.0f} s")
+
+
+def bounds(group: GroupResult) -> Bounds:
+    """The least cycles for what a group computed."""
+    schedule = group.schedule
+    once: dict[object, int] = {}
+    loads = (command for command in schedule.commands if isinstance(command, Load))
+    for panel, load in zip(schedule.panels, loads, strict=True):
+        once[panel] = schedule.geometry.rings[load.ring].beats(load.lines)
+    return Bounds(schedule.busy, sum(once.values()), result_beats(schedule))
+
+
+def _record(name: str, group: GroupResult, wrong: int) -> dict[str, Any]:
+    least = bounds(group)
+    bound, cycles = least.tightest
+    return {
+        "gemm": name,
+        "jobs": [_shape(job) for job in group.jobs],
+        "tiles": group.tiles,
+        "cycles": group.cycles,
+        "predicted": group.schedule.cycles,
+        "load_beats": group.schedule.load_beats,
+        "utilization": group.utilization,
+        "bound": bound,
+        "bound_cycles": {"slots": least.slots, "bus": least.bus, "results": least.results},
+        "of_bound": cycles / group.cycles,
+        "mismatches": wrong,
+    }
+
+
+def _shape(job: Job) -> tuple[str, int, int, int]:
+    return (job.mode.name, *job.shape)
+
+
+def _report(title: str, encoder: Encoder, records: list[dict[str, Any]]) -> None:
+    out.print(title, soft_wrap=True)
+    table = Table()
+    for heading in ("GEMM", "mode", "M x K x N"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("cycles", "predicted", "multipliers", "bus", "bound", "of bound", "wrong"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for record in records:
+        mode_name, m, k, n = record["jobs"][0]
+        count = len(record["jobs"])
+        shape = f"{m} x {k} x {n}" if count == 1 else f"{count} x ({m} x {k} x {n})"
+        if record is records[-1]:
+            table.add_section()
+            mode_name, shape = "", f"{count} GEMMs"
+        table.add_row(
+            record["gemm"],
+            mode_name,
+            shape,
+            f"{record['cycles']:,}",
+            f"{record['predicted']:,}",
+            f"{record['utilization']:.1%}",
+            f"{record['load_beats'] / record['cycles']:.1%}",
+            record["bound"],
+            f"{record['of_bound']:.1%}",
+            f"{record['mismatches']:,}",
+        )
+    out.print(table)
