@@ -168,7 +168,8 @@ class Geometry:
     """What a scheduler must know of a core.
 
     `interval` is the least distance of two tiles' ends, `latency` the cycles from a tile's last k to its first
-    result, `slots` the tiles in flight between the two; `lanes` results leave in a cycle.
+    result, `slots` the tiles in flight between the two, given up `drain` cycles before their last result; `lanes`
+    results leave in a cycle.
     """
 
     rows: int
@@ -180,6 +181,7 @@ class Geometry:
     p: Ring
     interval: int
     latency: int
+    drain: int
     slots: int
     load_queue: int
     compute_queue: int

@@ -87,17 +87,17 @@ def predict(commands: Sequence[Command], geometry: Geometry, heads: tuple[int, i
                 begin = max(begin, ends[-1] + 1, begins[-1] + TILE_CYCLES)
                 last = max(begin + settings.k - 1, ends[-1] + geometry.interval)
             if len(outs) >= geometry.slots:
-                last = max(last, outs[-geometry.slots] + 1)
+                last = max(last, outs[-geometry.slots] - geometry.drain)
             begins.append(begin)
             ends.append(last)
             chunks = -(-command.columns // geometry.lanes)
             out = max(last + geometry.latency, outs[-1] if outs else 0)
-            outs.append(
-                max(out + command.rows * chunks, last + geometry.latency + 2 * (geometry.rows - 1) + chunks)
-            )
+            # Rows drain two cycles apart.
+            drained = last + geometry.latency + 2 * (min(command.rows, geometry.rows) - 1)
+            outs.append(max(out + command.rows * chunks, drained + chunks))
             for ring, end in panels.items():
                 if command.free >> ring & 1:
-                    rings[ring].free(end, last if ring < 2 else outs[-1])
+                    rings[ring].free(end, last if ring < 2 else outs[-1] - geometry.drain)
     return round(outs[-1]) if outs else round(decoded)
 
 

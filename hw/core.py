@@ -35,6 +35,7 @@ def geometry(config: Config) -> Geometry:
         p=config.p_ring,
         interval=config.interval,
         latency=core_latency(config),
+        drain=drain_latency(config),
         slots=SLOTS,
         load_queue=config.load_queue,
         compute_queue=config.compute_queue,

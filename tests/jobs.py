@@ -35,10 +35,15 @@ def random_job(
     shape: tuple[int, int, int],
     *,
     requantize: bool,
+    biased: bool = True,
+    bits: int | None = None,
     patterns: tuple[str, str] = ("random", "random"),
     name: str = "job",
 ) -> Job:
-    """A job of shape (M, K, N) whose scaling brings sums near the range of the codes."""
+    """A job of shape (M, K, N) whose scaling brings sums near the range of the codes.
+
+    Requantized to `bits`, without them to the width of x's codes.
+    """
     m, k, n = shape
     x = codes(rng, chosen.x_format, (m, k), patterns[0])
     w = codes(rng, chosen.w_format, (k, n), patterns[1])
@@ -46,8 +51,9 @@ def random_job(
     epilogue = None
     if requantize:
         spread = chosen.output_bound * max(1, int(np.sqrt(k))) // 200
-        shift = np.clip(15 + spread.bit_length() + rng.integers(-4, 3, n), 1, 47)
-        bits = 4 if chosen.x_format.code_width == 4 else 8
+        shift = 15 + spread.bit_length() + rng.integers(-4, 3, n)
+        bits = bits or chosen.x_format.code_width
+        shift = np.clip(shift + 8 - bits, 1, 47)
         mult = rng.choice([0, 1, 2**14, 2**15 - 1, 20000], n, p=[0.1, 0.1, 0.3, 0.2, 0.3])
         epilogue = Epilogue(mult.astype(np.int32), shift.astype(np.int32), bits)
-    return Job(name, chosen, x, w, bias.astype(np.int32), epilogue)
+    return Job(name, chosen, x, w, bias.astype(np.int32) if biased else None, epilogue)

@@ -15,8 +15,8 @@ MAY_IMPORT = {
     "scripts": {"golden", "hw", "sim", "train"},
 }
 
-RECORDS = {"golden.formats", "golden.modes"}
-"""What the hardware may know of golden: widths and codes, no arithmetic."""
+RECORDS = {"golden.commands", "golden.formats", "golden.modes"}
+"""What the hardware may know of golden: commands, widths and codes, no arithmetic."""
 
 
 def imported(file: Path) -> set[str]:
