@@ -77,7 +77,6 @@ class Drain(wiring.Component):
             self.read.eq(read),
             self.finished.eq(read & end),
             queue.r_en.eq(self.finished),
-            self.freed.eq(Mux(self.finished, tile.p.frees, 0)),
             self.enable.eq(advance),
         ]
         with m.If(read):
@@ -96,7 +95,9 @@ class Drain(wiring.Component):
 
         # The parameters arrive with the sums.
         word = delay(self._parameter(tile, chunk), summed - RingBuffer.latency, "parameters")
-        m.d.comb += self.address.eq(word)
+        freed = delay(Mux(self.finished, tile.p.frees, 0), summed - RingBuffer.latency, "freed")
+        # Given back when they are read, which a sink that waits keeps back too.
+        m.d.comb += [self.address.eq(word), self.freed.eq(Mux(advance, freed, 0))]
 
         sums = self._sums(m, delay, tile, chunk, m_index)
         for lane, value in enumerate(sums):
