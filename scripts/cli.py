@@ -7,6 +7,7 @@ import typer
 from hw.pnr import PlaceAndRouteError
 from hw.yosys import YosysError
 from scripts.bench import bench
+from scripts.bert import bert
 from scripts.console import err
 from scripts.eval import evaluate
 from scripts.formats import formats
@@ -23,7 +24,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (simulate, gemm, bench, quantize, formats, verilog, synth):
+for command in (simulate, gemm, bert, bench, quantize, formats, verilog, synth):
     app.command()(command)
 app.command("eval")(evaluate)
 

@@ -1,0 +1,173 @@
+"""`tilebert bert`: a sentence through the whole quantized model, on golden or on the simulated hardware."""
+
+import time
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.table import Table
+
+from golden.backend import golden_backend
+from golden.encoder import cosine, float_encoder
+from golden.modes import Mode
+from golden.quantized import quantized_encoder
+from golden.tokens import Tokenizer
+from golden.weights import read_weights
+from scripts import options
+from scripts.console import Bar, err, out, progress
+from scripts.eval import FLOAT, mode_or_float
+from scripts.files import check_place, write_array, write_json
+from scripts.models import load_model
+from sim.backend import RtlBackend, Tally
+from sim.build import build
+
+
+def bert(
+    texts: Annotated[
+        list[str], typer.Argument(help="One sentence, or two to compare.", metavar="TEXT [TEXT]")
+    ],
+    mode_name: options.ModeOrFloat = "w8a8",
+    backend: Annotated[options.Backend, typer.Option(help="What computes the GEMMs.")] = "golden",
+    exponent_bits: options.ExponentBits = 4,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Quantized model; by default quantized here, once.")
+    ] = None,
+    rows: options.Rows = 16,
+    cols: options.Cols = 16,
+    bus: options.Bus = 8,
+    clock: Annotated[float, typer.Option(help="Clock in MHz that times are told at.")] = 150.0,
+    dump: Annotated[
+        Path | None, typer.Option(help="Write every GEMM of the hardware to this folder, as .npy.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where vectors go, .npy.")] = None,
+    json_file: options.JsonFile = None,
+) -> None:
+    """Embed one text, or compare two by the cosine of their vectors.
+
+    With --backend rtl every linear and attention GEMM of all layers runs on the simulated hardware, its results
+    go on through the model, and each is compared with golden's; any difference ends with exit status 1.
+    """
+    chosen = mode_or_float(mode_name, exponent_bits)
+    _check(texts, chosen, backend, checkpoint, clock, dump)
+    check_place(json_file, "--json")
+    check_place(output, "--output")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        tokens = Tokenizer().encode_all(texts)
+    for warning in caught:
+        err.print(f"tilebert: {warning.message}", markup=False, highlight=False, soft_wrap=True)
+    started = time.perf_counter()
+    tally: Tally | None = None
+    with progress() as bar:
+        bar.stage(f"loading {mode_name}")
+        if chosen is None:
+            encoder = float_encoder(read_weights())
+        else:
+            model = load_model(chosen, checkpoint)
+            if backend == "golden":
+                encoder = quantized_encoder(model, golden_backend)
+            else:
+                rtl = _rtl(
+                    mode_name, exponent_bits, rows, cols, bus, dump, bar, len(texts) * model.config.layers
+                )
+                tally = rtl.tally
+                encoder = quantized_encoder(model, rtl)
+        started = time.perf_counter()
+        vectors = np.concatenate([encoder.sentence_vectors([ids]) for ids in tokens])
+    seconds = time.perf_counter() - started
+    record: dict[str, Any] = {"mode": mode_name, "backend": backend, "tokens": [len(ids) for ids in tokens]}
+    if len(texts) == 2:
+        record["similarity"] = float(cosine(vectors[0], vectors[1]))
+    record["seconds"] = seconds
+    if tally is not None:
+        record |= {"rows": rows, "cols": cols, "bus": bus, "clock_mhz": clock}
+        record |= {"cycles": tally.cycles, "utilization": tally.utilization, "mismatches": tally.mismatches}
+        record |= {"products": tally.products, "results": tally.results, "gemms": tally.jobs}
+        record["milliseconds"] = tally.cycles / clock / 1000
+    exact = tally is None or not tally.mismatches
+    if output is not None and exact:
+        write_array(output, "--output", vectors)
+    write_json(json_file, record)
+    _report(texts, vectors, record, tally)
+    if tally is not None and not exact:
+        err.print(f"tilebert: bert: {tally.first}", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(1)
+
+
+def _check(
+    texts: list[str],
+    chosen: Mode | None,
+    backend: str,
+    checkpoint: Path | None,
+    clock: float,
+    dump: Path | None,
+) -> None:
+    if len(texts) > 2:
+        raise ValueError(f"text: expected one or two, got {len(texts)}")
+    if chosen is None and (backend == "rtl" or checkpoint is not None):
+        wrong = "--backend rtl" if backend == "rtl" else "--checkpoint"
+        raise ValueError(f"{wrong}: expected with a quantized mode, got --mode {FLOAT}")
+    if dump is not None and backend != "rtl":
+        raise ValueError(f"--dump: expected with --backend rtl, got {backend}")
+    if not clock > 0:
+        raise ValueError(f"--clock: expected MHz above 0, got {clock}")
+
+
+def _rtl(
+    mode_name: str,
+    exponent_bits: int,
+    rows: int,
+    cols: int,
+    bus: int,
+    dump: Path | None,
+    bar: Bar,
+    layers: int,
+) -> RtlBackend:
+    config = options.build_config(
+        [mode_name], rows, cols, exponent_bits=exponent_bits, always=("w8a8",), bus=bus
+    )
+    bar.stage(f"building {rows} x {cols}")
+    built = build(config)
+    bar.stage("simulating")
+    calls = 0
+
+    def step(_: Tally) -> None:
+        nonlocal calls
+        calls += 1
+        bar.stage(
+            f"layer {(calls - 1) // _CALLS % max(1, layers) + 1}, GEMM {(calls - 1) % _CALLS + 1} of {_CALLS}"
+        )
+        bar(calls / (_CALLS * layers))
+
+    return RtlBackend(built, dump, step)
+
+
+_CALLS = 6
+"""Sequences of jobs in a layer: Q, K and V; scores; context; output; ffn1; ffn2."""
+
+
+def _report(texts: list[str], vectors: np.ndarray, record: dict[str, Any], tally: Tally | None) -> None:
+    table = Table()
+    table.add_column("text")
+    table.add_column("tokens", justify="right")
+    table.add_column("vector", no_wrap=True)
+    for text, vector, tokens in zip(texts, vectors, record["tokens"], strict=True):
+        start = " ".join(f"{value:+.4f}" for value in vector[:4])
+        table.add_row(
+            text if len(text) <= 60 else text[:57] + "...", str(tokens), f"{start} ... of {len(vector)}"
+        )
+    out.print(table)
+    if "similarity" in record:
+        out.print(f"similarity {record['similarity']:.6f} in {record['mode']} on {record['backend']}")
+    if tally is not None:
+        verdict = "exact" if not tally.mismatches else f"{tally.mismatches:,} WRONG"
+        out.print(
+            f"{verdict}: {tally.results:,} results of {tally.jobs} GEMMs against golden; {tally.products:,} products "
+            f"in {tally.cycles:,} cycles, utilization {tally.utilization:.1%}",
+            soft_wrap=True,
+        )
+        out.print(
+            f"{record['milliseconds']:.2f} ms at {record['clock_mhz']:g} MHz, simulated in {record['seconds']:.1f} s"
+        )

@@ -1,0 +1,94 @@
+"""The simulated hardware as a backend: every GEMM computed by the core, and compared with golden."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.backend import golden_backend
+from golden.gemm import gemm
+from golden.job import Job
+from golden.schedule import schedule
+from hw.core import geometry
+from sim import streams
+from sim.build import Build
+from sim.compare import compare
+from sim.compiled import Model
+from sim.toolchain import ToolError
+
+
+@dataclass
+class Tally:
+    """What a backend has done: jobs, products, results compared and found different, cycles, and `busy` of them.
+
+    `first` describes the first difference.
+    """
+
+    jobs: int = 0
+    products: int = 0
+    results: int = 0
+    mismatches: int = 0
+    cycles: int = 0
+    busy: float = 0.0
+    first: str = ""
+
+    @property
+    def utilization(self) -> float:
+        """Useful products over the products that the multipliers could have formed in these cycles."""
+        return self.busy / self.cycles if self.cycles else 0.0
+
+
+class RtlBackend:
+    """Jobs on one simulated core, sequence after sequence; results are the hardware's.
+
+    With `dump`, every job's codes, parameters and sums go to that folder, as `tilebert gemm` reads them.
+    `progress` is called after each sequence of jobs. Raises ToolError if the core refuses a command or stops.
+    """
+
+    def __init__(
+        self, build: Build, dump: Path | None = None, progress: Callable[[Tally], None] | None = None
+    ) -> None:
+        self._build = build
+        self._model = Model(build)
+        self._heads = (0, 0, 0)
+        self._dump = dump
+        self._progress = progress
+        self.tally = Tally()
+
+    def __call__(self, jobs: Sequence[Job]) -> list[NDArray[np.integer]]:
+        config, tally = self._build.config, self.tally
+        plan = schedule(jobs, geometry(config), config.index, heads=self._heads)
+        self._heads = plan.heads
+        traffic = self._model.run(streams.commands(plan), streams.loads(plan), streams.result_beats(plan))
+        if traffic.statuses.any() or not traffic.complete:
+            raise ToolError(f"rtl: {len(traffic.results)} beats of results, then nothing more")
+        found = streams.outputs(plan, streams.values(config, traffic.results))
+        for job, y, expected in zip(jobs, found, golden_backend(jobs, config.k_max), strict=True):
+            comparison = compare(expected, y)
+            tally.mismatches += comparison.mismatches
+            tally.results += comparison.count
+            if not comparison.exact and not tally.first:
+                tally.first = f"layer {job.layer}, {job.name}: {comparison}"
+            if self._dump is not None:
+                _write(self._dump / f"{tally.jobs:05d}-layer{job.layer}-{job.name.replace('/', '-')}", job, y)
+            tally.jobs += 1
+        tally.products += plan.products
+        tally.cycles += traffic.cycles
+        tally.busy += plan.busy
+        if self._progress is not None:
+            self._progress(tally)
+        return found
+
+
+def _write(folder: Path, job: Job, y: NDArray[np.integer]) -> None:
+    """A job's x, w, bias, mult, shift, accumulators and y, each as .npy."""
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays = {"x": job.x, "w": job.w, "y": y, "acc": gemm(job.x, job.w, job.mode)}
+    if job.bias is not None:
+        arrays["bias"] = job.bias
+    if job.epilogue is not None:
+        arrays |= {"mult": job.epilogue.mult, "shift": job.epilogue.shift}
+    for name, values in arrays.items():
+        np.save(folder / f"{name}.npy", values)
