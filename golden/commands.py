@@ -39,7 +39,7 @@ class Output(IntEnum):
 
 
 class Status(IntEnum):
-    """The answer to a command; anything but OK means that it had no effect."""
+    """The answer to a command. One that is refused has no effect, but that no tile may follow a refused CONFIGURE."""
 
     OK = 0
     OPCODE = 1

@@ -8,7 +8,7 @@ from golden.commands import Command, Compute, Configure, Geometry, Load, Output,
 COMMAND_CYCLES = 5
 """From one command to the next, when nothing is in the way."""
 
-TILE_CYCLES = 3
+TILE_CYCLES = 2
 """From one tile's first k to the next one's, at least."""
 
 
@@ -73,8 +73,8 @@ def predict(commands: Sequence[Command], geometry: Geometry, heads: tuple[int, i
         if isinstance(command, Configure):
             settings = command
         elif isinstance(command, Load):
-            if len(loads) > geometry.load_queue:
-                decoded = max(decoded, loads[-geometry.load_queue - 1])
+            if len(loads) >= geometry.load_queue:
+                decoded = max(decoded, loads[-geometry.load_queue])
             start = max(decoded + 1, loads[-1] if loads else 0)
             loads.append(rings[command.ring].load(command.lines, start))
         else:

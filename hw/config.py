@@ -62,6 +62,8 @@ class Config:
                 raise ValueError(
                     f"{name}: expected k_max = {self.k_max} or more, in 65536 lines, got {ring.words}"
                 )
+        if self.p_ring.lines > 1 << 16:
+            raise ValueError(f"panels: expected parameters in at most 65536 lines, got {self.p_ring.lines}")
         for name, most in (("rows", 1 << 14), ("cols", 1 << 14), ("k_max", (1 << 16) - 1)):
             if getattr(self, name) > most:
                 raise ValueError(f"{name}: expected at most {most}, got {getattr(self, name)}")
@@ -227,7 +229,7 @@ class Config:
         return max(bits_for(ring.lines) for ring in self.rings)
 
     load_queue = 16
-    """Loads that wait behind the current one."""
+    """Loads that the core holds, the current one among them."""
 
     compute_queue = 8
     """Tiles that wait for the array."""

@@ -294,7 +294,7 @@ class Controller(wiring.Component):
             tile.offset.eq(settings["offset"]),
             tile.rows.eq(field(Opcode.COMPUTE, "rows") - 1),
             tile.chunks.eq(self._chunks(command) - 1),
-            tile.columns.eq(columns - 1),
+            tile.columns.eq((columns - 1) & (self._config.results - 1)),
         ]
         for account, name in zip(accounts, RingName, strict=True):
             panel = tile[name.name.lower()]

@@ -18,7 +18,7 @@ class Feeder(wiring.Component):
     `tile` Out(tile_layout) in the cycle of a tile's last address; finished In(1) when a tile's results are out.
 
     A tile waits for its panels, and its last k until the array's drain chains are free (`interval` cycles after
-    the tile before) and the collector has room (`slots` tiles). Throughput: max(k, interval, 3) cycles a tile.
+    the tile before) and the collector has room (`slots` tiles). Throughput: max(k, interval, 2) cycles a tile.
     """
 
     def __init__(self, config: Config, slots: int):

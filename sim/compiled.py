@@ -59,6 +59,11 @@ class Model:
         self._core = ctypes.c_void_p(self._library.core_new())
         self.reset()
 
+    def offers(self) -> bool:
+        """Whether more comes out than was asked for, within the time that anything takes on its way."""
+        cycles = 4 * (self._config.rows + self._config.cols) + 64
+        return bool(self._library.core_offers(self._core, ctypes.c_int64(cycles)))
+
     def __del__(self) -> None:
         if hasattr(self, "_core"):
             self._library.core_delete(self._core)

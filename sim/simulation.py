@@ -140,6 +140,9 @@ def _run_compiled(
         done += r
         if not traffic.complete:
             break
+        # A core that delivers more than it should is as wrong as one that delivers less.
+        if model.offers():
+            raise ToolError(f"{build.simulator}: the core delivers more than was asked for")
     return np.concatenate(statuses), np.concatenate(payloads), measured
 
 
