@@ -28,6 +28,8 @@ class _Streams(ctypes.Structure):
         *((f"{name}_done", ctypes.c_int64) for name in ("commands", "loads", "status", "results")),
         *((name, ctypes.c_int64) for name in ("cycle", "first", "last", "idle")),
         ("stalls", ctypes.c_uint32 * 4),
+        ("pause_from", ctypes.c_int64 * 4),
+        ("pause_to", ctypes.c_int64 * 4),
         ("offered", ctypes.c_uint32 * 2),
         ("random", ctypes.c_uint64),
     ]
@@ -80,6 +82,7 @@ class Model:
         *,
         stalls: tuple[float, float, float, float] = (0, 0, 0, 0),
         seed: int = 0,
+        pauses: dict[str, tuple[int, int]] | None = None,
         cycles: int | None = None,
         patience: int = 20_000,
         progress: Callable[[float], None] | None = None,
@@ -87,13 +90,15 @@ class Model:
         """Give commands [count, 12] and loads [beats, bus]; take a status for each and `beats` of results.
 
         Ends when all have come, after `cycles`, or when nothing has moved for `patience` cycles. `stalls` are the
-        probabilities that commands, loads, status and results pause in a cycle, drawn from `seed`.
+        probabilities that commands, loads, status and results pause in a cycle, drawn from `seed`; `pauses` are by
+        the same names the cycles, from and to, in which a stream certainly does.
         """
         width = -(-result_layout(self._config).size // 8)
         commands, loads = np.ascontiguousarray(commands), np.ascontiguousarray(loads)
         statuses = np.zeros(len(commands), np.uint8)
         # The last payload is copied as whole words of the simulator's.
         results = np.zeros((beats + 1, width), np.uint8)
+        windows = [(pauses or {}).get(name, (0, 0)) for name in ("commands", "loads", "status", "results")]
         streams = _Streams(
             commands=commands.ctypes.data,
             loads=loads.ctypes.data,
@@ -108,6 +113,8 @@ class Model:
             results_end=beats,
             first=-1,
             stalls=(ctypes.c_uint32 * 4)(*(int(stall * _ALWAYS) for stall in stalls)),
+            pause_from=(ctypes.c_int64 * 4)(*(window[0] for window in windows)),
+            pause_to=(ctypes.c_int64 * 4)(*(window[1] for window in windows)),
             random=(seed * 2 + 1) * 0x9E3779B97F4A7C15 & (1 << 64) - 1,
         )
         limit = cycles if cycles is not None else 1 << 62

@@ -21,6 +21,7 @@ struct Streams {
     int64_t commands_done, loads_done, status_done, results_done;
     int64_t cycle, first, last, idle;
     uint32_t stalls[4];
+    int64_t pause_from[4], pause_to[4];
     uint32_t offered[2];
     uint64_t random;
 };
@@ -46,6 +47,7 @@ struct Model {
 
 // Xorshift: the same stalls for the same seed, everywhere.
 bool pauses(Streams& s, int stream) {
+    if (s.cycle >= s.pause_from[stream] && s.cycle < s.pause_to[stream]) return true;
     if (!s.stalls[stream]) return false;
     s.random ^= s.random << 13;
     s.random ^= s.random >> 7;
