@@ -133,18 +133,37 @@ def embed(
     Equal sequences are computed once, and those of equal length in batches of up to `batch`. `progress` is
     told how many distinct sequences are done, and of how many.
     """
-    unique = {tuple(sequence): 0 for sequence in sequences}
-    vectors = np.zeros((len(unique), encoder.config.hidden), np.float32)
-    ordered = sorted(unique, key=len)
-    done = 0
-    while done < len(ordered):
-        group = [ids for ids in ordered[done : done + batch] if len(ids) == len(ordered[done])]
-        vectors[done : done + len(group)] = encoder.sentence_vectors(group)
-        unique.update({ids: done + offset for offset, ids in enumerate(group)})
-        done += len(group)
+    groups = batches(sequences, batch)
+    total = sum(map(len, groups))
+    vectors = []
+    for group in groups:
+        vectors.append(encoder.sentence_vectors(group))
         if progress is not None:
-            progress(done, len(ordered))
-    return vectors[[unique[tuple(sequence)] for sequence in sequences]]
+            progress(sum(map(len, vectors)), total)
+    return scattered(sequences, groups, vectors)
+
+
+def batches(sequences: Sequence[Sequence[int]], batch: int) -> list[list[tuple[int, ...]]]:
+    """The distinct sequences in groups of equal length, at most `batch` of them, short ones first."""
+    ordered = sorted({tuple(sequence): None for sequence in sequences}, key=len)
+    groups: list[list[tuple[int, ...]]] = []
+    for ids in ordered:
+        if not groups or len(groups[-1]) == batch or len(groups[-1][0]) != len(ids):
+            groups.append([])
+        groups[-1].append(ids)
+    return groups
+
+
+def scattered(
+    sequences: Sequence[Sequence[int]], groups: Sequence[Sequence[tuple[int, ...]]], vectors: Sequence[Real]
+) -> Real:
+    """The vector of each sequence, from those of its groups [len(group), hidden]."""
+    found = {
+        ids: vector
+        for group, part in zip(groups, vectors, strict=True)
+        for ids, vector in zip(group, part, strict=True)
+    }
+    return np.stack([found[tuple(sequence)] for sequence in sequences])
 
 
 def cosine(a: Real, b: Real) -> Real:

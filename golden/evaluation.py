@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from golden.encoder import Encoder, cosine, embed
+from golden.encoder import Encoder, Real, cosine, embed
 from golden.tokens import Tokenizer
 
 MAX_SCORE = 5.0
@@ -60,11 +60,20 @@ def evaluate_sts(
     Each distinct sentence is computed once, in batches of equal length; `progress` is told how many are done,
     and of how many. Raises ValueError for fewer than two pairs or scores all equal.
     """
-    scores = [pair.score for pair in pairs]
-    if len(set(scores)) < 2:
+    sequences = pair_sequences(tokenizer, pairs)
+    return similarity(embed(encoder, sequences, batch, progress), pairs)
+
+
+def pair_sequences(tokenizer: Tokenizer, pairs: Sequence[Pair]) -> list[list[int]]:
+    """Token ids of every pair's two sentences, one after the other. Errors as `evaluate_sts`."""
+    if len({pair.score for pair in pairs}) < 2:
         raise ValueError(f"pairs: expected two or more of different scores, got {len(pairs)} without")
-    sequences = tokenizer.encode_all([text for pair in pairs for text in (pair.first, pair.second)])
-    vectors = embed(encoder, sequences, batch, progress)
+    return tokenizer.encode_all([text for pair in pairs for text in (pair.first, pair.second)])
+
+
+def similarity(vectors: Real, pairs: Sequence[Pair]) -> Similarity:
+    """Correlations of the cosines of vectors [2 * pairs, hidden], two for each pair, with the pairs' scores."""
+    scores = [pair.score for pair in pairs]
     cosines = cosine(vectors[0::2], vectors[1::2])
     return Similarity(len(pairs), 100 * pearson(cosines, scores), 100 * spearman(cosines, scores))
 

@@ -1,5 +1,6 @@
 """`tilebert eval`: how well a model's similarities agree with people's, on a benchmark's own sentences."""
 
+import os
 import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,16 +10,19 @@ from rich.table import Table
 
 from golden.backend import golden_backend
 from golden.encoder import Encoder, float_encoder
-from golden.evaluation import Pair, Similarity, evaluate_sts, read_sts
+from golden.evaluation import Pair, Similarity, evaluate_sts, pair_sequences, read_sts, similarity
 from golden.formats import Log2
 from golden.modes import MODE_NAMES, Mode, mode
 from golden.quantized import quantized_encoder
 from golden.tokens import Tokenizer
 from golden.weights import read_weights
 from scripts import options
-from scripts.console import Bar, out, progress
+from scripts.console import Bar, err, out, progress
 from scripts.files import check_place, write_json
+from scripts.fleet import Setup, embed_on_rtl
 from scripts.models import load_model
+from sim.backend import Tally
+from sim.build import build
 
 FLOAT = "fp32"
 """Stands for a mode where nothing is quantized."""
@@ -34,26 +38,61 @@ def evaluate(
     ] = None,
     backend: Annotated[options.Backend, typer.Option(help="What computes the GEMMs.")] = "golden",
     limit: options.Limit = None,
+    rows: options.Rows = 16,
+    cols: options.Cols = 16,
+    bus: options.Bus = 8,
+    workers: Annotated[int, typer.Option(help="Processes that simulate; 0: one per core.")] = 0,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Simulate on the Dask cluster with this scheduler, host:port.")
+    ] = None,
+    keep: Annotated[
+        Path | None,
+        typer.Option(help="Keep what is done in this folder, and go on from there when repeated."),
+    ] = None,
     json_file: options.JsonFile = None,
 ) -> None:
     """Correlate the cosines of sentence vectors with the scores that people gave, in percent."""
     chosen = mode_or_float(mode_name, exponent_bits)
-    if backend == "rtl":
-        raise ValueError("--backend: expected golden, got rtl, which eval does not offer yet")
+    if chosen is None and backend == "rtl":
+        raise ValueError(f"--backend: expected golden with --mode {FLOAT}, got rtl")
+    if workers < 0:
+        raise ValueError(f"--workers: expected 0 or more, got {workers}")
     if chosen is None and checkpoint is not None:
         raise ValueError(f"--checkpoint: expected with a quantized mode, got --mode {FLOAT}")
     check_place(json_file, "--json")
     pairs = read_pairs(glue, limit)
     started = time.perf_counter()
+    tally: Tally | None = None
     with progress() as bar:
         bar.stage(f"loading {mode_name}")
-        encoder = load_encoder(chosen, checkpoint)
-        result = score(encoder, pairs, bar, f"{task} in {mode_name}")
+        if backend == "golden":
+            result = score(load_encoder(chosen, checkpoint), pairs, bar, f"{task} in {mode_name}")
+        else:
+            setup = Setup(mode_name, exponent_bits, rows, cols, bus, checkpoint)
+            sequences = pair_sequences(Tokenizer(), pairs)
+            vectors, tally = embed_on_rtl(
+                setup,
+                sequences,
+                workers=workers or os.cpu_count() or 1,
+                scheduler=scheduler,
+                folder=keep,
+                progress=bar,
+            )
+            result = similarity(vectors, pairs)
     record: dict[str, Any] = {"task": task, "mode": mode_name, "backend": backend}
     if chosen is not None and isinstance(chosen.w_format, Log2):
         record["exponent_bits"] = exponent_bits
     record |= {"pairs": result.pairs, "pearson": result.pearson, "spearman": result.spearman}
     record["seconds"] = time.perf_counter() - started
+    if tally is not None:
+        record |= {
+            "rows": rows,
+            "cols": cols,
+            "bus": bus,
+            "verilog_sha256": build(setup.config).design.sha256,
+        }
+        record |= {"mismatches": tally.mismatches, "results": tally.results, "gemms": tally.jobs}
+        record |= {"products": tally.products, "cycles": tally.cycles, "utilization": tally.utilization}
     write_json(json_file, record)
     table = Table(title=f"{task} dev, {result.pairs:,} pairs, correlation in percent")
     for heading in ("mode", "backend"):
@@ -63,6 +102,15 @@ def evaluate(
     figures = (f"{result.pearson:.2f}", f"{result.spearman:.2f}", f"{record['seconds']:.1f}")
     table.add_row(mode_name, backend, *figures)
     out.print(table)
+    if tally is not None:
+        out.print(
+            f"{tally.mismatches:,} of {tally.results:,} results of {tally.jobs:,} GEMMs differ from golden; "
+            f"{tally.products:,} products in {tally.cycles:,} cycles, utilization {tally.utilization:.1%}",
+            soft_wrap=True,
+        )
+        if tally.mismatches:
+            err.print(f"tilebert: eval: {tally.first}", markup=False, highlight=False, soft_wrap=True)
+            raise typer.Exit(1)
 
 
 def mode_or_float(name: str, exponent_bits: int) -> Mode | None:

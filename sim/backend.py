@@ -39,6 +39,12 @@ class Tally:
         """Useful products over the products that the multipliers could have formed in these cycles."""
         return self.busy / self.cycles if self.cycles else 0.0
 
+    def add(self, other: "Tally") -> None:
+        """Count what another backend has done too."""
+        for name in ("jobs", "products", "results", "mismatches", "cycles", "busy"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.first = self.first or other.first
+
 
 class RtlBackend:
     """Jobs on one simulated core, sequence after sequence; results are the hardware's.

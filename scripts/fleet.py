@@ -1,0 +1,151 @@
+"""Sentences through the simulated hardware on many processes, here or on a Dask cluster."""
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from golden.encoder import Real, batches, scattered
+from golden.modes import mode
+from golden.quantized import quantized_encoder
+from hw.config import Config
+from scripts import options
+from scripts.models import load_model
+from sim.backend import RtlBackend, Tally
+from sim.build import build
+
+BATCH = 32
+"""Sentences of equal length that share the row tiles of a linear GEMM."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A model in a mode on a core: all that a worker needs to know."""
+
+    mode: str
+    exponent_bits: int
+    rows: int
+    cols: int
+    bus: int
+    checkpoint: Path | None = None
+
+    @property
+    def config(self) -> Config:
+        """The core's build."""
+        return options.build_config(
+            [self.mode],
+            self.rows,
+            self.cols,
+            exponent_bits=self.exponent_bits,
+            always=("w8a8",),
+            bus=self.bus,
+        )
+
+
+def embed_on_rtl(
+    setup: Setup,
+    sequences: Sequence[Sequence[int]],
+    *,
+    workers: int = 1,
+    scheduler: str | None = None,
+    folder: Path | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> tuple[Real, Tally]:
+    """Vectors [len(sequences), hidden], and what it took; the same for any number of workers.
+
+    On `workers` processes, or on the Dask cluster at `scheduler`. With `folder` the batches that are done are kept
+    there, and taken from there when an interrupted run is repeated. Raises ValueError for a cluster that is not
+    there, and what a batch raises.
+    """
+    backend(setup)  # Built and quantized once, before the workers ask for it.
+    groups = batches(sequences, BATCH)
+    done: dict[int, tuple[Real, Tally]] = {}
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for index, group in enumerate(groups):
+            if (kept := _place(folder, setup, group)).exists():
+                done[index] = _read(kept)
+    with _executor(workers, scheduler) as pool:
+        # The longest first: what is left at the end is short.
+        order = sorted(
+            set(range(len(groups))) - done.keys(), key=lambda i: -len(groups[i]) * len(groups[i][0])
+        )
+        futures: dict[Future[Any], int] = {
+            pool.submit(_embed, setup, groups[index]): index for index in order
+        }
+        total = sum(map(len, groups))
+        try:
+            for future in as_completed(futures):
+                index = futures[future]
+                done[index] = future.result()
+                if folder is not None:
+                    _write(_place(folder, setup, groups[index]), *done[index])
+                if progress is not None:
+                    progress(sum(len(groups[each]) for each in done) / total)
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            raise
+    tally = Tally()
+    for _, part in sorted(done.items()):
+        tally.add(part[1])
+    return scattered(sequences, groups, [done[index][0] for index in range(len(groups))]), tally
+
+
+@lru_cache(maxsize=1)
+def backend(setup: Setup) -> tuple[Any, RtlBackend]:
+    """The encoder of a setup and the core behind it, one for each process."""
+    rtl = RtlBackend(build(setup.config))
+    model = load_model(mode(setup.mode, setup.exponent_bits), setup.checkpoint)
+    return quantized_encoder(model, rtl), rtl
+
+
+def _embed(setup: Setup, group: Sequence[tuple[int, ...]]) -> tuple[Real, Tally]:
+    encoder, rtl = backend(setup)
+    rtl.tally = Tally()
+    return encoder.sentence_vectors(list(group)), rtl.tally
+
+
+def _executor(workers: int, scheduler: str | None) -> Executor:
+    if scheduler is None:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    try:
+        from distributed import Client
+    except ImportError:
+        raise ValueError(
+            "--scheduler: expected the package distributed; pip install 'tilebert[cluster]'"
+        ) from None
+    try:
+        executor: Executor = Client(scheduler, timeout=10).get_executor()
+    except OSError as error:
+        raise ValueError(
+            f"--scheduler: expected the address of a Dask scheduler, got {scheduler} ({error})"
+        ) from None
+    return executor
+
+
+def _place(folder: Path, setup: Setup, group: Sequence[tuple[int, ...]]) -> Path:
+    """The file of a batch, by all that its result depends on."""
+    content = f"{setup} {build(setup.config).design.sha256} {list(group)}"
+    if setup.checkpoint is not None:
+        content += hashlib.sha256(setup.checkpoint.read_bytes()).hexdigest()
+    return folder / f"{hashlib.sha256(content.encode()).hexdigest()[:24]}.npz"
+
+
+def _write(place: Path, vectors: Real, tally: Tally) -> None:
+    scratch = place.with_suffix(".part.npz")
+    np.savez(scratch, vectors=vectors, **{field.name: getattr(tally, field.name) for field in fields(Tally)})
+    scratch.replace(place)
+
+
+def _read(place: Path) -> tuple[Real, Tally]:
+    with np.load(place) as kept:
+        return kept["vectors"], Tally(**{field.name: kept[field.name].item() for field in fields(Tally)})
