@@ -32,8 +32,12 @@ GEOMETRIES = [
 
 
 def random_gemm(rng: np.random.Generator, names: tuple[str, ...], most: int, deepest: int) -> Job:
-    """Sizes of 1 to `most`, as often small as large; any output, any parameters of piece-wise codes."""
-    m, k, n = (int(top ** rng.random()) for top in (most + 1, deepest + 1, most + 1))
+    """Sizes of 1 to `most`, small ones more often; any output, any parameters of piece-wise codes."""
+    tops = (most, deepest, most)
+    if rng.random() < 0.3:
+        m, k, n = (int(rng.integers(1, top + 1)) for top in tops)
+    else:
+        m, k, n = (int((top + 1) ** rng.random()) for top in tops)
     chosen = mode(names[rng.integers(len(names))])
     if isinstance(chosen.w_format, Piecewise):
         chosen = replace(chosen, w_format=Piecewise(int(rng.integers(1, 64)), int(rng.integers(64))))
