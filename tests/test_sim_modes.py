@@ -38,9 +38,7 @@ MIXED = [
 """The pairs that share accumulator lanes, and larger sets."""
 
 CASES = [pytest.param(names, 4, id="+".join(names)) for names in MIXED] + [
-    pytest.param(names, 3, id="+".join(names) + "-3")
-    for names in MIXED
-    if any("log" in name for name in names)
+    pytest.param(names, 3, id="+".join(names) + "-3") for names in MIXED[-2:]
 ]
 
 
@@ -61,7 +59,7 @@ def test_tiles_of_any_order_under_stalls(names: tuple[str, ...], exponent_bits: 
         patterns = tuple(rng.choice(PATTERNS, 2, p=[0.7, 0.1, 0.1, 0.1]))
         jobs.append(random_job(rng, chosen, shape, requantize=bool(rng.integers(2)), patterns=patterns))
     built = build(config(*names, rows=2, cols=3, exponent_bits=exponent_bits))
-    for stalls in (Stalls(), Stalls(0.4, 0.3, 0.4, seed=SEED)):
+    for stalls in (Stalls(), Stalls(0.2, 0.4, 0.3, 0.4, seed=SEED)):
         (group,) = simulate(built, [jobs], stalls).groups
         for job, expected, got in zip(jobs, golden_backend(jobs), group.y, strict=True):
             comparison = compare(expected, got)

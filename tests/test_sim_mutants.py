@@ -5,9 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from amaranth import Value
+from amaranth import Module, Signal, Value
 
+from golden.commands import Ring
+from hw import collector
 from hw.array import Array
+from hw.feeder import Feeder
 from hw.pe import PE
 from hw.requantizer import Requantizer
 from hw.verilog import generate
@@ -45,11 +48,35 @@ def round_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Requantizer, "_rounded", lambda self, product, shift: product >> shift)
 
 
+def give_up_too_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next tile's rows are read from the last row of the one before."""
+    original = collector._next
+    monkeypatch.setattr(
+        collector, "_next", lambda address, step, depth: original(address, step - (step > 1), depth)
+    )
+
+
+def read_a_word_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every k gets the word before its own."""
+    original = Feeder._address
+
+    def address(
+        self: Feeder, m: Module, ring: Ring, address: Signal, line: Value, begin: Value, step: Value
+    ) -> None:
+        early = Signal.like(address)
+        original(self, m, ring, early, line, begin, step)
+        m.d.sync += address.eq(early)
+
+    monkeypatch.setattr(Feeder, "_address", address)
+
+
 MUTANTS = {
     "a dropped carry": (drop_carry, "w4a4"),
     "an off-by-one in the skew": (skew_too_much, "w8a8"),
     "a stale accumulator": (keep_sum, "w8a8"),
     "a wrong rounding": (round_down, "w8a8"),
+    "an off-by-one in the collector": (give_up_too_little, "w8a8"),
+    "a ring read a word late": (read_a_word_late, "w8a8"),
 }
 
 
