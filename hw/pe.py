@@ -203,7 +203,7 @@ class PE(wiring.Component):
         # there is nothing, and before it the gate that drops the old sum is inside the carry cells.
         first = _registered(m, last, f"first_{span.start}", init=1)
         if getattr(platform, "family", None) == "ecp5":
-            kept = [Term(lambda first, bit: ~first & bit, (first, bit)) for bit in accumulator]
+            kept = self._kept(m, last, first, accumulator)
             top = [ZERO] * int(carries)
             carry_in = None if isinstance(carry, Const) else carry
             added = [bit(each) for each in addend]
@@ -218,6 +218,14 @@ class PE(wiring.Component):
             captured.eq(Mux(first, accumulator, self.drain_i[span])),
         ]
         return total[width:]
+
+    def _kept(self, m: Module, last: Value, first: Value, accumulator: Value) -> list[Term]:
+        """The old sum, as terms that a tile's first product drops."""
+        if not product_stages(self._config):
+            return [Term(lambda first, bit: ~first & bit, (first, bit)) for bit in accumulator]
+        # A flag of its own for the adder halves its loads. As `first` inverted no tool takes it for a copy.
+        going_on = _registered(m, ~last, f"going_on_{len(accumulator)}")
+        return [Term(lambda going_on, bit: going_on & bit, (going_on, bit)) for bit in accumulator]
 
     def _restarted(self, first: Value, accumulator: Value) -> Value:
         """What a tile's first product is added to."""

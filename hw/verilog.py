@@ -80,7 +80,7 @@ def emit(component: wiring.Component, top: str, family: str = "generic", flat: b
             f"hierarchy -top {top}",
             "proc",
             "flatten",
-            "opt -full",
+            "opt",
             "clean -purge",
             "write_verilog -sv -noattr flat.v",
         ]
