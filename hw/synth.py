@@ -37,8 +37,9 @@ class Cells:
     """Cells of a mapped design.
 
     `lut4` counts look-up tables (of up to 6 inputs on xc7), `ccu2c` carry cells (CCU2C, SB_CARRY, CARRY4), `comb`
-    is the area: lut4 + 2 * ccu2c on ecp5, where a carry cell occupies two look-up tables; on the others carry logic
-    sits beside the tables and comb equals lut4. `raw` holds every cell by its type.
+    is the area: on ecp5 lut4 + 2 * ccu2c, because a carry cell occupies two look-up tables, and 6 for each 16 x 4 bits
+    of distributed RAM, which occupy three slices; on the others carry logic sits beside the tables and comb equals
+    lut4. `raw` holds every cell by its type.
     """
 
     lut4: float
@@ -135,5 +136,5 @@ def _cells(counts: dict[str, int], target: str) -> Cells:
             if cell.startswith(prefixes):
                 kinds[kind] += count
     lut4, ccu2c = kinds["lut4"], kinds["ccu2c"]
-    comb = lut4 + 2 * ccu2c if target == "ecp5" else lut4
+    comb = lut4 + 2 * ccu2c + 6 * counts.get("TRELLIS_DPR16X4", 0) if target == "ecp5" else lut4
     return Cells(lut4, ccu2c, comb, kinds["ff"], kinds["dsp"], kinds["bram"], dict(counts))

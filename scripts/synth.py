@@ -25,6 +25,10 @@ def synth(
     target: Annotated[TargetName, typer.Option(help="Family of parts.")] = "ecp5",
     exponent_bits: options.ExponentBits = 4,
     k_max: options.KMax = K_MAX,
+    bus: options.Bus = 8,
+    x_words: options.XWords = 0,
+    w_words: options.WWords = 0,
+    results: options.Results = 4,
     no_dsp: options.NoDsp = False,
     pnr: Annotated[
         bool, typer.Option("--pnr", help="Also place and route the array behind a few pins, on ecp5.")
@@ -39,7 +43,16 @@ def synth(
     if pnr and (unit, target) != ("array", "ecp5"):
         raise ValueError(f"--pnr: expected --unit array and --target ecp5, got {unit} and {target}")
     config = options.build_config(
-        mode_names, rows, cols, exponent_bits=exponent_bits, k_max=k_max, dsp=not no_dsp
+        mode_names,
+        rows,
+        cols,
+        exponent_bits=exponent_bits,
+        k_max=k_max,
+        dsp=not no_dsp,
+        bus=bus,
+        x_words=x_words,
+        w_words=w_words,
+        results=results,
     )
     with err.status(f"mapping {unit} for {target}"):
         result = synthesize(unit, config, target)
