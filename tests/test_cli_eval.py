@@ -99,7 +99,8 @@ CASES = {
     "limit 1": ("--limit 1", "--limit: expected 2 pairs or more, got 1"),
     "limit -3": ("--limit -3", "--limit: expected 2 pairs or more, got -3"),
     "limit text": ("--limit all", "Invalid value for '--limit': "),
-    "rtl": ("--backend rtl", "--backend: expected golden, got rtl, which eval does not offer yet"),
+    "float rtl": ("--backend rtl --mode fp32", "--backend: expected golden with --mode fp32, got rtl"),
+    "workers": ("--backend rtl --workers -1", "--workers: expected 0 or more, got -1"),
     "unknown backend": ("--backend gpu", "Invalid value for '--backend': ...'gpu' is not one of"),
     "unknown task": ("--task cola", "Invalid value for '--task': ...'cola' is not ...'sts-b'"),
     "float checkpoint": (
