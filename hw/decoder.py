@@ -135,11 +135,14 @@ def _selected(
     result: Value = C(0, width)
     for number, candidate in enumerate(distinct):
         register = Signal(width, name=f"operand_{number}", reset_less=True)
+        m.d.sync += register.eq(_extended(operand(*candidate), width))
+        if len(distinct) == 1:
+            return register
+        # Told by a register of its own: the mode's bits have far to go to all these multiplexers.
+        chosen = Signal(name=f"chosen_{number}", reset_less=True)
         tags = [mode == tag for tag, used in enumerate(formats) if used == candidate]
-        # The operands of other modes are cleared by their registers' resets: no multiplexer is left behind them.
-        chosen = Cat(*tags).any() if len(distinct) > 1 else C(1)
-        m.d.sync += register.eq(Mux(chosen, _extended(operand(*candidate), width), 0))
-        result = result | register
+        m.d.sync += chosen.eq(Cat(*tags).any())
+        result = result | Mux(chosen, register, 0)
     return result
 
 
