@@ -1,6 +1,6 @@
 """Edge decoders: from the code byte of a row or column to the operand that every PE behind it multiplies."""
 
-from collections.abc import Callable
+from collections.abc import Hashable, Sequence
 
 from amaranth import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
@@ -46,9 +46,11 @@ class XDecoder(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        formats = [(mode.x_format, mode.x_lanes) for mode in self._config.modes]
-        operand = _selected(m, self._config, self.mode, formats, self._operand, self._config.x_width)
-        m.d.comb += self.x.eq(operand)
+        choices = [
+            (self.mode == index, (mode.x_format, mode.x_lanes), self._operand(mode.x_format, mode.x_lanes))
+            for index, mode in enumerate(self._config.modes)
+        ]
+        m.d.comb += self.x.eq(_selected(m, self._config, choices, self._config.x_width))
         return m
 
     def _operand(self, fmt: Format, lanes: int) -> Value:
@@ -61,8 +63,8 @@ class XDecoder(wiring.Component):
             case Product.ROWS if lanes == 2:
                 return Cat(_magnitude(code.as_signed(), 4) for code in (self.code[:4], self.code[4:]))
             case Product.ROWS:
-                return _magnitude(_decoded(self.code, fmt, None)[0], CODE_WIDTH)
-        return _packed(self.code, X_PITCH) if lanes == 2 else _decoded(self.code, fmt, None)[0]
+                return _magnitude(_decoded(self.code, fmt), CODE_WIDTH)
+        return _packed(self.code, X_PITCH) if lanes == 2 else _decoded(self.code, fmt)
 
 
 class WDecoder(wiring.Component):
@@ -87,27 +89,41 @@ class WDecoder(wiring.Component):
         )
 
     def elaborate(self, platform: object) -> Module:
+        config = self._config
         m = Module()
-        formats = [(mode.w_format, mode.w_lanes) for mode in self._config.modes]
-        operand = _selected(m, self._config, self.mode, formats, self._operand, self._config.w_width + 1)
-        m.d.comb += Cat(self.w, self.region).eq(operand)
+        choices: list[tuple[Value, Hashable, Value]] = []
+        outer: Value = C(0)
+        for index, mode in enumerate(config.modes):
+            meant: Value = self.mode == index
+            if isinstance(mode.w_format, Piecewise):
+                # Codes of the inner region are numbers like those of any linear mode.
+                outer = meant & _is_outer(self.code)
+                choices.append((outer, ("outer", 1), self._sized(_outer(self.code, self.offset))))
+                meant &= ~_is_outer(self.code)
+            fmt = Linear() if isinstance(mode.w_format, Piecewise) else mode.w_format
+            choices.append((meant, (fmt, mode.w_lanes), self._operand(fmt, mode.w_lanes)))
+        m.d.comb += self.w.eq(_selected(m, config, choices, config.w_width))
+        region = outer
+        for _ in range(decoder_latency(config)):
+            register = Signal(name="outer", reset_less=True)
+            m.d.sync += register.eq(region)
+            region = register
+        m.d.comb += self.region.eq(region)
         return m
 
     def _operand(self, fmt: Format, lanes: int) -> Value:
-        """Operand, and region above it."""
         config = self._config
-        region: Value = C(0)
         if config.product is Product.SHIFTER:
-            operand = _power(self.code, fmt, config.w_width)
-        elif lanes == 2 and config.product is Product.ROWS:
-            operand = Cat(_magnitude(code.as_signed(), 4) for code in (self.code[:4], self.code[4:]))
-        elif lanes == 2:
-            operand = _packed(self.code, W_PITCH)
-        else:
-            operand, region = _decoded(self.code, fmt, self.offset)
-            if config.product is Product.ROWS:
-                operand = _magnitude(operand, CODE_WIDTH)
-        return Cat(_extended(operand, config.w_width), region)
+            return _power(self.code, fmt, config.w_width)
+        if lanes == 2 and config.product is Product.ROWS:
+            return Cat(_magnitude(code.as_signed(), 4) for code in (self.code[:4], self.code[4:]))
+        if lanes == 2:
+            return _packed(self.code, W_PITCH)
+        return self._sized(_decoded(self.code, fmt))
+
+    def _sized(self, number: Value) -> Value:
+        """A number as the build's PEs take it."""
+        return _magnitude(number, CODE_WIDTH) if self._config.product is Product.ROWS else number
 
 
 def mode_tags(config: Config, mode: Value) -> dict[str, Value]:
@@ -121,27 +137,21 @@ def mode_tags(config: Config, mode: Value) -> dict[str, Value]:
 
 
 def _selected(
-    m: Module,
-    config: Config,
-    mode: Value,
-    formats: list[tuple[Format, int]],
-    operand: Callable[[Format, int], Value],
-    width: int,
+    m: Module, config: Config, choices: Sequence[tuple[Value, Hashable, Value]], width: int
 ) -> Value:
-    """The operand for the format and lanes of the mode, `formats` by mode."""
-    distinct = list(dict.fromkeys(formats))
+    """Of choices (whether it is meant, what it is, the operand) the operand meant; equal ones are made once."""
     if decoder_latency(config) == 0:
-        return operand(*distinct[0])
+        return choices[0][2]
+    distinct = {kind: operand for _, kind, operand in choices}
     result: Value = C(0, width)
-    for number, candidate in enumerate(distinct):
+    for number, (kind, operand) in enumerate(distinct.items()):
         register = Signal(width, name=f"operand_{number}", reset_less=True)
-        m.d.sync += register.eq(_extended(operand(*candidate), width))
+        m.d.sync += register.eq(_extended(operand, width))
         if len(distinct) == 1:
             return register
         # Told by a register of its own: the mode's bits have far to go to all these multiplexers.
         chosen = Signal(name=f"chosen_{number}", reset_less=True)
-        tags = [mode == tag for tag, used in enumerate(formats) if used == candidate]
-        m.d.sync += chosen.eq(Cat(*tags).any())
+        m.d.sync += chosen.eq(Cat(*(meant for meant, each, _ in choices if each == kind)).any())
         result = result | Mux(chosen, register, 0)
     return result
 
@@ -182,24 +192,27 @@ def _extended(value: Value, width: int) -> Value:
     return Cat(value, sign.replicate(max(0, width - len(value))))[:width]
 
 
-def _decoded(code: Value, fmt: Format, offset: Value | None) -> tuple[Value, Value]:
-    """(signed operand, region) of one code."""
-    match fmt:
-        case Linear():
-            return code.as_signed(), C(0)
-        case Log2(exponent_bits=bits):
-            # A power of two below zero has ones from its place upwards: no negation, so no carry.
-            field, negative = code[:bits], code[bits]
-            places = range(1, fmt.max_exponent + 3)
-            ones = [Mux(negative, field.any() & (field <= place), field == place) for place in places[:-1]]
-            return Cat(*ones, negative & field.any()).as_signed(), C(0)
-        case Piecewise():
-            assert offset is not None
-            # |q| >= 64: q = 64..127 has the bits 01, q = -127..-64 has 10, or 11000000 for -64 alone.
-            negative = code[7]
-            region = Mux(negative, ~code[6] | ~code[:6].any(), code[6])
-            # |q| - 64 with the sign of q: its low bits are those of q, and -64 alone has no place below them.
-            distance = Cat(code[:6], negative & ~code[6]).as_signed()
-            step = Cat(offset ^ negative.replicate(len(offset)), negative).as_signed()
-            return Mux(region, distance + step + negative, code.as_signed()), region
-    raise AssertionError(fmt)
+def _decoded(code: Value, fmt: Format) -> Value:
+    """The signed value of a linear or log2 code."""
+    if isinstance(fmt, Linear):
+        return code.as_signed()
+    assert isinstance(fmt, Log2)
+    # A power of two below zero has ones from its place upwards: no negation, so no carry.
+    field, negative = code[: fmt.exponent_bits], code[fmt.exponent_bits]
+    places = range(1, fmt.max_exponent + 2)
+    ones = [Mux(negative, field.any() & (field <= place), field == place) for place in places]
+    return Cat(*ones, negative & field.any()).as_signed()
+
+
+def _is_outer(code: Value) -> Value:
+    """|q| >= 64: q = 64..127 has the bits 01, q = -127..-64 has 10, or 11000000 for -64 alone."""
+    return Mux(code[7], ~code[6] | ~code[:6].any(), code[6])
+
+
+def _outer(code: Value, offset: Value) -> Value:
+    """sign(q)(|q| - 64 + t) of a piece-wise code of the outer region."""
+    negative = code[7]
+    # |q| - 64 with the sign of q: its low bits are those of q, and -64 alone has no place below them.
+    distance = Cat(code[:6], negative & ~code[6]).as_signed()
+    step = Cat(offset ^ negative.replicate(len(offset)), negative).as_signed()
+    return (distance + step + negative)[:CODE_WIDTH].as_signed()
