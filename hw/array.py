@@ -98,16 +98,14 @@ class Array(wiring.Component):
     def _feed_columns(self, m: Module, platform: object, edge: list[Any]) -> None:
         """Skew and decode w."""
         mode, offset = self.beat.mode, self.beat.offset
-        valid = self._decoded(m, self.valid, "w_valid")
         for c, pe in enumerate(edge):
             decoder = place(m, f"w_decoder_{c}", "w_decoder", lambda: WDecoder(self.config), platform)
             code = self.beat.w[c]
             for stage in range(self._skew(c)):
-                # Cleared like x, although either would do: in simulation unknown times zero is unknown.
-                code = _delayed(m, Mux(self.valid, code, 0) if stage == 0 else code, f"w_{c}_{stage}")
-            operand = Mux(valid, decoder.w, 0) if c == 0 else decoder.w
+                # What is not valid passes: x is zero then, and one flag for both would have far to go.
+                code = _delayed(m, code, f"w_{c}_{stage}")
             m.d.comb += [decoder.code.eq(code), decoder.mode.eq(mode), decoder.offset.eq(offset)]
-            m.d.comb += pe.w.eq(_delayed(m, operand, f"w_operand_{c}"))
+            m.d.comb += pe.w.eq(_delayed(m, decoder.w, f"w_operand_{c}"))
             if self.config.has_regions:
                 m.d.comb += pe.region.eq(_delayed(m, decoder.region, f"region_{c}"))
             if c + 1 < len(edge):

@@ -104,7 +104,7 @@ class WDecoder(wiring.Component):
             choices.append((meant, (fmt, mode.w_lanes), self._operand(fmt, mode.w_lanes)))
         m.d.comb += self.w.eq(_selected(m, config, choices, config.w_width))
         region = outer
-        for _ in range(decoder_latency(config)):
+        for _ in range(decoder_latency(config) if config.has_regions else 0):
             register = Signal(name="outer", reset_less=True)
             m.d.sync += register.eq(region)
             region = register
