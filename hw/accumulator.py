@@ -18,7 +18,7 @@ def accumulate(
     chain: Chain,
     name: str,
     addend: Sequence[Term],
-    carry_in: Value | None,
+    carry_in: Term,
     last: Value,
     drain_i: Value,
 ) -> Value:
@@ -52,7 +52,7 @@ def accumulate(
             captured[part].eq(Mux(last, total[:width], drain_i[part])),
         ]
         if carries:
-            carry_in = _register(m, f"carry_{name}", total[width])
+            carry_in = bit(_register(m, f"carry_{name}", total[width]))
     return captured
 
 

@@ -71,15 +71,12 @@ class Array(wiring.Component):
 
     def _feed_rows(self, m: Module, platform: object, edge: list[Any]) -> None:
         """Skew and decode x; the tags step along with it."""
-        mode, last = self.beat.mode, self.beat.last & self.valid
-        valid = self._decoded(m, self.valid, "x_valid")
+        mode, valid, last = self.beat.mode, self.valid, self.beat.last & self.valid
         for r, pe in enumerate(edge):
             decoder = place(m, f"x_decoder_{r}", "x_decoder", lambda: XDecoder(self.config), platform)
             code = self.beat.x[r]
             for stage in range(self._skew(r)):
-                # A cycle without a beat multiplies by zero: cleared in the first register, where it is free.
-                code = _delayed(m, Mux(self.valid, code, 0) if stage == 0 else code, f"x_{r}_{stage}")
-            operand = Mux(valid, decoder.x, 0) if r == 0 else decoder.x
+                code = _delayed(m, code, f"x_{r}_{stage}")
             # As in the PEs: what is in flight at a reset enters no sum.
             tag = Signal(tag_layout(self.config), name=f"tag_{r}", init={"last": 1})
             fields = {"last": last, **mode_tags(self.config, mode)}
@@ -88,10 +85,11 @@ class Array(wiring.Component):
                 for name, value in fields.items()
                 if name in tag.shape().members
             ]
-            m.d.comb += [decoder.code.eq(code), decoder.mode.eq(mode), pe.tag.eq(tag)]
-            m.d.comb += pe.x.eq(_delayed(m, operand, f"x_operand_{r}"))
+            m.d.comb += [decoder.code.eq(code), decoder.valid.eq(valid), decoder.mode.eq(mode), pe.tag.eq(tag)]
+            m.d.comb += pe.x.eq(_delayed(m, decoder.x, f"x_operand_{r}"))
             if r + 1 < len(edge):
-                mode = _delayed(m, mode, f"x_mode_{r}")
+                # Of the row's own: one flag for all rows would have far to go.
+                mode, valid = _delayed(m, mode, f"x_mode_{r}"), _delayed(m, valid, f"x_valid_{r}")
                 previous, last = last, Signal(name=f"x_last_{r}", init=1)
                 m.d.sync += last.eq(previous)
 
@@ -102,7 +100,7 @@ class Array(wiring.Component):
             decoder = place(m, f"w_decoder_{c}", "w_decoder", lambda: WDecoder(self.config), platform)
             code = self.beat.w[c]
             for stage in range(self._skew(c)):
-                # What is not valid passes: x is zero then, and one flag for both would have far to go.
+                # What is not valid passes: x is zero then.
                 code = _delayed(m, code, f"w_{c}_{stage}")
             m.d.comb += [decoder.code.eq(code), decoder.mode.eq(mode), decoder.offset.eq(offset)]
             m.d.comb += pe.w.eq(_delayed(m, decoder.w, f"w_operand_{c}"))

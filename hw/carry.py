@@ -44,6 +44,11 @@ def both(a: Value, b: Value) -> Term:
     return Term(lambda a, b: a & b, (a, b))
 
 
+def either(a: Value, b: Value) -> Term:
+    """a | b"""
+    return Term(lambda a, b: a | b, (a, b))
+
+
 def select(s: Value, a: Value, b: Value) -> Term:
     """a if s else b"""
     return Term(lambda s, a, b: (s & a) | (~s & b), (s, a, b))
@@ -79,28 +84,32 @@ class Chain:
         name: str,
         augend: Sequence[Term],
         addend: Sequence[Term],
-        carry_in: Value | None = None,
+        carry_in: Term | None = None,
     ) -> Signal:
         """(augend + addend + carry_in) mod 2^width, of two operands of `width` terms each, lowest first.
 
         Combinational. On ECP5 ceil(width / 2) cells, or ceil((width + 1) / 2) with a carry into other than
-        a chain's first adder. Raises ValueError there if a cell cannot hold the two terms of a position.
+        a chain's first adder, or one of two inputs. Raises ValueError there if a cell cannot hold the two terms of
+        a position.
         """
         total = Signal(len(augend), name=name)
         pairs = list(zip(augend, addend, strict=True))
         if not self._cells:
             u, v = (Cat(*(term.value for term in operand)) for operand in (augend, addend))
-            self._m.d.comb += total.eq(u + v + (0 if carry_in is None else carry_in))
+            self._m.d.comb += total.eq(u + v + (0 if carry_in is None else carry_in.value))
             return total
         lowest = 0
         self._bits += len(total)
-        if self._bits == len(total) or self._bits > self._longest:
-            self._carry, self._bits = C(0, 1) if carry_in is None else carry_in, len(total)
+        begins = self._bits == len(total) or self._bits > self._longest
+        if begins:
+            self._carry, self._bits = C(0, 1), len(total)
+        if begins and carry_in is not None and len(carry_in.inputs) == 1:
+            self._carry = carry_in.value
         elif carry_in is not None:
             # A position that adds a bit to itself passes it on as its carry, whatever carry enters.
-            pairs.insert(0, (bit(carry_in), bit(carry_in)))
+            pairs.insert(0, (carry_in, carry_in))
             lowest = 1
-        elif self._pending:
+        elif self._pending and not begins:
             pairs[:0] = [(ZERO, ZERO)] * 2
             lowest = 2
         pairs += [(ZERO, ZERO)] * (len(pairs) % 2)

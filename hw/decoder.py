@@ -32,8 +32,8 @@ def decoder_latency(config: Config) -> int:
 class XDecoder(wiring.Component):
     """The x operand of a row.
 
-    Members: code In(8), mode In(mode_width), x Out(signed x_width).
-    Code 0 gives an operand of zeros in every mode: what a bubble multiplies by.
+    Members: code In(8), valid In(1), mode In(mode_width), x Out(signed x_width).
+    A code that is not valid gives an operand of zeros, as code 0 does in every mode.
     For a multiplier two 4-bit codes become x0 + 2^7 * x1; what else PEs take stands in `hw.operands`.
     Latency `decoder_latency`, one code per cycle.
     """
@@ -41,30 +41,42 @@ class XDecoder(wiring.Component):
     def __init__(self, config: Config):
         self._config = config
         super().__init__(
-            {"code": In(CODE_WIDTH), "mode": In(config.mode_width), "x": Out(signed(config.x_width))}
+            {
+                "code": In(CODE_WIDTH),
+                "valid": In(1),
+                "mode": In(config.mode_width),
+                "x": Out(signed(config.x_width)),
+            }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        kinds = {(mode.x_format, mode.x_lanes) for mode in self._config.modes}
+        # Where there is a choice, nothing is chosen: one bit to clear instead of eight.
+        code = self.code if len(kinds) > 1 else Mux(self.valid, self.code, 0)
         choices = [
-            (self.mode == index, (mode.x_format, mode.x_lanes), self._operand(mode.x_format, mode.x_lanes))
+            (
+                self.valid & (self.mode == index),
+                (mode.x_format, mode.x_lanes),
+                self._operand(code, mode.x_format, mode.x_lanes),
+            )
             for index, mode in enumerate(self._config.modes)
         ]
         m.d.comb += self.x.eq(_selected(m, self._config, choices, self._config.x_width))
         return m
 
-    def _operand(self, fmt: Format, lanes: int) -> Value:
+    def _operand(self, code: Value, fmt: Format, lanes: int) -> Value:
         config = self._config
         match config.product:
             case Product.SHIFTER if has_power_x(config.modes):
-                return _power(self.code, fmt, config.x_width)
+                return _power(code, fmt, config.x_width)
             case Product.SHIFTER if has_coarse_x(config.modes):
-                return _coarse(self.code, fmt)
+                return _coarse(code, fmt)
             case Product.ROWS if lanes == 2:
-                return Cat(_magnitude(code.as_signed(), 4) for code in (self.code[:4], self.code[4:]))
+                return Cat(_magnitude(nibble.as_signed(), 4) for nibble in (code[:4], code[4:]))
             case Product.ROWS:
-                return _magnitude(_decoded(self.code, fmt), CODE_WIDTH)
-        return _packed(self.code, X_PITCH) if lanes == 2 else _decoded(self.code, fmt)
+                return _magnitude(_decoded(code, fmt), CODE_WIDTH)
+        return _packed(code, X_PITCH) if lanes == 2 else _decoded(code, fmt)
 
 
 class WDecoder(wiring.Component):

@@ -12,7 +12,7 @@ from hw.config import Config
 from hw.operands import Product
 from hw.target import place
 from hw.verilog import emit
-from hw.yosys import run_yosys
+from hw.yosys import DELAY_TARGET, run_yosys
 
 
 class Harness(wiring.Component):
@@ -62,6 +62,7 @@ def mapped(config: Config) -> str:
     """
     design = emit(Harness(config), "harness", "ecp5")
     script = [
+        DELAY_TARGET,
         "read_verilog -sv design.v",
         # Names without a source give way to those with one.
         "rename -hide w:$*",

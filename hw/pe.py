@@ -4,7 +4,7 @@ from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.carry import ZERO, Chain, Term, bit
+from hw.carry import ZERO, Chain, Term, bit, either
 from hw.config import Config
 from hw.multiplier import Multiplier
 from hw.operands import W_PITCH, X_PITCH
@@ -136,11 +136,14 @@ class PE(wiring.Component):
                 span = slice(offset, offset + width)
                 if lane == 1 and config.joined:
                     part = _registered(m, part, "late_addend", reset_less=True)
-                    carry = _registered(m, Mux(quad, carry, overflow), "late_carry", reset_less=True)
+                    # Straight from the chain into its register: a gate in between held an array to 162 MHz.
+                    overflow = _registered(m, Mux(quad, 0, overflow), "late_overflow", reset_less=True)
+                    carry = _registered(m, carry & quad, "late_carry", reset_less=True)
                     late = _registered(m, last, "late_last", init=1)
-                    self._accumulate(m, platform, part, carry, late, span, False)
+                    self._accumulate(m, platform, part, either(carry, overflow), late, span, False)
                 else:
-                    overflow = self._accumulate(m, platform, part, carry, last, span, config.joined)
+                    carry_in = None if isinstance(carry, Const) else bit(carry)
+                    overflow = self._accumulate(m, platform, part, carry_in, last, span, config.joined)
                 offset += width
         return m
 
@@ -190,7 +193,7 @@ class PE(wiring.Component):
         m: Module,
         platform: object,
         addend: Value,
-        carry: Value,
+        carry_in: Term | None,
         last: Value,
         span: slice,
         carries: bool,
@@ -203,15 +206,15 @@ class PE(wiring.Component):
         # there is nothing, and before it the gate that drops the old sum is inside the carry cells.
         first = _registered(m, last, f"first_{span.start}", init=1)
         if getattr(platform, "family", None) == "ecp5":
-            kept = self._kept(m, last, first, accumulator)
+            old = self._kept(m, last, first, accumulator)
             top = [ZERO] * int(carries)
-            carry_in = None if isinstance(carry, Const) else carry
             added = [bit(each) for each in addend]
             chain = Chain(m, platform)
-            total = chain.add(f"total_{span.start}", kept + top, added + top, carry_in)
+            total = chain.add(f"total_{span.start}", old + top, added + top, carry_in)
         else:
             total = Signal(width + int(carries), name=f"total_{span.start}")
-            m.d.comb += total.eq(self._restarted(first, accumulator) + addend + carry)
+            kept = Mux(first, 0, accumulator)
+            m.d.comb += total.eq(kept + addend + (0 if carry_in is None else carry_in.value))
         m.d.comb += self.drain_o[span].eq(captured)
         m.d.sync += [
             accumulator.eq(total[:width]),
@@ -227,10 +230,6 @@ class PE(wiring.Component):
         # 168 MHz. As `first` inverted no tool takes it for a copy.
         going_on = _registered(m, ~last, f"going_on_{len(accumulator)}")
         return [Term(lambda going_on, bit: going_on & bit, (going_on, bit)) for bit in accumulator]
-
-    def _restarted(self, first: Value, accumulator: Value) -> Value:
-        """What a tile's first product is added to."""
-        return Mux(first, 0, accumulator)
 
 
 def _extended(field: Value, width: int) -> Value:

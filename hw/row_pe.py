@@ -68,7 +68,7 @@ class RowPE(wiring.Component):
             addend = [inverted(term, negative) for term in terms]
             addend += [bit(negative)] * (width - len(addend))
             span = slice(offset, offset + width)
-            sums = accumulate(m, config, chain, name, addend, negative, last, self.drain_i[span])
+            sums = accumulate(m, config, chain, name, addend, bit(negative), last, self.drain_i[span])
             m.d.comb += self.drain_o[span].eq(sums)
             offset += width
         return m

