@@ -10,7 +10,8 @@ COMMAND_WIDTH = 96
 """Bits of a command: three words of 32."""
 
 PARAMETER_BYTES = 8
-"""A column's parameters on the load stream: bias (4 bytes), mult (2), shift (1), and one that is ignored."""
+PARAMETER_FIELDS = {"bias": (0, 32), "mult": (32, 16), "shift": (48, 8)}
+"""A column's parameters on the load stream: first bit and width of every field. The last byte is ignored."""
 
 
 class Opcode(IntEnum):

@@ -10,6 +10,7 @@ import numpy as np
 
 from golden.commands import (
     PARAMETER_BYTES,
+    PARAMETER_FIELDS,
     Command,
     Compute,
     Configure,
@@ -351,12 +352,22 @@ def _panel_bytes(tiling: Tiling, geometry: Geometry, name: RingName) -> list[byt
     return result
 
 
+_PARAMETERS = np.dtype(
+    {
+        "names": list(PARAMETER_FIELDS),
+        "formats": [
+            f"<{'i' if name == 'bias' else 'u'}{width // 8}" for name, (_, width) in PARAMETER_FIELDS.items()
+        ],
+        "offsets": [start // 8 for start, _ in PARAMETER_FIELDS.values()],
+        "itemsize": PARAMETER_BYTES,
+    }
+)
+
+
 def _parameters(tiling: Tiling) -> list[np.ndarray]:
     """bias, mult and shift of every column: PARAMETER_BYTES each, by panel."""
     job = tiling.job
-    record = np.dtype([("bias", "<i4"), ("mult", "<u2"), ("shift", "u1"), ("ignored", "u1")])
-    assert record.itemsize == PARAMETER_BYTES
-    table = np.zeros((tiling.n_tiles, tiling.tile_n), record)
+    table = np.zeros((tiling.n_tiles, tiling.tile_n), _PARAMETERS)
     table["bias"] = tiling.columns(job.bias)
     if job.epilogue is not None:
         table["mult"] = tiling.columns(job.epilogue.mult)

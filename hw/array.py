@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth import Cat, Module, Mux, Signal, Value
+from amaranth import Cat, Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -85,7 +85,12 @@ class Array(wiring.Component):
                 for name, value in fields.items()
                 if name in tag.shape().members
             ]
-            m.d.comb += [decoder.code.eq(code), decoder.valid.eq(valid), decoder.mode.eq(mode), pe.tag.eq(tag)]
+            m.d.comb += [
+                decoder.code.eq(code),
+                decoder.valid.eq(valid),
+                decoder.mode.eq(mode),
+                pe.tag.eq(tag),
+            ]
             m.d.comb += pe.x.eq(_delayed(m, decoder.x, f"x_operand_{r}"))
             if r + 1 < len(edge):
                 # Of the row's own: one flag for all rows would have far to go.

@@ -4,41 +4,19 @@ from collections.abc import Callable
 
 from amaranth import Array as Choice
 from amaranth import Module, Mux, Signal, Value
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.commands import COMMAND_WIDTH, FIELDS, Opcode, Output, Ring, RingName, Status
 from hw.config import OFFSET_WIDTH, RATIO_WIDTH, Config
 from hw.loader import load_layout
 from hw.ring import sequence_width
+from hw.tile import tile_layout
 
 STATUS_WIDTH = 4
 
-
-def panel_layout(ring: Ring) -> data.StructLayout:
-    """Where a tile's panel is: its first line, when it is loaded, and the lines to give back behind it."""
-    return data.StructLayout(
-        {"line": range(ring.lines), "needs": sequence_width(ring), "frees": range(ring.lines + 1)}
-    )
-
-
-def tile_layout(config: Config) -> data.StructLayout:
-    """A tile in the queue. `depth`, `rows`, `chunks` (of results) and `columns` (in the last chunk) are one less."""
-    return data.StructLayout(
-        {
-            "mode": config.mode_width,
-            "output": 2,
-            "depth": range(config.k_max),
-            "ratio": RATIO_WIDTH,
-            "offset": OFFSET_WIDTH,
-            "rows": range(max(2, config.rows * config.x_lanes)),
-            "chunks": range(max(2, -(-config.cols * config.w_lanes // config.results))),
-            "columns": range(max(2, config.results)),
-            "x": panel_layout(config.x_ring),
-            "w": panel_layout(config.w_ring),
-            "p": panel_layout(config.p_ring),
-        }
-    )
+_BEHIND_WIDTH = FIELDS[Opcode.COMPUTE]["x"][1] + 2
+"""Of a line as commanded plus a ring plus a panel: three numbers of a field's width."""
 
 
 class _Account:
@@ -50,7 +28,7 @@ class _Account:
         self.fill = Signal(range(ring.lines + 1), name=f"{name}_fill")
         self.sequence = Signal(sequence_width(ring), name=f"{name}_sequence")
         # Of the compute command at hand: lines from the tail to its panel's end, and whether they are loaded.
-        self.behind = Signal(18, name=f"{name}_behind")
+        self.behind = Signal(_BEHIND_WIDTH, name=f"{name}_behind")
         self.legal = Signal(name=f"{name}_legal")
 
     def moved(self, lines: Value) -> Value:
@@ -87,9 +65,9 @@ class Controller(wiring.Component):
         opcode = command[:8]
         verdict = Signal(STATUS_WIDTH)
         accounts = [
-            _Account(ring, name.name.lower()) for ring, name in zip(self._rings, RingName, strict=True)
+            _Account(ring, name.name.lower()) for ring, name in zip(self._config.rings, RingName, strict=True)
         ]
-        settings = self._settings(m)
+        settings = self._settings()
         judged = self._judged(m, command, accounts, settings)
         m.d.comb += self.status.payload.eq(verdict)
         with m.FSM():
@@ -129,11 +107,7 @@ class Controller(wiring.Component):
         self._queue(m, command, accounts, settings)
         return m
 
-    @property
-    def _rings(self) -> tuple[Ring, Ring, Ring]:
-        return self._config.rings
-
-    def _settings(self, m: Module) -> dict[str, Signal]:
+    def _settings(self) -> dict[str, Signal]:
         config = self._config
         return {
             "configured": Signal(),
@@ -180,7 +154,7 @@ class Controller(wiring.Component):
         ]
         for account, name in zip(accounts, RingName, strict=True):
             line = field(compute, name.name.lower())
-            depth = self._panel_lines(m, command, settings, name)
+            depth = self._panel_lines(command, settings, name)
             distance = Mux(
                 line >= account.tail, line - account.tail, line + account.ring.lines - account.tail
             )
@@ -236,7 +210,7 @@ class Controller(wiring.Component):
                 )
         return verdict
 
-    def _panel_lines(self, m: Module, command: Signal, settings: dict[str, Signal], name: RingName) -> Value:
+    def _panel_lines(self, command: Signal, settings: dict[str, Signal], name: RingName) -> Value:
         """Lines of the panel that a compute command means."""
         if name is RingName.P:
             ring = self._config.p_ring

@@ -5,13 +5,13 @@ from amaranth import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.commands import Output
+from golden.commands import PARAMETER_BYTES, PARAMETER_FIELDS, Output
 from golden.modes import Mode
 from hw.config import BIAS_WIDTH, MULT_WIDTH, SHIFT_WIDTH, Config
-from hw.controller import tile_layout
 from hw.requantizer import Requantizer
 from hw.ring import RingBuffer
 from hw.target import place
+from hw.tile import tile_layout
 
 
 def result_layout(config: Config) -> data.StructLayout:
@@ -133,8 +133,10 @@ class Drain(wiring.Component):
 
     def _scaling(self, lane: int) -> Value:
         """A column's parameters in the word read."""
-        fields = self.word.word_select(lane, 64)
-        return Cat(fields[:BIAS_WIDTH], fields[32 : 32 + MULT_WIDTH], fields[48 : 48 + SHIFT_WIDTH])
+        fields = self.word.word_select(lane, 8 * PARAMETER_BYTES)
+        widths = {"bias": BIAS_WIDTH, "mult": MULT_WIDTH, "shift": SHIFT_WIDTH}
+        starts = {name: start for name, (start, _) in PARAMETER_FIELDS.items()}
+        return Cat(fields[starts[name] : starts[name] + width] for name, width in widths.items())
 
     def _sums(self, m: Module, delay: "_Delay", tile: data.View, chunk: Value, m_index: Value) -> list[Value]:
         """The sum of every lane: PEs are chosen, then parts of their sums, then what is kept apart is joined."""

@@ -5,9 +5,9 @@ from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.commands import Ring
-from hw.config import Config
-from hw.controller import tile_layout
+from hw.config import OFFSET_WIDTH, Config
 from hw.ring import RingBuffer, sequence_width
+from hw.tile import tile_layout
 
 
 class Feeder(wiring.Component):
@@ -36,7 +36,7 @@ class Feeder(wiring.Component):
                 "tiles": In(stream.Signature(tile_layout(config))),
                 "beat": Out(1),
                 "mode": Out(config.mode_width),
-                "offset": Out(6),
+                "offset": Out(OFFSET_WIDTH),
                 "last": Out(1),
                 "started": Out(1),
                 "tile": Out(tile_layout(config)),

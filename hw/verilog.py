@@ -1,6 +1,7 @@
 """From Amaranth to Verilog: one file, a module for each distinct unit, through one pinned Yosys."""
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -38,7 +39,7 @@ class Design:
     """Generated Verilog: its top module, its ports, and the modules in it that stand in many places.
 
     `sha256` is the digest of its text, which says what was simulated or synthesized. `flat`, where asked for, is the
-    same as one module of fewer and wider expressions: what a simulator compiles and runs fastest.
+    same as one module of few and wide expressions: what a simulator compiles and runs fastest.
     """
 
     top: str
@@ -96,4 +97,45 @@ def emit(component: wiring.Component, top: str, family: str = "generic", flat: b
                 len(value.as_value() if hasattr(value, "as_value") else value),
             )
         )
-    return Design(top, texts["design.v"], tuple(ports), tuple(target.modules), texts.get("flat.v", ""))
+    return Design(
+        top, texts["design.v"], tuple(ports), tuple(target.modules), _condensed(texts.get("flat.v", ""))
+    )
+
+
+_DECLARED = re.compile(r"^ *(?:input|output|wire|reg) \[(\d+):0\] (\\\S+ |\w+)", re.MULTILINE)
+
+_REPEATED = re.compile(
+    r"(?P<bit>(?P<name>\\\S+ |\w+ ?)\[(?P<top>\d+)\])(?P<more>(?:, (?P=bit))+)"
+    r"(?:, (?P<rest>(?P=name)(?:\[(?P=top):(?P<low>\d+)\]|(?=[ ,}]))))?"
+)
+"""A bit, once more or more often, and the number it is the sign of, if that is what follows."""
+
+_CLEARED = re.compile(
+    r"^(?P<indent> +)(?P<name>\\\S+ |\w+ ?)\[0\] = (?P<zero>\d+'h0+);\n"
+    r"(?P<more>(?:^ +(?P=name)\[\d+\] = (?P=zero);\n)+)",
+    re.MULTILINE,
+)
+
+
+def _condensed(text: str) -> str:
+    """Sign extensions as casts and cleared memories as loops, which Yosys writes bit by bit and word by word.
+
+    A simulator takes each bit for an operation and each word for a statement of its own.
+    """
+    widths = {name.strip(): int(top) + 1 for top, name in _DECLARED.findall(text)}
+
+    def repeated(match: re.Match[str]) -> str:
+        top, count = int(match["top"]), 1 + match["more"].count(", ")
+        width = top + 1 - int(match["low"] or 0)
+        if match["rest"] is None:
+            return f"{{{count}{{{match['bit']}}}}}"
+        if match["low"] is None and widths.get(match["name"].strip(), 1) != width:
+            return f"{{{count}{{{match['bit']}}}}}, {match['rest']}"
+        return f"{count + width}'($signed({match['rest']}))"
+
+    def cleared(match: re.Match[str]) -> str:
+        count = 1 + match["more"].count("\n")
+        loop = f"for (int i = 0; i < {count}; i = i + 1)"
+        return f"{match['indent']}{loop} {match['name']}[i] = {match['zero']};\n"
+
+    return _CLEARED.sub(cleared, _REPEATED.sub(repeated, text))

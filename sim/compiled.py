@@ -19,7 +19,7 @@ _ALWAYS = 0xFFFFFFFF
 
 
 class _Streams(ctypes.Structure):
-    """The structure of the same name in harness.cpp."""
+    """The structure of the same name in compiled.cpp."""
 
     _fields_ = [
         *((name, ctypes.c_void_p) for name in ("commands", "loads", "status", "results")),
