@@ -1,6 +1,6 @@
 """The processing element: multiply, accumulate, and pass on."""
 
-from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth import C, Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -100,26 +100,28 @@ class PE(wiring.Component):
         m.d.sync += [x.eq(self.x), w.eq(self.w)]
         m.d.comb += [multiplier.x.eq(self.x), multiplier.w.eq(self.w), self.x_o.eq(x), self.w_o.eq(w)]
 
-        tag = self.tag
-        ahead = Multiplier.latency + product_stages(config)
-        for stage in range(ahead):
+        tag, previous = self.tag, self.tag
+        region: Value = self.region if config.has_regions else C(0)
+        outer = region
+        for stage in range(Multiplier.latency + product_stages(config)):
             # Reset as if a tile ended in every cycle: operands in flight at a reset enter no sum.
             previous, tag = tag, Signal(tag_layout(config), name=f"tag_{stage + 1}", init={"last": 1})
+            outer, region = region, _registered(m, region, f"region_{stage + 1}")
             m.d.sync += tag.eq(previous)
             if stage == 0:
                 m.d.comb += self.tag_o.eq(tag)
-        region: Value | None = None
-        if config.has_regions:
-            region = self.region
-            for stage in range(ahead):
-                region = _registered(m, region, f"region_{stage + 1}")
-                if stage == 0:
+                if config.has_regions:
                     m.d.comb += self.region_o.eq(region)
 
         product = multiplier.p
         for _ in range(product_stages(config)):
             product = _registered(m, product, "product", reset_less=True)
-        lower, upper = self._addends(product, tag, region)
+        lower, upper = self._addends(m, product, tag, previous)
+        if config.has_regions:
+            # Of a piece-wise product one half takes nothing, by its registers' reset: no gate, and a wire of its own.
+            packed = self._packed(previous)
+            inner = _registered(m, ~(outer | packed), "inner")
+            lower[0], upper[0] = Mux(region, 0, lower[0]), Mux(inner, 0, upper[0])
         last = tag.last
         quad = tag.quad if config.joined else None
         if has_addend_stage(config):
@@ -147,10 +149,20 @@ class PE(wiring.Component):
                 offset += width
         return m
 
-    def _addends(self, p: Value, tag: data.View, region: Value | None) -> tuple[list[Value], list[Value]]:
-        """What the halves add: [addend of the half's width, carry into its low lane, carry into its high lane]."""
+    def _packed(self, tag: data.View) -> Value:
+        """Whether a product holds several, where the tag tells."""
+        fields = [tag[name] for name in ("pair", "quad") if name in tag.shape().members]
+        return Cat(*fields).any() if fields else C(0)
+
+    def _addends(
+        self, m: Module, p: Value, tag: data.View, previous: data.View
+    ) -> tuple[list[Value], list[Value]]:
+        """What the halves add: [addend of the half's width, carry into its low lane, carry into its high lane].
+
+        `tag` goes with p, `previous` with the p that follows.
+        """
         config = self._config
-        quad = {"quad": 1} if config.has_quad else {}
+        quad = config.has_quad
         halves = [sum(widths) for widths in (*config.lanes, (), ())][:2]
         split = [widths[0] if widths else 0 for widths in (*config.lanes, (), ())][:2]
 
@@ -159,25 +171,23 @@ class PE(wiring.Component):
             low, high = p[base : base + X_PITCH], p[base + X_PITCH : base + 2 * X_PITCH]
             return Cat(_extended(low, split[half]), _extended(high, halves[half] - split[half]))
 
-        choices: list[tuple[Value | None, Value, Value]] = []
+        choices: list[tuple[str, Value, Value]] = []
         if quad:
-            choices.append((tag.quad if config.joined else None, fields(0), fields(1)))
+            choices.append(("quad", fields(0), fields(1)))
         if config.has_pair:
-            pair = tag.pair if "pair" in tag.shape().members else None
-            choices.append((pair, _extended(p[:W_PITCH], halves[0]), _extended(p[W_PITCH:], halves[1])))
+            choices.append(("pair", _extended(p[:W_PITCH], halves[0]), _extended(p[W_PITCH:], halves[1])))
         if config.has_full:
-            whole = [_extended(p, half) for half in halves]
-            if region is not None:
-                whole = [Mux(region, 0, whole[0]), Mux(region, whole[1], 0)]
-            choices.append((None, whole[0], whole[1]))
+            choices.append(("full", _extended(p, halves[0]), _extended(p, halves[1])))
         lower, upper = choices[-1][1:]
-        for select, low, high in reversed(choices[:-1]):
-            lower = Mux(select, low, lower)[: halves[0]]
-            upper = Mux(select, high, upper)[: halves[1]]
+        for name, low, high in reversed(choices[:-1]):
+            # A flag for each half, whose adders stand apart: inverted, or tools would make one of them.
+            other = _registered(m, ~previous[name], f"not_{name}", init=1)
+            lower = Mux(tag[name], low, lower)[: halves[0]]
+            upper = Mux(other, upper, high)[: halves[1]]
 
         packed = Value.cast(1)
         if config.has_full and (config.has_pair or quad):
-            packed = Cat(*(tag[name] for name in ("pair", "quad") if name in tag.shape().members)).any()
+            packed = self._packed(tag)
         carry = (
             p[W_PITCH - 1] & packed if len(config.lanes) == 2 and (config.has_pair or quad) else Value.cast(0)
         )
