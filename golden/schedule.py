@@ -9,46 +9,19 @@ from itertools import groupby
 import numpy as np
 
 from golden.commands import (
-    PARAMETER_BYTES,
-    PARAMETER_FIELDS,
     Command,
     Compute,
     Configure,
     Geometry,
     Load,
-    Output,
     RingName,
 )
 from golden.formats import Piecewise
 from golden.job import Job
 from golden.modes import Mode
-from golden.tiling import Tiling
+from golden.panels import panels_of
+from golden.tiling import Order, Tiling
 from golden.timing import predict
-
-
-@dataclass(frozen=True)
-class Order:
-    """The order of a job's tiles: `block` panels of one operand stay while those of the other pass by.
-
-    `resident` says whose. After each block the others pass in the opposite direction, so that the last one, still
-    there, is the next block's first.
-    """
-
-    resident: RingName
-    block: int
-
-    def tiles(self, m_tiles: int, n_tiles: int) -> Iterator[tuple[int, int, int, int]]:
-        """(row tile, column tile, x lifetime, w lifetime): a lifetime is one stay of a panel in its ring."""
-        by_x = self.resident is RingName.X
-        kept, passing = (m_tiles, n_tiles) if by_x else (n_tiles, m_tiles)
-        run, previous = -1, -1
-        for number, first in enumerate(range(0, kept, self.block)):
-            order = range(passing) if number % 2 == 0 else range(passing - 1, -1, -1)
-            for other in order:
-                run += other != previous
-                previous = other
-                for panel in range(first, min(first + self.block, kept)):
-                    yield (panel, other, panel, run) if by_x else (other, panel, run, panel)
 
 
 @dataclass(frozen=True)
@@ -106,13 +79,12 @@ class Schedule:
 
     def load_stream(self) -> bytes:
         """The load stream, beat after beat."""
-        tilings = [Tiling(job, self.geometry.rows, self.geometry.cols) for job in self.jobs]
         cached: dict[tuple[int, RingName], list[bytes]] = {}
         stream = []
         for panel in self.panels:
             key = panel.job, panel.ring
             if key not in cached:
-                cached[key] = _panel_bytes(tilings[panel.job], self.geometry, panel.ring)
+                cached[key] = panels_of(self.jobs[panel.job], self.geometry, panel.ring)
             stream.append(cached[key][panel.index])
         return b"".join(stream)
 
@@ -133,18 +105,19 @@ def schedule(
     for job in jobs:
         if job.shape[1] > geometry.k_max:
             raise ValueError(f"k: expected at most k_max = {geometry.k_max}, got {job.shape[1]}")
-    orders = orders or best_orders(jobs, geometry)
-    commands, panels, places, after = _commands(jobs, geometry, index, orders, heads)
+    tilings = [Tiling.of(job, geometry) for job in jobs]
+    orders = orders or best_orders(tilings)
+    commands, panels, places, after = _commands(tilings, index, orders, heads)
     cycles = predict(commands, geometry, heads)
     return Schedule(tuple(jobs), geometry, commands, panels, places, after, cycles)
 
 
-def best_orders(jobs: Sequence[Job], geometry: Geometry) -> list[Order]:
-    """For each job the order that is predicted fastest; like neighbours (the heads of an attention) go together."""
+def best_orders(tilings: Sequence[Tiling]) -> list[Order]:
+    """For each the order that is predicted fastest; like neighbours (the heads of an attention) go together."""
     orders: list[Order] = []
-    for kind, group in groupby(jobs, lambda job: (job.shape, job.mode, _output(job))):
+    for tiling, group in groupby(tilings):
         count = len(list(group))
-        orders += [_best_order(*kind, min(count, _REPEATED), geometry)] * count
+        orders += [_best_order(tiling, min(count, _REPEATED))] * count
     return orders
 
 
@@ -152,35 +125,17 @@ _REPEATED = 4
 """Like neighbours that orders are compared on: enough to show what one leaves to the next."""
 
 
-def _output(job: Job) -> Output:
-    if job.epilogue is None:
-        return Output.SUM if job.bias is None else Output.BIASED
-    return Output.EIGHT if job.epilogue.bits == 8 else Output.FOUR
-
-
-@dataclass(frozen=True)
-class _Shape:
-    """A job without its numbers: what orders are compared on."""
-
-    shape: tuple[int, int, int]
-    mode: Mode
-    output: Output
-
-
 @lru_cache(maxsize=4096)
-def _best_order(
-    shape: tuple[int, int, int], mode: Mode, output: Output, count: int, geometry: Geometry
-) -> Order:
-    job = _Shape(shape, mode, output)
+def _best_order(tiling: Tiling, count: int) -> Order:
     tried: dict[Order, int] = {}
-    for order in _orders(job, geometry):
+    for order in _orders(tiling):
         try:
-            commands, *_ = _commands([job] * count, geometry, lambda _: 0, [order] * count)
+            commands, *_ = _commands([tiling] * count, lambda _: 0, [order] * count, (0, 0, 0))
         except ValueError:
             continue
-        tried[order] = predict(commands, geometry)
+        tried[order] = predict(commands, tiling.geometry)
     if not tried:
-        raise ValueError(f"k: expected panels that fit the buffers, got K = {shape[1]}")
+        raise ValueError(f"k: expected panels that fit the buffers, got K = {tiling.shape[1]}")
     return min(tried, key=lambda order: tried[order])
 
 
@@ -188,29 +143,19 @@ _TRIED = 3
 """Block sizes tried for each operand: the largest that fits and the next smaller ones."""
 
 
-def _orders(job: "_Shape", geometry: Geometry) -> Iterator[Order]:
+def _orders(tiling: Tiling) -> Iterator[Order]:
     """Even blocks: as few as possible, and a few more, which leave room for the next panels."""
-    m_tiles, n_tiles = _tiles(job, geometry)
-    k = job.shape[1]
-    for ring, name, count in ((geometry.x, RingName.X, m_tiles), (geometry.w, RingName.W, n_tiles)):
-        most = max(1, ring.lines // ring.lines_for(k))
-        if name is RingName.W and job.output is not Output.SUM:
-            most = min(most, max(1, geometry.p.lines // _parameter_lines(job, geometry, 0)))
+    rings = tiling.geometry.rings
+    for name, count in ((RingName.X, tiling.m_tiles), (RingName.W, tiling.n_tiles)):
+        # Parameters stay with their columns.
+        kept = (
+            [RingName.X] if name is RingName.X else [each for each in tiling.rings if each is not RingName.X]
+        )
+        most = max(1, min(rings[each].lines // tiling.lines(each, 0) for each in kept))
         blocks = -(-count // most)
         sizes = dict.fromkeys(-(-count // number) for number in range(blocks, blocks + _TRIED))
         for size in sizes:
             yield Order(name, size)
-
-
-def _tiles(job: "Job | _Shape", geometry: Geometry) -> tuple[int, int]:
-    m, _, n = job.shape
-    return -(-m // (geometry.rows * job.mode.x_lanes)), -(-n // (geometry.cols * job.mode.w_lanes))
-
-
-def _parameter_lines(job: "Job | _Shape", geometry: Geometry, n_tile: int) -> int:
-    tile_n = geometry.cols * job.mode.w_lanes
-    columns = min(tile_n, job.shape[2] - n_tile * tile_n)
-    return geometry.p.lines_for(-(-columns // geometry.lanes))
 
 
 @dataclass
@@ -225,13 +170,15 @@ class _Stay:
 
 
 def _commands(
-    jobs: Sequence["Job | _Shape"],
-    geometry: Geometry,
+    tilings: Sequence[Tiling],
     index: Callable[[Mode], int],
     orders: Sequence[Order],
-    first: tuple[int, int, int] = (0, 0, 0),
+    first: tuple[int, int, int],
 ) -> tuple[list[Command], list[Panel], list[Place], tuple[int, int, int]]:
-    places, used, stays = _stays(jobs, geometry, orders)
+    if not tilings:
+        return [], [], [], first
+    geometry = tilings[0].geometry
+    places, used, stays = _stays(tilings, orders)
     commands: list[Command] = []
     waiting = deque(stays)
     heads, fills = list(first), [0, 0, 0]
@@ -262,7 +209,7 @@ def _commands(
         while waiting and len(ahead) < geometry.load_queue - 2 and fits(waiting[0]):
             ahead.append(waiting[0].first)
             load(waiting.popleft())
-        wanted = _configure(jobs[place.job], index)
+        wanted = _configure(tilings[place.job], index)
         if wanted != settings:
             commands.append(wanted)
             settings = wanted
@@ -288,33 +235,23 @@ def _commands(
 
 
 def _stays(
-    jobs: Sequence["Job | _Shape"], geometry: Geometry, orders: Sequence[Order]
+    tilings: Sequence[Tiling], orders: Sequence[Order]
 ) -> tuple[list[Place], list[list[_Stay]], list[_Stay]]:
     """The tiles' places, the panels that each uses, and all stays in the order of their first use."""
     places: list[Place] = []
     used: list[list[_Stay]] = []
     stays: list[_Stay] = []
-    for number, (job, order) in enumerate(zip(jobs, orders, strict=True)):
-        m, k, n = job.shape
-        tile_m, tile_n = geometry.rows * job.mode.x_lanes, geometry.cols * job.mode.w_lanes
+    for number, (tiling, order) in enumerate(zip(tilings, orders, strict=True)):
         known: dict[tuple[RingName, int], _Stay] = {}
-        has_parameters = (job.output if isinstance(job, _Shape) else _output(job)) is not Output.SUM
-        for i, j, x_life, w_life in order.tiles(*_tiles(job, geometry)):
+        for i, j, x_life, w_life in order.tiles(tiling.m_tiles, tiling.n_tiles):
             tile = len(places)
-            places.append(
-                Place(
-                    number, i * tile_m, j * tile_n, min(tile_m, m - i * tile_m), min(tile_n, n - j * tile_n)
-                )
-            )
-            wanted = [
-                (RingName.X, x_life, i, geometry.x.lines_for(k)),
-                (RingName.W, w_life, j, geometry.w.lines_for(k)),
-            ]
-            if has_parameters:
-                wanted.append((RingName.P, w_life, j, _parameter_lines(job, geometry, j)))
+            row, column = i * tiling.tile_m, j * tiling.tile_n
+            places.append(Place(number, row, column, tiling.rows(i), tiling.columns(j)))
             panels = []
-            for ring, life, panel, lines in wanted:
+            for ring in tiling.rings:
+                life, panel = (x_life, i) if ring is RingName.X else (w_life, j)
                 if (ring, life) not in known:
+                    lines = tiling.lines(ring, j)
                     known[ring, life] = _Stay(Panel(number, ring, panel), lines, tile, tile)
                     stays.append(known[ring, life])
                 known[ring, life].last = tile
@@ -323,53 +260,7 @@ def _stays(
     return places, used, stays
 
 
-def _configure(job: "Job | _Shape", index: Callable[[Mode], int]) -> Configure:
-    fmt = job.mode.w_format
-    output = job.output if isinstance(job, _Shape) else _output(job)
+def _configure(tiling: Tiling, index: Callable[[Mode], int]) -> Configure:
+    fmt = tiling.mode.w_format
     ratio, offset = (fmt.ratio, fmt.offset) if isinstance(fmt, Piecewise) else (1, 0)
-    return Configure(index(job.mode), job.shape[1], int(output), ratio, offset)
-
-
-def _panel_bytes(tiling: Tiling, geometry: Geometry, name: RingName) -> list[bytes]:
-    """Every panel of a job for one ring, as whole lines in whole beats."""
-    ring = geometry.rings[name]
-    if name is RingName.P:
-        panels = _parameters(tiling)
-        sizes = [
-            geometry.p.lines_for(
-                -(-min(tiling.tile_n, tiling.job.shape[2] - j * tiling.tile_n) // geometry.lanes)
-            )
-            for j in range(tiling.n_tiles)
-        ]
-    else:
-        words = tiling.x_panels() if name is RingName.X else tiling.w_panels()
-        panels = list(words)
-        sizes = [ring.lines_for(tiling.job.shape[1])] * len(panels)
-    result = []
-    for panel, lines in zip(panels, sizes, strict=True):
-        content = panel.tobytes()[: lines * ring.line]
-        result.append(content.ljust(ring.beats(lines) * ring.bus, b"\0"))
-    return result
-
-
-_PARAMETERS = np.dtype(
-    {
-        "names": list(PARAMETER_FIELDS),
-        "formats": [
-            f"<{'i' if name == 'bias' else 'u'}{width // 8}" for name, (_, width) in PARAMETER_FIELDS.items()
-        ],
-        "offsets": [start // 8 for start, _ in PARAMETER_FIELDS.values()],
-        "itemsize": PARAMETER_BYTES,
-    }
-)
-
-
-def _parameters(tiling: Tiling) -> list[np.ndarray]:
-    """bias, mult and shift of every column: PARAMETER_BYTES each, by panel."""
-    job = tiling.job
-    table = np.zeros((tiling.n_tiles, tiling.tile_n), _PARAMETERS)
-    table["bias"] = tiling.columns(job.bias)
-    if job.epilogue is not None:
-        table["mult"] = tiling.columns(job.epilogue.mult)
-        table["shift"] = tiling.columns(job.epilogue.shift)
-    return list(table)
+    return Configure(index(tiling.mode), tiling.shape[1], int(tiling.output), ratio, offset)

@@ -1,94 +1,94 @@
-"""Cutting a GEMM into tiles: the panels an array is fed with, in order, and the cycles that takes."""
+"""Cutting a GEMM into tiles: how many, how large, and in which order."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
+from golden.commands import Geometry, Output, RingName
 from golden.job import Job
+from golden.modes import Mode
 
 
 @dataclass(frozen=True)
 class Tiling:
-    """How a job falls on an array of rows x cols PEs.
+    """How a GEMM of shape (M, K, N) falls on a core: a job without its numbers.
 
-    A tile covers rows * x_lanes rows and cols * w_lanes columns of y over the whole of K. Tiles follow each other
-    down the rows first: tile i is (i % m_tiles, i // m_tiles).
+    A tile covers tile_m rows and tile_n columns of y, or what is left of them, over the whole of K.
     """
 
-    job: Job
-    rows: int
-    cols: int
+    shape: tuple[int, int, int]
+    mode: Mode
+    output: Output
+    geometry: Geometry
+
+    @classmethod
+    def of(cls, job: Job, geometry: Geometry) -> "Tiling":
+        """That of a job."""
+        output = Output.SUM if job.bias is None else Output.BIASED
+        if job.epilogue is not None:
+            output = Output.EIGHT if job.epilogue.bits == 8 else Output.FOUR
+        return cls(job.shape, job.mode, output, geometry)
 
     @property
     def tile_m(self) -> int:
-        """Rows of y in a tile."""
-        return self.rows * self.job.mode.x_lanes
+        """Rows of y in a whole tile."""
+        return self.geometry.rows * self.mode.x_lanes
 
     @property
     def tile_n(self) -> int:
-        """Columns of y in a tile."""
-        return self.cols * self.job.mode.w_lanes
+        """Columns of y in a whole tile."""
+        return self.geometry.cols * self.mode.w_lanes
 
     @property
     def m_tiles(self) -> int:
         """Tiles over M."""
-        return -(-self.job.shape[0] // self.tile_m)
+        return -(-self.shape[0] // self.tile_m)
 
     @property
     def n_tiles(self) -> int:
         """Tiles over N."""
-        return -(-self.job.shape[2] // self.tile_n)
+        return -(-self.shape[2] // self.tile_n)
 
     @property
-    def tiles(self) -> int:
-        """All tiles."""
-        return self.m_tiles * self.n_tiles
+    def rings(self) -> tuple[RingName, ...]:
+        """The buffers that a tile reads; sums alone need no parameters."""
+        return tuple(RingName)[: 2 + (self.output is not Output.SUM)]
 
-    @property
-    def products(self) -> int:
-        """Useful products: M * K * N."""
-        m, k, n = self.job.shape
-        return m * k * n
+    def rows(self, m_tile: int) -> int:
+        """Rows of y in the tiles of one row tile."""
+        return min(self.tile_m, self.shape[0] - m_tile * self.tile_m)
 
-    @property
-    def slots(self) -> int:
-        """Products that the multipliers could form in one cycle."""
-        return self.rows * self.cols * self.job.mode.products
+    def columns(self, n_tile: int) -> int:
+        """Columns of y in the tiles of one column tile."""
+        return min(self.tile_n, self.shape[2] - n_tile * self.tile_n)
 
-    def x_panels(self) -> NDArray[np.uint8]:
-        """Code bytes [m_tiles, K, rows] for the rows of each tile; rows beyond M are zero codes."""
-        return _panels(self.job.x.T, self.job.mode.x_lanes, self.m_tiles, self.rows)
-
-    def w_panels(self) -> NDArray[np.uint8]:
-        """Code bytes [n_tiles, K, cols] for the columns of each tile; columns beyond N are zero codes."""
-        return _panels(self.job.w, self.job.mode.w_lanes, self.n_tiles, self.cols)
-
-    def columns(self, values: NDArray[np.integer] | None) -> NDArray[np.int64]:
-        """Per-column parameters [N] as [n_tiles, tile_n], zero beyond N and where there are none."""
-        padded = np.zeros(self.n_tiles * self.tile_n, np.int64)
-        if values is not None:
-            padded[: len(values)] = values
-        return padded.reshape(self.n_tiles, self.tile_n)
-
-    def assemble(self, tiles: NDArray[np.int64]) -> NDArray[np.int64]:
-        """y [M, N] from tiles [tiles, tile_m, tile_n] in order."""
-        m, _, n = self.job.shape
-        grid = tiles.reshape(self.n_tiles, self.m_tiles, self.tile_m, self.tile_n)
-        return grid.transpose(1, 2, 0, 3).reshape(self.m_tiles * self.tile_m, -1)[:m, :n]
-
-    def cycles(self, interval: int) -> int:
-        """Cycles from the first beat to the last one, when `interval` is the least distance of two tiles' ends."""
-        k = self.job.shape[1]
-        return k + (self.tiles - 1) * max(k, interval)
+    def lines(self, name: RingName, n_tile: int) -> int:
+        """Lines of a panel in its ring; parameters are as many as the column tile has columns."""
+        ring = self.geometry.rings[name]
+        if name is RingName.P:
+            return ring.lines_for(-(-self.columns(n_tile) // self.geometry.lanes))
+        return ring.lines_for(self.shape[1])
 
 
-def _panels(codes: NDArray[np.integer], lanes: int, tiles: int, width: int) -> NDArray[np.uint8]:
-    """Codes [K, count] as bytes [tiles, K, width]: `lanes` neighbouring codes to a byte, low nibble first."""
-    k, count = codes.shape
-    padded = np.zeros((k, tiles * width * lanes), np.uint8)
-    padded[:, :count] = codes.astype(np.int16) & 0xFF
-    if lanes == 2:
-        low, high = padded[:, 0::2] & 0xF, padded[:, 1::2] & 0xF
-        padded = low | np.left_shift(high, 4, dtype=np.uint8)
-    return np.ascontiguousarray(padded.reshape(k, tiles, width).transpose(1, 0, 2))
+@dataclass(frozen=True)
+class Order:
+    """The order of a job's tiles: `block` panels of one operand stay while those of the other pass by.
+
+    `resident` says whose. After each block the others pass in the opposite direction, so that the last one, still
+    there, is the next block's first.
+    """
+
+    resident: RingName
+    block: int
+
+    def tiles(self, m_tiles: int, n_tiles: int) -> Iterator[tuple[int, int, int, int]]:
+        """(row tile, column tile, x lifetime, w lifetime): a lifetime is one stay of a panel in its ring."""
+        by_x = self.resident is RingName.X
+        kept, passing = (m_tiles, n_tiles) if by_x else (n_tiles, m_tiles)
+        run, previous = -1, -1
+        for number, first in enumerate(range(0, kept, self.block)):
+            order = range(passing) if number % 2 == 0 else range(passing - 1, -1, -1)
+            for other in order:
+                run += other != previous
+                previous = other
+                for panel in range(first, min(first + self.block, kept)):
+                    yield (panel, other, panel, run) if by_x else (other, panel, run, panel)

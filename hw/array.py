@@ -1,5 +1,6 @@
 """The systolic array: skew, edge decoders, PEs, drain chains."""
 
+from itertools import pairwise
 from typing import Any
 
 from amaranth import Cat, Module, Signal, Value
@@ -64,39 +65,42 @@ class Array(wiring.Component):
                     m.d.comb += [below.w.eq(pe.w_o), pe.drain_i.eq(below.drain_o)]
                     if config.has_regions:
                         m.d.comb += below.region.eq(pe.region_o)
+        # A row lags by a cycle, as a PE does behind its left neighbour: tags go down the first column, too.
+        m.d.comb += pes[0][0].tag.eq(self._tag(m))
+        m.d.comb += [below[0].tag.eq(row[0].tag_o) for row, below in pairwise(pes)]
         self._feed_rows(m, platform, [row[0] for row in pes])
         self._feed_columns(m, platform, pes[0])
         self._drain(m, pes[0])
         return m
 
+    def _tag(self, m: Module) -> Signal:
+        """The tag that goes with the operands of row 0."""
+        fields = {
+            "last": self.beat.last & self.valid,
+            **mode_tags(self.config, self.beat.mode),
+        }
+        layout = tag_layout(self.config)
+        value: Value = Cat(fields[name] for name in layout.members)
+        for stage in range(decoder_latency(self.config) + 1):
+            # As in the PEs: what is in flight at a reset enters no sum.
+            tag = Signal(layout, name=f"tag_{stage}", init={"last": 1})
+            m.d.sync += tag.as_value().eq(value)
+            value = tag.as_value()
+        return tag
+
     def _feed_rows(self, m: Module, platform: object, edge: list[Any]) -> None:
-        """Skew and decode x; the tags step along with it."""
-        mode, valid, last = self.beat.mode, self.valid, self.beat.last & self.valid
+        """Skew and decode x."""
+        mode, valid = self.beat.mode, self.valid
         for r, pe in enumerate(edge):
             decoder = place(m, f"x_decoder_{r}", "x_decoder", lambda: XDecoder(self.config), platform)
             code = self.beat.x[r]
             for stage in range(self._skew(r)):
                 code = _delayed(m, code, f"x_{r}_{stage}")
-            # As in the PEs: what is in flight at a reset enters no sum.
-            tag = Signal(tag_layout(self.config), name=f"tag_{r}", init={"last": 1})
-            fields = {"last": last, **mode_tags(self.config, mode)}
-            m.d.sync += [
-                tag[name].eq(self._decoded(m, value, f"tag_{name}_{r}", init=int(name == "last")))
-                for name, value in fields.items()
-                if name in tag.shape().members
-            ]
-            m.d.comb += [
-                decoder.code.eq(code),
-                decoder.valid.eq(valid),
-                decoder.mode.eq(mode),
-                pe.tag.eq(tag),
-            ]
+            m.d.comb += [decoder.code.eq(code), decoder.valid.eq(valid), decoder.mode.eq(mode)]
             m.d.comb += pe.x.eq(_delayed(m, decoder.x, f"x_operand_{r}"))
             if r + 1 < len(edge):
                 # Of the row's own: one flag for all rows would have far to go.
                 mode, valid = _delayed(m, mode, f"x_mode_{r}"), _delayed(m, valid, f"x_valid_{r}")
-                previous, last = last, Signal(name=f"x_last_{r}", init=1)
-                m.d.sync += last.eq(previous)
 
     def _feed_columns(self, m: Module, platform: object, edge: list[Any]) -> None:
         """Skew and decode w."""
@@ -113,14 +117,6 @@ class Array(wiring.Component):
                 m.d.comb += pe.region.eq(_delayed(m, decoder.region, f"region_{c}"))
             if c + 1 < len(edge):
                 mode, offset = _delayed(m, mode, f"w_mode_{c}"), _delayed(m, offset, f"w_offset_{c}")
-
-    def _decoded(self, m: Module, value: Value, name: str, init: int = 0) -> Value:
-        """What belongs to a code, beside its operand."""
-        for _ in range(decoder_latency(self.config)):
-            register = Signal.like(value, name=f"{name}_decoded", init=init)
-            m.d.sync += register.eq(value)
-            value = register
-        return value
 
     def _skew(self, index: int) -> int:
         """Cycles that row or column `index` lags."""

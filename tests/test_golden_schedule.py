@@ -14,7 +14,8 @@ from golden.commands import Compute, Configure, Geometry, Load, Output, RingName
 from golden.formats import Piecewise
 from golden.job import Job
 from golden.modes import MODE_NAMES, mode
-from golden.schedule import Order, Schedule, schedule
+from golden.schedule import Schedule, schedule
+from golden.tiling import Order
 from hw.config import Config
 from hw.core import geometry
 
