@@ -19,6 +19,7 @@ from scripts import options
 from scripts.console import Bar, err, out, progress
 from scripts.eval import FLOAT, mode_or_float
 from scripts.files import check_place, write_array, write_json
+from scripts.fleet import Setup
 from scripts.models import load_model
 from sim.backend import RtlBackend, Tally
 from sim.build import build
@@ -31,9 +32,7 @@ def bert(
     mode_name: options.ModeOrFloat = "w8a8",
     backend: Annotated[options.Backend, typer.Option(help="What computes the GEMMs.")] = "golden",
     exponent_bits: options.ExponentBits = 4,
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="Quantized model; by default quantized here, once.")
-    ] = None,
+    checkpoint: options.Checkpoint = None,
     rows: options.Rows = 16,
     cols: options.Cols = 16,
     bus: options.Bus = 8,
@@ -58,7 +57,6 @@ def bert(
         tokens = Tokenizer().encode_all(texts)
     for warning in caught:
         err.print(f"tilebert: {warning.message}", markup=False, highlight=False, soft_wrap=True)
-    started = time.perf_counter()
     tally: Tally | None = None
     with progress() as bar:
         bar.stage(f"loading {mode_name}")
@@ -69,9 +67,8 @@ def bert(
             if backend == "golden":
                 encoder = quantized_encoder(model, golden_backend)
             else:
-                rtl = _rtl(
-                    mode_name, exponent_bits, rows, cols, bus, dump, bar, len(texts) * model.config.layers
-                )
+                setup = Setup(mode_name, exponent_bits, rows, cols, bus, checkpoint)
+                rtl = _rtl(setup, dump, bar, len(texts), model.config.layers)
                 tally = rtl.tally
                 encoder = quantized_encoder(model, rtl)
         started = time.perf_counter()
@@ -115,31 +112,19 @@ def _check(
         raise ValueError(f"--clock: expected MHz above 0, got {clock}")
 
 
-def _rtl(
-    mode_name: str,
-    exponent_bits: int,
-    rows: int,
-    cols: int,
-    bus: int,
-    dump: Path | None,
-    bar: Bar,
-    layers: int,
-) -> RtlBackend:
-    config = options.build_config(
-        [mode_name], rows, cols, exponent_bits=exponent_bits, always=("w8a8",), bus=bus
-    )
-    bar.stage(f"building {rows} x {cols}")
-    built = build(config)
+def _rtl(setup: Setup, dump: Path | None, bar: Bar, texts: int, layers: int) -> RtlBackend:
+    """The core, its progress on the bar, one text after another."""
+    bar.stage(f"building {setup.rows} x {setup.cols}")
+    built = build(setup.config)
     bar.stage("simulating")
     calls = 0
 
     def step(_: Tally) -> None:
         nonlocal calls
+        layer, gemm = divmod(calls, _CALLS)
         calls += 1
-        bar.stage(
-            f"layer {(calls - 1) // _CALLS % max(1, layers) + 1}, GEMM {(calls - 1) % _CALLS + 1} of {_CALLS}"
-        )
-        bar(calls / (_CALLS * layers))
+        bar.stage(f"layer {layer % layers + 1} of {layers}, GEMM {gemm + 1} of {_CALLS}")
+        bar(calls / (_CALLS * layers * texts))
 
     return RtlBackend(built, dump, step)
 

@@ -33,9 +33,7 @@ def evaluate(
     glue: options.Glue,
     mode_name: options.ModeOrFloat = "w8a8",
     exponent_bits: options.ExponentBits = 4,
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="Quantized model; by default quantized here, once.")
-    ] = None,
+    checkpoint: options.Checkpoint = None,
     backend: Annotated[options.Backend, typer.Option(help="What computes the GEMMs.")] = "golden",
     limit: options.Limit = None,
     rows: options.Rows = 16,

@@ -64,15 +64,16 @@ def embed_on_rtl(
     there, and taken from there when an interrupted run is repeated. Raises ValueError for a cluster that is not
     there, and what a batch raises.
     """
-    backend(setup)  # Built and quantized once, before the workers ask for it.
     groups = batches(sequences, BATCH)
     done: dict[int, tuple[Real, Tally]] = {}
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        for index, group in enumerate(groups):
-            if (kept := _place(folder, setup, group)).exists():
-                done[index] = _read(kept)
+    # A cluster that is not there is told before anything is built.
     with _executor(workers, scheduler) as pool:
+        backend(setup)  # Built and quantized once, before the workers ask for it.
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            for index, group in enumerate(groups):
+                if (kept := _place(folder, setup, group)).exists():
+                    done[index] = _read(kept)
         # The longest first: what is left at the end is short.
         order = sorted(
             set(range(len(groups))) - done.keys(), key=lambda i: -len(groups[i]) * len(groups[i][0])

@@ -45,9 +45,7 @@ def simulate(
     layer: Annotated[int, typer.Option(help="Encoder layer, from 0.")] = 0,
     text: Annotated[str, typer.Option(help="The sentence.")] = SENTENCE,
     exponent_bits: options.ExponentBits = 4,
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="Quantized model; by default quantized here, once.")
-    ] = None,
+    checkpoint: options.Checkpoint = None,
     simulator: options.Simulator = "verilator",
     json_file: options.JsonFile = None,
 ) -> None:

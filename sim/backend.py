@@ -1,5 +1,6 @@
 """The simulated hardware as a backend: every GEMM computed by the core, and compared with golden."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.backend import golden_backend
+from golden.formats import Log2, Piecewise
 from golden.gemm import gemm
 from golden.job import Job
 from golden.schedule import schedule
@@ -16,7 +18,6 @@ from sim import streams
 from sim.build import Build
 from sim.compare import compare
 from sim.compiled import Model
-from sim.toolchain import ToolError
 
 
 @dataclass
@@ -49,7 +50,8 @@ class Tally:
 class RtlBackend:
     """Jobs on one simulated core, sequence after sequence; results are the hardware's.
 
-    With `dump`, every job's codes, parameters and sums go to that folder, as `tilebert gemm` reads them.
+    With `dump`, every job's codes, parameters and sums go to that folder, as `tilebert gemm` reads them, and the
+    options that it needs beside them.
     `progress` is called after each sequence of jobs. Raises ToolError if the core refuses a command or stops.
     """
 
@@ -68,8 +70,7 @@ class RtlBackend:
         plan = schedule(jobs, geometry(config), config.index, heads=self._heads)
         self._heads = plan.heads
         traffic = self._model.run(streams.commands(plan), streams.loads(plan), streams.result_beats(plan))
-        if traffic.statuses.any() or not traffic.complete:
-            raise ToolError(f"rtl: {len(traffic.results)} beats of results, then nothing more")
+        streams.check([plan], traffic.statuses, traffic.results, self._build.simulator)
         found = streams.outputs(plan, streams.values(config, traffic.results))
         for job, y, expected in zip(jobs, found, golden_backend(jobs, config.k_max), strict=True):
             comparison = compare(expected, y)
@@ -89,7 +90,7 @@ class RtlBackend:
 
 
 def _write(folder: Path, job: Job, y: NDArray[np.integer]) -> None:
-    """A job's x, w, bias, mult, shift, accumulators and y, each as .npy."""
+    """A job's x, w, bias, mult, shift, accumulators and y, each as .npy, and its format in options.json."""
     folder.mkdir(parents=True, exist_ok=True)
     arrays = {"x": job.x, "w": job.w, "y": y, "acc": gemm(job.x, job.w, job.mode)}
     if job.bias is not None:
@@ -98,3 +99,12 @@ def _write(folder: Path, job: Job, y: NDArray[np.integer]) -> None:
         arrays |= {"mult": job.epilogue.mult, "shift": job.epilogue.shift}
     for name, values in arrays.items():
         np.save(folder / f"{name}.npy", values)
+    fmt = job.mode.w_format
+    options: dict[str, str | int] = {"mode": job.mode.name}
+    if isinstance(fmt, Log2):
+        options["exponent-bits"] = fmt.exponent_bits
+    if isinstance(fmt, Piecewise):
+        options |= {"ratio": fmt.ratio, "offset": fmt.offset}
+    if job.epilogue is not None:
+        options["bits"] = job.epilogue.bits
+    (folder / "options.json").write_text(json.dumps(options) + "\n")

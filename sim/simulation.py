@@ -14,7 +14,6 @@ import numpy as np
 from cocotb_tools.runner import get_results
 from numpy.typing import NDArray
 
-from golden.commands import Status
 from golden.job import Job
 from golden.schedule import Schedule, schedule
 from hw.core import geometry
@@ -96,11 +95,12 @@ def simulate(
     commands = [streams.commands(each) for each in schedules]
     loads = [streams.loads(each) for each in schedules]
     beats = [streams.result_beats(each) for each in schedules]
+    inputs = _Inputs(commands, loads, beats, stalls, progress)
     start = time.monotonic()
     run = _run_compiled if build.simulator == "verilator" else _run_cocotb
-    statuses, payloads, measured = run(build, commands, loads, beats, stalls, progress)
+    statuses, payloads, measured = run(build, inputs)
     seconds = time.monotonic() - start
-    _check(build, commands, statuses, payloads, sum(beats))
+    streams.check(schedules, statuses, payloads, build.simulator)
 
     results, position = [], 0
     for each, count, record in zip(schedules, beats, measured, strict=True):
@@ -110,21 +110,26 @@ def simulate(
     return Run(results, seconds)
 
 
+@dataclass(frozen=True)
+class _Inputs:
+    """What goes into a run: commands, loads and the beats of results asked for, by group."""
+
+    commands: Sequence[streams.Payloads]
+    loads: Sequence[streams.Payloads]
+    beats: Sequence[int]
+    stalls: Stalls
+    progress: Callable[[float], None] | None
+
+
 _Measured = tuple[NDArray[np.uint8], NDArray[np.uint8], list[dict[str, Any]]]
 """Statuses, payloads of results, and cycles and seconds of each group."""
 
 
-def _run_compiled(
-    build: Build,
-    commands: Sequence[streams.Payloads],
-    loads: Sequence[streams.Payloads],
-    beats: Sequence[int],
-    stalls: Stalls,
-    progress: Callable[[float], None] | None,
-) -> _Measured:
+def _run_compiled(build: Build, inputs: _Inputs) -> _Measured:
     model = Model(build)
+    stalls, total = inputs.stalls, sum(inputs.beats)
     statuses, payloads, measured, done = [], [], [], 0
-    for c, b, r in zip(commands, loads, beats, strict=True):
+    for c, b, r in zip(inputs.commands, inputs.loads, inputs.beats, strict=True):
         start = time.perf_counter()
         traffic = model.run(
             c,
@@ -132,7 +137,7 @@ def _run_compiled(
             r,
             stalls=(stalls.commands, stalls.loads, stalls.status, stalls.results),
             seed=stalls.seed,
-            progress=_share(progress, done / sum(beats), r / sum(beats)),
+            progress=_share(inputs.progress, done / total, r / total),
         )
         statuses.append(traffic.statuses)
         payloads.append(traffic.results)
@@ -153,53 +158,28 @@ def _share(
     return (lambda fraction: progress(start + part * fraction)) if progress else None
 
 
-def _run_cocotb(
-    build: Build,
-    commands: Sequence[streams.Payloads],
-    loads: Sequence[streams.Payloads],
-    beats: Sequence[int],
-    stalls: Stalls,
-    progress: Callable[[float], None] | None,
-) -> _Measured:
+def _run_cocotb(build: Build, inputs: _Inputs) -> _Measured:
+    names = ("commands", "loads", "status", "results")
     plan = {
         "groups": [
             {"commands": len(c), "loads": len(b), "results": r}
-            for c, b, r in zip(commands, loads, beats, strict=True)
+            for c, b, r in zip(inputs.commands, inputs.loads, inputs.beats, strict=True)
         ],
-        "seed": stalls.seed,
-        "stalls": {name: getattr(stalls, name) for name in ("commands", "loads", "status", "results")},
+        "seed": inputs.stalls.seed,
+        "stalls": {name: getattr(inputs.stalls, name) for name in names},
         # Longer than the worst pause of any stream; a core that is silent for so long has lost something.
         "patience": 20_000,
         "afterwards": 4 * (build.config.rows + build.config.cols) + 64,
     }
     with tempfile.TemporaryDirectory(prefix="tilebert-") as name:
         folder = Path(name)
-        np.save(folder / "commands.npy", np.concatenate(commands))
-        np.save(folder / "loads.npy", np.concatenate(loads))
+        np.save(folder / "commands.npy", np.concatenate(inputs.commands))
+        np.save(folder / "loads.npy", np.concatenate(inputs.loads))
         (folder / "plan.json").write_text(json.dumps(plan))
-        _launch(build, folder, sum(beats), progress)
+        _launch(build, folder, sum(inputs.beats), inputs.progress)
         payloads = np.load(folder / "results.npy")
         statuses = np.load(folder / "statuses.npy")[:, 0]
         return statuses, payloads, json.loads((folder / "cycles.json").read_text())
-
-
-def _check(
-    build: Build,
-    commands: Sequence[streams.Payloads],
-    statuses: NDArray[np.uint8],
-    payloads: streams.Payloads,
-    beats: int,
-) -> None:
-    """Every command accepted, as many results as asked for."""
-    count = sum(map(len, commands))
-    if len(statuses) != count or statuses.any():
-        wrong = int(np.flatnonzero(statuses)[0]) if statuses.any() else len(statuses)
-        status = Status(int(statuses[wrong])).name if wrong < len(statuses) else "none"
-        raise ToolError(f"{build.simulator}: command {wrong} of {count}: expected status OK, got {status}")
-    if len(payloads) != beats:
-        raise ToolError(
-            f"{build.simulator}: the core delivered {len(payloads)} beats of results, expected {beats}"
-        )
 
 
 def _launch(build: Build, folder: Path, total: int, progress: Callable[[float], None] | None) -> None:

@@ -1,9 +1,11 @@
 """Between schedules and the core's streams: the bytes of every payload, by the layouts the hardware declares."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.commands import COMMAND_WIDTH, encode
+from golden.commands import COMMAND_WIDTH, Status, encode
 from golden.schedule import Schedule
 from hw.config import Config
 from hw.drain import result_layout
@@ -29,6 +31,20 @@ def result_beats(schedule: Schedule) -> int:
     """Payloads of the result stream that a schedule asks for."""
     lanes = schedule.geometry.lanes
     return sum(place.rows * -(-place.columns // lanes) for place in schedule.places)
+
+
+def check(
+    schedules: Sequence[Schedule], statuses: NDArray[np.uint8], payloads: Payloads, simulator: str
+) -> None:
+    """Raise ToolError unless every command was accepted and as many results came as were asked for."""
+    count = sum(len(schedule.commands) for schedule in schedules)
+    if len(statuses) != count or statuses.any():
+        wrong = int(np.flatnonzero(statuses)[0]) if statuses.any() else len(statuses)
+        status = Status(int(statuses[wrong])).name if wrong < len(statuses) else "none"
+        raise ToolError(f"{simulator}: command {wrong} of {count}: expected status OK, got {status}")
+    beats = sum(map(result_beats, schedules))
+    if len(payloads) != beats:
+        raise ToolError(f"{simulator}: the core delivered {len(payloads)} beats of results, expected {beats}")
 
 
 def values(config: Config, payloads: Payloads) -> NDArray[np.int64]:

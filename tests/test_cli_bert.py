@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from distributed import LocalCluster
 
 from scripts.cli import run
 
@@ -43,17 +44,15 @@ def test_two_texts_have_the_same_similarity_on_golden_and_rtl(tmp_path: Path) ->
 @pytest.mark.slow
 def test_a_dumped_gemm_can_be_replayed(tmp_path: Path) -> None:
     dump = tmp_path / "dump"
-    assert run(["bert", TEXTS[0], "--backend", "rtl", *SMALL, "--dump", str(dump)]) == 0
+    assert run(["bert", TEXTS[0], "--mode", "wpw-a8", "--backend", "rtl", *SMALL, "--dump", str(dump)]) == 0
     folders = sorted(dump.iterdir())
     assert len(folders) == 6 * (6 + 24)
     for name in ("query", "scores-3", "context-11", "ffn2"):
         (folder,) = [each for each in folders if each.name.endswith(f"-layer5-{name}")]
-        options = [
-            part
-            for key in ("x", "w", "bias", "mult", "shift")
-            if (folder / f"{key}.npy").exists()
-            for part in (f"--{key}", str(folder / f"{key}.npy"))
-        ]
+        places = {key: folder / f"{key}.npy" for key in ("x", "w", "bias", "mult", "shift")}
+        values = {key: place for key, place in places.items() if place.exists()}
+        values |= json.loads((folder / "options.json").read_text())
+        options = [part for key, value in values.items() for part in (f"--{key}", str(value))]
         assert run(["gemm", *options, "-o", str(tmp_path / "y.npy")]) == 0
         assert (np.load(tmp_path / "y.npy") == np.load(folder / "y.npy")).all()
 
@@ -76,6 +75,30 @@ def test_eval_on_rtl_gives_golden_s_figures_and_goes_on_where_it_stopped(glue: P
         assert (record["pearson"], record["spearman"]) == (golden["pearson"], golden["spearman"])
         assert record["mismatches"] == 0
     assert records[0]["cycles"] == records[1]["cycles"]
+
+
+@pytest.mark.slow
+def test_a_cluster_gives_the_same_as_a_worker_of_one_s_own(glue: Path, tmp_path: Path) -> None:
+    records = {}
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        for name, where in {
+            "own": ["--workers", "1"],
+            "cluster": ["--scheduler", cluster.scheduler_address],
+        }.items():
+            place = tmp_path / f"{name}.json"
+            arguments = ["--task", "sts-b", "--glue", str(glue), "--backend", "rtl", *SMALL, *where]
+            assert run(["eval", *arguments, "--json", str(place)]) == 0
+            records[name] = json.loads(place.read_text())
+            del records[name]["seconds"]
+    assert records["own"] == records["cluster"]
+
+
+@pytest.mark.slow
+def test_no_cluster_at_the_address(glue: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--task", "sts-b", "--glue", str(glue), "--backend", "rtl", *SMALL]
+    assert run(["eval", *arguments, "--scheduler", "127.0.0.1:1"]) == 2
+    (line,) = capfd.readouterr().err.strip().splitlines()
+    assert line.startswith("tilebert: --scheduler: expected the address of a Dask scheduler, got 127.0.0.1:1")
 
 
 @pytest.mark.slow

@@ -1,11 +1,11 @@
 """The core in simulation: shapes, extremes, stalls, modes in turn, and the cycles it takes."""
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from icarus import needs_icarus
 from jobs import PATTERNS, config, random_job
 
 from golden.backend import golden_backend
@@ -126,10 +126,7 @@ def test_modes_follow_each_other_at_random(size: tuple[int, int]) -> None:
     "simulator",
     [
         "cocotb",
-        pytest.param(
-            "icarus",
-            marks=pytest.mark.skipif(shutil.which("iverilog") is None, reason="Icarus is not installed"),
-        ),
+        pytest.param("icarus", marks=needs_icarus),
     ],
 )
 def test_other_simulators_agree(simulator: str) -> None:
