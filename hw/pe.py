@@ -116,33 +116,35 @@ class PE(wiring.Component):
         product = multiplier.p
         for _ in range(product_stages(config)):
             product = _registered(m, product, "product", reset_less=True)
-        lower, upper = self._addends(m, product, tag, previous)
+        clears: list[Value] = [C(0), C(0)]
         if config.has_regions:
             # Of a piece-wise product one half takes nothing, by its registers' reset: no gate, and a wire of its own.
-            packed = self._packed(previous)
-            inner = _registered(m, ~(outer | packed), "inner")
-            lower[0], upper[0] = Mux(region, 0, lower[0]), Mux(inner, 0, upper[0])
+            clears = [region, _registered(m, ~(outer | self._packed(previous)), "inner")]
+        halves = self._addends(m, product, tag, previous)
         last = tag.last
         quad = tag.quad if config.joined else None
-        if has_addend_stage(config):
-            lower = [_registered(m, part, "lower", reset_less=True) for part in lower]
-            upper = [_registered(m, part, "upper", reset_less=True) for part in upper]
+        late = has_addend_stage(config)
+        if late:
             last = _registered(m, last, "last_addend", init=1)
             quad = _registered(m, quad, "quad_addend") if quad is not None else None
 
         offset = 0
         overflow = Value.cast(0)
-        for widths, (addend, *carries) in zip(config.lanes, (lower, upper), strict=False):
-            for lane, (width, carry) in enumerate(zip(widths, carries, strict=False)):
-                part = addend[sum(widths[:lane]) :][:width]
+        for name, widths, lanes, clear in zip(("lower", "upper"), config.lanes, halves, clears, strict=False):
+            for lane, (width, (part, carry)) in enumerate(zip(widths, lanes, strict=False)):
+                if config.has_regions:
+                    part = Mux(clear, 0, part)
+                if late:
+                    part = _registered(m, part, f"{name}_{lane}", reset_less=True)
+                    carry = _registered(m, carry, f"{name}_carry_{lane}", reset_less=True)
                 span = slice(offset, offset + width)
                 if lane == 1 and config.joined:
                     part = _registered(m, part, "late_addend", reset_less=True)
                     # Straight from the chain into its register: a gate in between held an array to 162 MHz.
                     overflow = _registered(m, Mux(quad, 0, overflow), "late_overflow", reset_less=True)
                     carry = _registered(m, carry & quad, "late_carry", reset_less=True)
-                    late = _registered(m, last, "late_last", init=1)
-                    self._accumulate(m, platform, part, either(carry, overflow), late, span, False)
+                    ended = _registered(m, last, "late_last", init=1)
+                    self._accumulate(m, platform, part, either(carry, overflow), ended, span, False)
                 else:
                     carry_in = None if isinstance(carry, Const) else bit(carry)
                     overflow = self._accumulate(m, platform, part, carry_in, last, span, config.joined)
@@ -156,47 +158,50 @@ class PE(wiring.Component):
 
     def _addends(
         self, m: Module, p: Value, tag: data.View, previous: data.View
-    ) -> tuple[list[Value], list[Value]]:
-        """What the halves add: [addend of the half's width, carry into its low lane, carry into its high lane].
+    ) -> list[list[tuple[Value, Value]]]:
+        """What each lane of each half adds: a number of the lane's width, and a carry.
 
         `tag` goes with p, `previous` with the p that follows.
         """
         config = self._config
-        quad = config.has_quad
-        halves = [sum(widths) for widths in (*config.lanes, (), ())][:2]
-        split = [widths[0] if widths else 0 for widths in (*config.lanes, (), ())][:2]
+        quad, pair = config.has_quad, config.has_pair
+        sizes = [sum(widths) for widths in config.lanes]
 
         def fields(half: int) -> Value:
-            base = 2 * X_PITCH * half
+            base, split = 2 * X_PITCH * half, config.lanes[half][0]
             low, high = p[base : base + X_PITCH], p[base + X_PITCH : base + 2 * X_PITCH]
-            return Cat(_extended(low, split[half]), _extended(high, halves[half] - split[half]))
+            return Cat(_extended(low, split), _extended(high, sizes[half] - split))
 
-        choices: list[tuple[str, Value, Value]] = []
+        # By half, what a product means, what is most of it last.
+        choices: dict[str, list[Value]] = {}
         if quad:
-            choices.append(("quad", fields(0), fields(1)))
-        if config.has_pair:
-            choices.append(("pair", _extended(p[:W_PITCH], halves[0]), _extended(p[W_PITCH:], halves[1])))
+            choices["quad"] = [fields(0), fields(1)]
+        if pair:
+            choices["pair"] = [_extended(p[:W_PITCH], sizes[0]), _extended(p[W_PITCH:], sizes[1])]
         if config.has_full:
-            choices.append(("full", _extended(p, halves[0]), _extended(p, halves[1])))
-        lower, upper = choices[-1][1:]
-        for name, low, high in reversed(choices[:-1]):
-            # A flag for each half, whose adders stand apart: inverted, or tools would make one of them.
-            other = _registered(m, ~previous[name], f"not_{name}", init=1)
-            lower = Mux(tag[name], low, lower)[: halves[0]]
-            upper = Mux(other, upper, high)[: halves[1]]
+            choices["full"] = [_extended(p, size) for size in sizes]
+        *told, otherwise = choices
+        # A flag for each half, whose adders stand apart: inverted, or tools would make one of them.
+        others = {name: _registered(m, ~previous[name], f"not_{name}", init=1) for name in told}
 
-        packed = Value.cast(1)
-        if config.has_full and (config.has_pair or quad):
-            packed = self._packed(tag)
-        carry = (
-            p[W_PITCH - 1] & packed if len(config.lanes) == 2 and (config.has_pair or quad) else Value.cast(0)
-        )
-        if quad:
-            return (
-                [lower, Value.cast(0), p[X_PITCH - 1]],
-                [upper, carry, p[3 * X_PITCH - 1]],
-            )
-        return [lower, Value.cast(0)], [upper, carry]
+        packed = self._packed(tag) if told else Value.cast(1)
+        carry = p[W_PITCH - 1] & packed if len(config.lanes) == 2 and (pair or quad) else Value.cast(0)
+        inner = [p[X_PITCH - 1], p[3 * X_PITCH - 1]] if quad else [Value.cast(0)] * 2
+        carries = [[Value.cast(0), inner[0]], [carry, inner[1]]]
+        halves = []
+        for half, widths in enumerate(config.lanes):
+            lanes, start = [], 0
+            for width, into in zip(widths, carries[half], strict=False):
+                # Lane by lane: narrower than a word of the computer that simulates it.
+                part = slice(start, start + width)
+                addend = choices[otherwise][half][part]
+                for name in reversed(told):
+                    meant = choices[name][half][part]
+                    addend = Mux(others[name], addend, meant) if half else Mux(tag[name], meant, addend)
+                lanes.append((addend, into))
+                start += width
+            halves.append(lanes)
+        return halves
 
     def _accumulate(
         self,
