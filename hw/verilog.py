@@ -79,9 +79,11 @@ def emit(component: wiring.Component, top: str, family: str = "generic", flat: b
     if flat:
         script += [
             f"hierarchy -top {top}",
+            # Each module once; what they have in common, the tags of a diagonal above all, shows when they are one.
             "proc",
-            "flatten",
             "opt",
+            "flatten",
+            "opt_merge",
             "clean -purge",
             "write_verilog -sv -noattr flat.v",
         ]
@@ -98,7 +100,7 @@ def emit(component: wiring.Component, top: str, family: str = "generic", flat: b
             )
         )
     return Design(
-        top, texts["design.v"], tuple(ports), tuple(target.modules), _condensed(texts.get("flat.v", ""))
+        top, texts["design.v"], tuple(ports), tuple(target.modules), condensed(texts.get("flat.v", ""))
     )
 
 
@@ -117,7 +119,7 @@ _CLEARED = re.compile(
 )
 
 
-def _condensed(text: str) -> str:
+def condensed(text: str) -> str:
     """Sign extensions as casts and cleared memories as loops, which Yosys writes bit by bit and word by word.
 
     A simulator takes each bit for an operation and each word for a statement of its own.
