@@ -40,6 +40,9 @@ def bert(
     dump: Annotated[
         Path | None, typer.Option(help="Write every GEMM of the hardware to this folder, as .npy.")
     ] = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Let every GEMM leave the hardware as sums, none requantized there.")
+    ] = False,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Where vectors go, .npy.")] = None,
     json_file: options.JsonFile = None,
 ) -> None:
@@ -49,7 +52,7 @@ def bert(
     go on through the model, and each is compared with golden's; any difference ends with exit status 1.
     """
     chosen = mode_or_float(mode_name, exponent_bits)
-    _check(texts, chosen, backend, checkpoint, clock, dump)
+    _check(texts, chosen, backend, checkpoint, clock, dump, raw)
     check_place(json_file, "--json")
     check_place(output, "--output")
     with warnings.catch_warnings(record=True) as caught:
@@ -68,7 +71,7 @@ def bert(
                 encoder = quantized_encoder(model, golden_backend)
             else:
                 setup = Setup(mode_name, exponent_bits, rows, cols, bus, checkpoint)
-                rtl = _rtl(setup, dump, bar, len(texts), model.config.layers)
+                rtl = _rtl(setup, dump, raw, bar, len(texts), model.config.layers)
                 tally = rtl.tally
                 encoder = quantized_encoder(model, rtl)
         started = time.perf_counter()
@@ -100,6 +103,7 @@ def _check(
     checkpoint: Path | None,
     clock: float,
     dump: Path | None,
+    raw: bool,
 ) -> None:
     if len(texts) > 2:
         raise ValueError(f"text: expected one or two, got {len(texts)}")
@@ -108,11 +112,13 @@ def _check(
         raise ValueError(f"{wrong}: expected with a quantized mode, got --mode {FLOAT}")
     if dump is not None and backend != "rtl":
         raise ValueError(f"--dump: expected with --backend rtl, got {backend}")
+    if raw and backend != "rtl":
+        raise ValueError(f"--raw: expected with --backend rtl, got {backend}")
     if not clock > 0:
         raise ValueError(f"--clock: expected MHz above 0, got {clock}")
 
 
-def _rtl(setup: Setup, dump: Path | None, bar: Bar, texts: int, layers: int) -> RtlBackend:
+def _rtl(setup: Setup, dump: Path | None, raw: bool, bar: Bar, texts: int, layers: int) -> RtlBackend:
     """The core, its progress on the bar, one text after another."""
     bar.stage(f"building {setup.rows} x {setup.cols}")
     built = build(setup.config)
@@ -126,7 +132,7 @@ def _rtl(setup: Setup, dump: Path | None, bar: Bar, texts: int, layers: int) -> 
         bar.stage(f"layer {layer % layers + 1} of {layers}, GEMM {gemm + 1} of {_CALLS}")
         bar(calls / (_CALLS * layers * texts))
 
-    return RtlBackend(built, dump, step)
+    return RtlBackend(built, dump, step, raw)
 
 
 _CALLS = 6

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from golden.backend import golden_backend
 from golden.formats import Log2, Piecewise
 from golden.gemm import gemm
 from golden.job import Job
+from golden.requantize import requantize
 from golden.schedule import schedule
 from hw.core import geometry
 from sim import streams
@@ -51,28 +52,35 @@ class RtlBackend:
     """Jobs on one simulated core, sequence after sequence; results are the hardware's.
 
     With `dump`, every job's codes, parameters and sums go to that folder, as `tilebert gemm` reads them, and the
-    options that it needs beside them.
+    options that it needs beside them. With `raw` every product leaves the core as sums, none is hidden behind
+    rounding, and golden requantizes those that go on as codes.
     `progress` is called after each sequence of jobs. Raises ToolError if the core refuses a command or stops.
     """
 
     def __init__(
-        self, build: Build, dump: Path | None = None, progress: Callable[[Tally], None] | None = None
+        self,
+        build: Build,
+        dump: Path | None = None,
+        progress: Callable[[Tally], None] | None = None,
+        raw: bool = False,
     ) -> None:
         self._build = build
         self._model = Model(build)
         self._heads = (0, 0, 0)
         self._dump = dump
         self._progress = progress
+        self._raw = raw
         self.tally = Tally()
 
     def __call__(self, jobs: Sequence[Job]) -> list[NDArray[np.integer]]:
         config, tally = self._build.config, self.tally
-        plan = schedule(jobs, geometry(config), config.index, heads=self._heads)
+        asked = [replace(job, epilogue=None) for job in jobs] if self._raw else jobs
+        plan = schedule(asked, geometry(config), config.index, heads=self._heads)
         self._heads = plan.heads
         traffic = self._model.run(streams.commands(plan), streams.loads(plan), streams.result_beats(plan))
         streams.check([plan], traffic.statuses, traffic.results, self._build.simulator)
         found = streams.outputs(plan, streams.values(config, traffic.results))
-        for job, y, expected in zip(jobs, found, golden_backend(jobs, config.k_max), strict=True):
+        for job, y, expected in zip(asked, found, golden_backend(asked, config.k_max), strict=True):
             comparison = compare(expected, y)
             tally.mismatches += comparison.mismatches
             tally.results += comparison.count
@@ -86,7 +94,14 @@ class RtlBackend:
         tally.busy += plan.busy
         if self._progress is not None:
             self._progress(tally)
-        return found
+        return [_as_asked(job, y) for job, y in zip(jobs, found, strict=True)] if self._raw else found
+
+
+def _as_asked(job: Job, sums: NDArray[np.integer]) -> NDArray[np.integer]:
+    """What a job would have left the core as."""
+    if job.epilogue is None:
+        return sums
+    return requantize(sums, None, job.epilogue.mult, job.epilogue.shift, job.epilogue.bits)
 
 
 def _write(folder: Path, job: Job, y: NDArray[np.integer]) -> None:

@@ -36,6 +36,9 @@ def test_two_texts_have_the_same_similarity_on_golden_and_rtl(tmp_path: Path) ->
     assert records["rtl"]["mismatches"] == 0
     # 6 layers of 6 linear GEMMs and 2 x 12 products of heads, for either text.
     assert records["rtl"]["gemms"] == 2 * 6 * (6 + 24)
+    place = tmp_path / "raw.npy"
+    assert run(["bert", *TEXTS, "--backend", "rtl", "--raw", *SMALL, "-o", str(place)]) == 0
+    assert place.read_bytes() == (tmp_path / "golden.npy").read_bytes()
     tokens = records["rtl"]["tokens"]
     linear = 6 * (4 * 384 * 384 + 2 * 384 * 1536)
     assert records["rtl"]["products"] == sum(linear * n + 6 * 2 * 384 * n * n for n in tokens)
@@ -121,6 +124,7 @@ WRONG = {
         "--backend rtl: expected with a quantized mode, got --mode fp32",
     ),
     "a dump of golden": (["bert", "a", "--dump", "d"], "--dump: expected with --backend rtl, got golden"),
+    "sums of golden": (["bert", "a", "--raw"], "--raw: expected with --backend rtl, got golden"),
     "no clock": (["bert", "a", "--clock", "0"], "--clock: expected MHz above 0, got 0.0"),
     "no tokens": (["bench", "--tokens", "0"], "--tokens: expected 1 or more, got 0"),
     "a bus of three": (["bench", "--bus", "3"], "bus: expected a power of two, got 3"),
