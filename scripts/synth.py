@@ -9,7 +9,7 @@ from golden.modes import K_MAX
 from hw.config import Config
 from hw.floors import floor_of
 from hw.harness import mapped
-from hw.pnr import Placement, place_and_route
+from hw.pnr import Placement, place_and_route, timing_weight
 from hw.synth import PARTS, TargetName, synthesize
 from hw.verilog import UnitName
 from scripts import options
@@ -100,7 +100,10 @@ def _placed(config: Config, seeds: list[int]) -> list[Placement]:
     netlist = mapped(config)
     with err.status("placing and routing") as status:
         return place_and_route(
-            netlist, seeds=seeds, progress=lambda seed: status.update(f"placing and routing, seed {seed}")
+            netlist,
+            seeds=seeds,
+            weight=timing_weight(config),
+            progress=lambda seed: status.update(f"placing and routing, seed {seed}"),
         )
 
 

@@ -23,12 +23,8 @@ def drop_carry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Packed products without the carry from the bits below."""
     original = PE._addends
 
-    def addends(self: PE, *arguments: Value) -> tuple[list[Value], list[Value]]:
-        lower, upper = original(self, *arguments)
-        return [lower[0], *(Value.cast(0) for _ in lower[1:])], [
-            upper[0],
-            *(Value.cast(0) for _ in upper[1:]),
-        ]
+    def addends(self: PE, *arguments: Value) -> list[list[tuple[Value, Value]]]:
+        return [[(addend, Value.cast(0)) for addend, _ in lanes] for lanes in original(self, *arguments)]
 
     monkeypatch.setattr(PE, "_addends", addends)
 
