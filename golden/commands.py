@@ -10,8 +10,10 @@ COMMAND_WIDTH = 96
 """Bits of a command: three words of 32."""
 
 PARAMETER_BYTES = 8
+"""Bytes of a column's parameters on the load stream; the last one is ignored."""
+
 PARAMETER_FIELDS = {"bias": (0, 32), "mult": (32, 16), "shift": (48, 8)}
-"""A column's parameters on the load stream: first bit and width of every field. The last byte is ignored."""
+"""First bit and width of every field in them."""
 
 
 class Opcode(IntEnum):

@@ -148,9 +148,7 @@ def _orders(tiling: Tiling) -> Iterator[Order]:
     rings = tiling.geometry.rings
     for name, count in ((RingName.X, tiling.m_tiles), (RingName.W, tiling.n_tiles)):
         # Parameters stay with their columns.
-        kept = (
-            [RingName.X] if name is RingName.X else [each for each in tiling.rings if each is not RingName.X]
-        )
+        kept = tiling.rings[:1] if name is RingName.X else tiling.rings[1:]
         most = max(1, min(rings[each].lines // tiling.lines(each, 0) for each in kept))
         blocks = -(-count // most)
         sizes = dict.fromkeys(-(-count // number) for number in range(blocks, blocks + _TRIED))

@@ -123,8 +123,8 @@ class PE(wiring.Component):
         halves = self._addends(m, product, tag, previous)
         last = tag.last
         quad = tag.quad if config.joined else None
-        late = has_addend_stage(config)
-        if late:
+        staged = has_addend_stage(config)
+        if staged:
             last = _registered(m, last, "last_addend", init=1)
             quad = _registered(m, quad, "quad_addend") if quad is not None else None
 
@@ -134,7 +134,7 @@ class PE(wiring.Component):
             for lane, (width, (part, carry)) in enumerate(zip(widths, lanes, strict=False)):
                 if config.has_regions:
                     part = Mux(clear, 0, part)
-                if late:
+                if staged:
                     part = _registered(m, part, f"{name}_{lane}", reset_less=True)
                     carry = _registered(m, carry, f"{name}_carry_{lane}", reset_less=True)
                 span = slice(offset, offset + width)
@@ -172,7 +172,7 @@ class PE(wiring.Component):
             low, high = p[base : base + X_PITCH], p[base + X_PITCH : base + 2 * X_PITCH]
             return Cat(_extended(low, split), _extended(high, sizes[half] - split))
 
-        # By half, what a product means, what is most of it last.
+        # What a product means, by half; where no flag is set, the last of them.
         choices: dict[str, list[Value]] = {}
         if quad:
             choices["quad"] = [fields(0), fields(1)]

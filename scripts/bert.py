@@ -38,7 +38,7 @@ def bert(
     bus: options.Bus = 8,
     clock: Annotated[float, typer.Option(help="Clock in MHz that times are told at.")] = 150.0,
     dump: Annotated[
-        Path | None, typer.Option(help="Write every GEMM of the hardware to this folder, as .npy.")
+        Path | None, typer.Option(help="Write every GEMM of the hardware to this folder, for gemm.")
     ] = None,
     raw: Annotated[
         bool, typer.Option("--raw", help="Let every GEMM leave the hardware as sums, none requantized there.")

@@ -34,7 +34,10 @@ MAKE_OVERRIDES = (
     "CFG_CXXFLAGS_STD=-std=c++20",
     "OPT_FAST=-O2 -fno-tree-vectorize",
 )
-"""The wheel's makefile was configured for another compiler; with these it works with g++."""
+"""The wheel's makefile was configured for another compiler; with these it works with g++.
+
+Its vectorizer would pack scattered registers into vectors and unpack them again.
+"""
 
 
 @dataclass(frozen=True)

@@ -36,12 +36,21 @@ def test_two_texts_have_the_same_similarity_on_golden_and_rtl(tmp_path: Path) ->
     assert records["rtl"]["mismatches"] == 0
     # 6 layers of 6 linear GEMMs and 2 x 12 products of heads, for either text.
     assert records["rtl"]["gemms"] == 2 * 6 * (6 + 24)
-    place = tmp_path / "raw.npy"
-    assert run(["bert", *TEXTS, "--backend", "rtl", "--raw", *SMALL, "-o", str(place)]) == 0
-    assert place.read_bytes() == (tmp_path / "golden.npy").read_bytes()
     tokens = records["rtl"]["tokens"]
     linear = 6 * (4 * 384 * 384 + 2 * 384 * 1536)
     assert records["rtl"]["products"] == sum(linear * n + 6 * 2 * 384 * n * n for n in tokens)
+
+
+@pytest.mark.slow
+def test_raw_sums_give_the_same_vector(tmp_path: Path) -> None:
+    golden, raw, dump = tmp_path / "golden.npy", tmp_path / "raw.npy", tmp_path / "dump"
+    assert run(["bert", TEXTS[0], "-o", str(golden)]) == 0
+    files = ["--dump", str(dump), "-o", str(raw)]
+    assert run(["bert", TEXTS[0], "--backend", "rtl", "--raw", *SMALL, *files]) == 0
+    assert raw.read_bytes() == golden.read_bytes()
+    # Nothing left the hardware as codes.
+    assert {np.load(place).dtype for place in dump.glob("*/y.npy")} == {np.dtype(np.int64)}
+    assert not list(dump.glob("*/mult.npy"))
 
 
 @pytest.mark.slow
