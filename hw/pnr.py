@@ -110,8 +110,8 @@ def place_and_route(
     """Place and route a netlist (Yosys' JSON, mapped for ECP5) once per seed, one after another.
 
     `frequency` in MHz is what the placer strives for; missing it is no error. `weight` is timing's against wire
-    length, as `timing_weight` has it. `progress` is called with each seed before its run. Raises ValueError on an unknown
-    device, PlaceAndRouteError if nextpnr fails.
+    length, as `timing_weight` has it. `progress` is called with each seed before its run. Raises ValueError on an
+    unknown device, PlaceAndRouteError if nextpnr fails.
     """
     if device not in DEVICES:
         raise ValueError(f"device: expected one of {', '.join(DEVICES)}, got {device!r}")
