@@ -15,7 +15,7 @@ RATIO_WIDTH = OFFSET_WIDTH = 6
 
 
 LONGEST_SUM = 40
-"""Bits of the longest sum that a PE without a multiplier forms in one cycle. 42 bits: 168.8 MHz at worst, 8 x 8."""
+"""Bits of the longest sum that a shifter's adder forms in one cycle. 42 bits: 168.8 MHz at worst, 8 x 8."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,7 +173,8 @@ class Config:
             return tuple(
                 (width, late) for half in self.lanes for width, late in zip(half, (False, True), strict=True)
             )
-        if self.product is Product.SHIFTER and self.sum_width > LONGEST_SUM:
+        crossing = operands.has_power_x(self.modes)
+        if self.product is Product.SHIFTER and not crossing and self.sum_width > LONGEST_SUM:
             return (self.sum_width // 2, False), (self.sum_width - self.sum_width // 2, True)
         return ((self.sum_width, False),)
 

@@ -4,7 +4,8 @@ from amaranth import C, Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.carry import ZERO, Chain, Term, bit, either
+from hw.accumulator import REGISTER_LATENCY, accumulate_from_register
+from hw.carry import Term, bit, either
 from hw.config import Config
 from hw.multiplier import Multiplier
 from hw.operands import W_PITCH, X_PITCH
@@ -83,7 +84,7 @@ class PE(wiring.Component):
     @staticmethod
     def latency_of(config: Config) -> int:
         """`latency` of a PE of this build."""
-        return Multiplier.latency + product_stages(config) + int(has_addend_stage(config)) + 2
+        return Multiplier.latency + product_stages(config) + int(has_addend_stage(config)) + REGISTER_LATENCY
 
     @property
     def latency(self) -> int:
@@ -137,17 +138,21 @@ class PE(wiring.Component):
                 if staged:
                     part = _registered(m, part, f"{name}_{lane}", reset_less=True)
                     carry = _registered(m, carry, f"{name}_carry_{lane}", reset_less=True)
-                span = slice(offset, offset + width)
+                ends, carries = last, config.joined
                 if lane == 1 and config.joined:
                     part = _registered(m, part, "late_addend", reset_less=True)
                     # Straight from the chain into its register: a gate in between held an array to 162 MHz.
                     overflow = _registered(m, Mux(quad, 0, overflow), "late_overflow", reset_less=True)
                     carry = _registered(m, carry & quad, "late_carry", reset_less=True)
-                    ended = _registered(m, last, "late_last", init=1)
-                    self._accumulate(m, platform, part, either(carry, overflow), ended, span, False)
+                    ends, carries = _registered(m, last, "late_last", init=1), False
+                    carry_in: Term | None = either(carry, overflow)
                 else:
                     carry_in = None if isinstance(carry, Const) else bit(carry)
-                    overflow = self._accumulate(m, platform, part, carry_in, last, span, config.joined)
+                span = slice(offset, offset + width)
+                captured, overflow = accumulate_from_register(
+                    m, config, platform, str(offset), part, carry_in, ends, self.drain_i[span], carries
+                )
+                m.d.comb += self.drain_o[span].eq(captured)
                 offset += width
         return m
 
@@ -202,53 +207,6 @@ class PE(wiring.Component):
                 start += width
             halves.append(lanes)
         return halves
-
-    def _accumulate(
-        self,
-        m: Module,
-        platform: object,
-        addend: Value,
-        carry_in: Term | None,
-        last: Value,
-        span: slice,
-        carries: bool,
-    ) -> Value:
-        """One lane; returns its carry out where something `carries` it on."""
-        width = span.stop - span.start
-        accumulator = Signal(width, name=f"acc_{span.start}", reset_less=True)
-        captured = Signal(width, name=f"captured_{span.start}", reset_less=True)
-        # A sum leaves from its register, a cycle after it is complete, when the next one starts: behind the adder
-        # there is nothing, and before it the gate that drops the old sum is inside the carry cells.
-        first = _registered(m, last, f"first_{span.start}", init=1)
-        if getattr(platform, "family", None) == "ecp5":
-            old = self._kept(m, last, first, accumulator)
-            top = [ZERO] * int(carries)
-            added = [bit(each) for each in addend]
-            chain = Chain(m, platform)
-            total = chain.add(f"total_{span.start}", old + top, added + top, carry_in)
-        else:
-            total = Signal(width + int(carries), name=f"total_{span.start}")
-            kept = self._restarted(first, accumulator)
-            m.d.comb += total.eq(kept + addend + (0 if carry_in is None else carry_in.value))
-        m.d.comb += self.drain_o[span].eq(captured)
-        m.d.sync += [
-            accumulator.eq(total[:width]),
-            captured.eq(Mux(first, accumulator, self.drain_i[span])),
-        ]
-        return total[width:]
-
-    def _kept(self, m: Module, last: Value, first: Value, accumulator: Value) -> list[Term]:
-        """The old sum, as terms that a tile's first product drops."""
-        if sum(map(len, self._config.lanes)) == 1:
-            return [Term(lambda first, bit: ~first & bit, (first, bit)) for bit in accumulator]
-        # Accumulators have their flags in common. One of the adders' own halves the loads: 100 of them held wpw-a8 to
-        # 168 MHz. As `first` inverted no tool takes it for a copy.
-        going_on = _registered(m, ~last, f"going_on_{len(accumulator)}")
-        return [Term(lambda going_on, bit: going_on & bit, (going_on, bit)) for bit in accumulator]
-
-    def _restarted(self, first: Value, accumulator: Value) -> Value:
-        """What a tile's first product is added to."""
-        return Mux(first, 0, accumulator)
 
 
 def _extended(field: Value, width: int) -> Value:

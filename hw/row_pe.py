@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from amaranth import Cat, Module, Signal, Value
 from amaranth.lib import data, wiring
 
-from hw.accumulator import ACCUMULATOR_LATENCY, accumulate
+from hw.accumulator import ADDER_LATENCY, accumulate
 from hw.carry import ZERO, Chain, Term, bit, both, gated, inverted
 from hw.config import Config
 from hw.operands import CODE_WIDTH, magnitude_layout
@@ -38,7 +38,7 @@ class RowPE(wiring.Component):
     @staticmethod
     def latency_of(config: Config) -> int:
         """`latency` of a PE of this build."""
-        return addend_latency(config) + ACCUMULATOR_LATENCY
+        return addend_latency(config) + ADDER_LATENCY
 
     @property
     def latency(self) -> int:

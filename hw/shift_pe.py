@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from amaranth import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 
-from hw.accumulator import ACCUMULATOR_LATENCY, accumulate
-from hw.carry import Chain, Term, bit, both, inverted, select
+from hw.accumulator import ADDER_LATENCY, REGISTER_LATENCY, accumulate, accumulate_from_register
+from hw.carry import Chain, Term, bit, select
 from hw.config import Config
 from hw.operands import POWER_FLAGS, exponent_bits, has_coarse_x, has_power_x, power_layout
 from hw.pe import pe_members, tag_layout
@@ -23,7 +23,8 @@ class ShiftPE(wiring.Component):
 
     A number x is shifted in steps of 1, 2, 4, ..., two of them between registers; the last step is part of
     the adder, the sign inverts all bits in the step before it and enters as carry. Two powers add their
-    exponents and set one bit, found as the crossing of a row and a column of four.
+    exponents and set one bit, found as the crossing of a row and a column of four; it has a register, so that the
+    adder's cells have room for the gate that drops the old sum.
 
     Latency `latency`, one set of operands per cycle, no flow control: x = 0 adds nothing.
     """
@@ -35,7 +36,7 @@ class ShiftPE(wiring.Component):
     @staticmethod
     def latency_of(config: Config) -> int:
         """`latency` of a PE of this build."""
-        return addend_latency(config) + ACCUMULATOR_LATENCY
+        return addend_latency(config) + (REGISTER_LATENCY if has_power_x(config.modes) else ADDER_LATENCY)
 
     @property
     def latency(self) -> int:
@@ -43,23 +44,31 @@ class ShiftPE(wiring.Component):
         return self.latency_of(self._config)
 
     def elaborate(self, platform: object) -> Module:
+        config = self._config
         m = Module()
         x, w = Signal.like(self.x_o, reset_less=True), Signal.like(self.w_o, reset_less=True)
-        tag = Signal(tag_layout(self._config), init={"last": 1})
+        tag = Signal(tag_layout(config), init={"last": 1})
         m.d.sync += [x.eq(self.x), w.eq(self.w), tag.eq(self.tag)]
         m.d.comb += [self.x_o.eq(x), self.w_o.eq(w), self.tag_o.eq(tag)]
-        if has_power_x(self._config.modes):
-            terms, negative = self._crossing(m, x, w)
+        if has_power_x(config.modes):
+            addend, negative = self._crossing(m, x, w)
+            last = self._ended(m, tag.last)
+            sums, _ = accumulate_from_register(
+                m, config, platform, "0", addend, bit(negative), last, self.drain_i
+            )
         else:
             terms, negative = self._shifted(m, x, w)
-        last = tag.last
-        for stage in range(1, addend_latency(self._config)):
-            last, previous = Signal(name=f"last_{stage}", init=1), last
-            m.d.sync += last.eq(previous)
-        chain = Chain(m, platform)
-        sums = accumulate(m, self._config, chain, "0", terms, bit(negative), last, self.drain_i)
+            last = self._ended(m, tag.last)
+            sums = accumulate(m, config, Chain(m, platform), "0", terms, bit(negative), last, self.drain_i)
         m.d.comb += self.drain_o.eq(sums)
         return m
+
+    def _ended(self, m: Module, last: Value) -> Value:
+        """`last` with the addend."""
+        for stage in range(1, addend_latency(self._config)):
+            previous, last = last, Signal(name=f"last_{stage}", init=1)
+            m.d.sync += last.eq(previous)
+        return last
 
     def _shifted(self, m: Module, x: Value, w: Value) -> tuple[Sequence[Term], Value]:
         """The addend of a number and a power, and its sign."""
@@ -93,7 +102,7 @@ class ShiftPE(wiring.Component):
         ]
         return terms, negative
 
-    def _crossing(self, m: Module, x: Value, w: Value) -> tuple[Sequence[Term], Value]:
+    def _crossing(self, m: Module, x: Value, w: Value) -> tuple[Value, Value]:
         """The addend of two powers, and its sign."""
         layout = power_layout(len(w) - POWER_FLAGS)
         a, b = data.View(layout, x), data.View(layout, w)
@@ -113,17 +122,15 @@ class ShiftPE(wiring.Component):
             row.eq(C(1) << (coarse + carry)),
             negative.eq(sign),
         ]
-        top = 2 * ((1 << len(a.exponent)) - 2)
-        terms = [
-            inverted(both(row[j // 4], column_2[j % 4]), negative) if j <= top else bit(negative)
-            for j in range(self._config.sum_width)
-        ]
-        return terms, negative
+        product = Cat(row[j // 4] & column_2[j % 4] for j in range(2 * ((1 << len(a.exponent)) - 2) + 1))
+        addend, carry_in = Signal.like(product, reset_less=True), Signal(reset_less=True)
+        m.d.sync += [addend.eq(product ^ negative.replicate(len(product))), carry_in.eq(negative)]
+        return Cat(addend, carry_in.replicate(self._config.sum_width - len(addend))), carry_in
 
 
 def addend_latency(config: Config) -> int:
     """Cycles from operands at the inputs to what they add."""
-    return 1 + (2 if has_power_x(config.modes) else len(_stages(config)))
+    return 1 + (3 if has_power_x(config.modes) else len(_stages(config)))
 
 
 def _stages(config: Config) -> list[list[int]]:
