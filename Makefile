@@ -47,6 +47,6 @@ clean:
 	$(RUN) pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[lint]'
 	@touch $@
 
-.venv/reference: .venv/test
-	$(RUN) pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[reference]'
+.venv/train: .venv/test
+	$(RUN) pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train]'
 	@touch $@

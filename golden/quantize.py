@@ -66,9 +66,9 @@ def quantize(
         scaled = values * scales
     if isinstance(fmt, Linear):
         return np.clip(np.rint(scaled), -fmt.max_value, fmt.max_value).astype(fmt.dtype)
-    levels = _levels(fmt, rounding)
-    index = np.searchsorted(levels.bounds, np.abs(scaled), side="left")
-    return np.where(scaled < 0, levels.negative[index], levels.positive[index])
+    grid = levels(fmt, rounding)
+    index = np.searchsorted(grid.bounds, np.abs(scaled), side="left")
+    return np.where(scaled < 0, grid.negative[index], grid.positive[index])
 
 
 def dequantize(
@@ -108,7 +108,7 @@ def clip_scale(
     tensor = _Tensor(_finite(w, "w"), candidates)
     if tensor.largest == 0:
         return 1.0
-    _, fraction = tensor.best(_levels(fmt, rounding))
+    _, fraction = tensor.best(levels(fmt, rounding))
     return scale_for(tensor.largest * fraction, fmt)
 
 
@@ -127,13 +127,13 @@ def search_piecewise(
     formats = [Piecewise(ratio, bits=bits) for ratio in sorted(ratios)]
     if tensor.largest == 0:
         return formats[0], 1.0
-    results = [(fmt, *tensor.best(_levels(fmt, "nearest"))) for fmt in formats]
+    results = [(fmt, *tensor.best(levels(fmt, "nearest"))) for fmt in formats]
     best, _, fraction = min(results, key=lambda result: (result[1], -result[2]))
     return best, scale_for(tensor.largest * fraction, best)
 
 
 @dataclass(frozen=True)
-class _Levels:
+class Levels:
     """Magnitudes a format reaches, ascending [L], and the code of each by sign.
 
     `bounds` [L - 1]: the largest float64 magnitude that still rounds to the level below. Linear ties do not
@@ -147,7 +147,9 @@ class _Levels:
 
 
 @lru_cache(maxsize=256)
-def _levels(fmt: Format, rounding: Rounding) -> _Levels:
+def levels(fmt: Format, rounding: Rounding = "nearest") -> Levels:
+    """What `quantize` looks up; raises ValueError for a rounding the format does not know."""
+    _check_rounding(fmt, rounding)
     codes: dict[int, int] = {}
     for code in sorted(all_codes(fmt).tolist(), key=abs):
         codes.setdefault(decode_code(code, fmt), code)
@@ -156,7 +158,7 @@ def _levels(fmt: Format, rounding: Rounding) -> _Levels:
     # Halves of integers below 2^32 are exact in float64, so that ties are found exactly.
     reals = values.astype(np.float64)
     bounds = reals[1:] * _SQRT_HALF if rounding == "log" else (reals[:-1] + reals[1:]) / 2
-    return _Levels(
+    return Levels(
         values=values,
         positive=np.array([codes[value] for value in magnitudes], dtype=fmt.dtype),
         negative=np.array([codes[-value] for value in magnitudes], dtype=fmt.dtype),
@@ -180,13 +182,13 @@ class _Tensor:
         self._squares = float(np.dot(self._sorted, self._sorted))
         self._clips = np.arange(1, candidates + 1) / candidates
 
-    def best(self, levels: _Levels) -> tuple[float, float]:
+    def best(self, grid: Levels) -> tuple[float, float]:
         """Sum of squared errors and clipping point of the best candidate, both in units of the largest."""
-        top = float(levels.values[-1])
-        edges = np.searchsorted(self._sorted, np.outer(self._clips / top, levels.bounds), side="right")
+        top = float(grid.values[-1])
+        edges = np.searchsorted(self._sorted, np.outer(self._clips / top, grid.bounds), side="right")
         edges = np.pad(edges, ((0, 0), (1, 1)), constant_values=((0, 0), (0, self._sorted.size)))
         counts, sums = np.diff(edges), np.diff(self._sums[edges])
-        unit = levels.values / top
+        unit = grid.values / top
         errors = self._squares - 2 * self._clips * (sums @ unit) + self._clips**2 * (counts @ unit**2)
         index = len(errors) - 1 - int(np.argmin(errors[::-1]))
         return float(errors[index]), float(self._clips[index])

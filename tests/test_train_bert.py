@@ -1,0 +1,126 @@
+"""A BERT with fake quantizers: what it computes with, what moves in training, what it exports."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from tiny import CONFIG, SENTENCES, state_dict, tiny_weights
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra `train`)")
+transformers = pytest.importorskip("transformers", reason="transformers is not installed (extra `train`)")
+
+from golden.calibration import quantize_model  # noqa: E402
+from golden.formats import Linear, Piecewise  # noqa: E402
+from golden.modes import MODE_NAMES, Mode, mode  # noqa: E402
+from golden.quantize import dequantize, search_piecewise  # noqa: E402
+from golden.weights import DENSE_KEYS, DENSE_NAMES  # noqa: E402
+from train.bert import QuantizedBert  # noqa: E402
+from train.export import exported  # noqa: E402
+from train.quantizers import MOMENTUM, ActivationQuantizer, WeightQuantizer, parameters_of_scales  # noqa: E402
+
+pytestmark = pytest.mark.slow
+
+MODES = [*(mode(name) for name in MODE_NAMES), mode("wlog-a8", 3), mode("wlog-alog", 3)]
+EVERY_MODE = pytest.mark.parametrize("chosen", MODES, ids=lambda chosen: f"{chosen.name}-{chosen.w_format}")
+
+
+def quantized(chosen: Mode, **options: bool) -> QuantizedBert:
+    fields = transformers.BertConfig(
+        vocab_size=CONFIG.vocabulary,
+        hidden_size=CONFIG.hidden,
+        num_hidden_layers=CONFIG.layers,
+        num_attention_heads=CONFIG.heads,
+        intermediate_size=CONFIG.intermediate,
+        max_position_embeddings=CONFIG.positions,
+        type_vocab_size=2,
+        layer_norm_eps=CONFIG.eps,
+    )
+    bert = transformers.BertModel(fields, add_pooling_layer=False)
+    weights = tiny_weights()
+    bert.load_state_dict({name: torch.from_numpy(array) for name, array in state_dict(weights).items()})
+    return QuantizedBert(bert, quantize_model(weights, chosen, SENTENCES), **options)
+
+
+def step(model: QuantizedBert, times: int = 3) -> None:
+    """Some steps that pull two sentences apart."""
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
+    ids = torch.tensor([[1, 5, 9, 2], [1, 12, 13, 2]])
+    for _ in range(times):
+        optimizer.zero_grad()
+        first, second = model.sentence_vectors(ids, torch.ones_like(ids))
+        (first @ second).backward()
+        optimizer.step()
+
+
+@EVERY_MODE
+def test_untrained_export_is_golden_s_calibration(chosen: Mode) -> None:
+    model = quantized(chosen)
+    for layer, start in zip(exported(model).layers, model.start.layers, strict=True):
+        for name in DENSE_NAMES:
+            assert layer.dense[name].format == start.dense[name].format
+            np.testing.assert_array_equal(layer.dense[name].codes, start.dense[name].codes)
+            np.testing.assert_array_equal(layer.dense[name].bias, start.dense[name].bias)
+        assert layer.activations == start.activations
+
+
+@EVERY_MODE
+@pytest.mark.parametrize("learned", [False, True], ids=["followed", "learned"])
+def test_exported_codes_are_what_training_computed_with(chosen: Mode, learned: bool) -> None:
+    model = quantized(chosen, learned=learned)
+    step(model)
+    model.fit()
+    moved = False
+    for layer, exact, start in zip(model.layers, exported(model).layers, model.start.layers, strict=True):
+        for name in DENSE_NAMES:
+            dense = exact.dense[name]
+            values = dequantize(dense.codes, dense.format, float(dense.scale)).astype(np.float32)
+            used = layer.get_submodule(DENSE_KEYS[name]).weight.detach().numpy()
+            np.testing.assert_array_equal(values.T, used)
+            moved |= not np.array_equal(dense.codes, start.dense[name].codes)
+        moved |= exact.activations != start.activations
+    assert moved
+
+
+def test_training_moves_all_but_the_tables() -> None:
+    model = quantized(mode("wlog-alog"), learned=True)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    step(model)
+    still = {name for name, p in model.named_parameters() if torch.equal(p, before[name])}
+    tables = ("word", "position", "token_type")
+    assert still == {f"bert.embeddings.{table}_embeddings.weight" for table in tables}
+
+
+def test_padding_takes_no_part() -> None:
+    model = quantized(mode("w8a8")).eval()
+    short = model.sentence_vectors(torch.tensor([[1, 5, 9, 2]]), torch.ones(1, 4, dtype=torch.long))
+    padded = model.sentence_vectors(torch.tensor([[1, 5, 9, 2, 7, 7]]), torch.tensor([[1, 1, 1, 1, 0, 0]]))
+    torch.testing.assert_close(padded, short, rtol=0, atol=1e-6)
+
+
+def test_activations_follow_the_largest_and_freeze() -> None:
+    quantizer = ActivationQuantizer(Linear(8), 127 / 2.0)
+    clips = [2.0]
+    for largest in (3.0, 1.0, 5.0):
+        quantizer(torch.tensor([0.5, -largest]))
+        clips.append(127 / float(quantizer.scale))
+    for (old, new), largest in zip(pairwise(clips), (3.0, 1.0, 5.0), strict=True):
+        assert new == pytest.approx(old + MOMENTUM * (largest - old), rel=1e-12)
+    quantizer.eval()
+    quantizer(torch.tensor([50.0]))
+    assert 127 / float(quantizer.scale) == clips[-1]
+
+
+def test_a_weight_s_ratio_survives_its_state() -> None:
+    weight = torch.from_numpy(np.random.default_rng(3).standard_normal((40, 40)).astype(np.float32) ** 3)
+    fitted, restored = WeightQuantizer(Piecewise()), WeightQuantizer(Piecewise())
+    fitted.fit(weight)
+    assert (fitted.format, float(fitted.scale)) == search_piecewise(weight.numpy())
+    assert fitted.format != Piecewise()
+    restored.load_state_dict(fitted.state_dict())
+    assert torch.equal(restored(weight), fitted(weight))
+
+
+def test_learned_scales_are_found() -> None:
+    model = quantized(mode("w4a4"), learned=True)
+    assert len(parameters_of_scales(model)) == CONFIG.layers * 9
+    assert parameters_of_scales(quantized(mode("w4a4"))) == []

@@ -1,0 +1,116 @@
+"""A BERT of transformers with a fake quantizer wherever golden quantizes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+from transformers import AttentionInterface, AttentionMaskInterface, BertModel
+from transformers.masking_utils import eager_mask
+
+from golden.formats import Linear
+from golden.quantize import dequantize
+from golden.quantized import INPUT_SITES, TABLE_FORMAT, QuantizedModel
+from golden.weights import DENSE_KEYS, DENSE_NAMES
+from train.quantizers import ActivationQuantizer, WeightQuantizer
+
+ATTENTION = "tilebert"
+"""The name under which transformers finds `_attention`."""
+
+_TABLES = {"word": "word_embeddings", "position": "position_embeddings", "kind": "token_type_embeddings"}
+
+
+class QuantizedBert(nn.Module):
+    """transformers' `bert` computing as golden's encoder does, with float products and straight-through gradients.
+
+    Codes are rounded from float32, where golden's requantizer rounds exact sums by a 15-bit factor: in w8a8 0.1% of
+    the codes of Q, K and V differ by one.
+
+    `start` gives mode, formats and scales to begin with, and the embedding tables, which stay as they are. Scales of
+    weights are recomputed by `fit`; those of activations follow the data or, with `learned`, are trained.
+    """
+
+    def __init__(
+        self, bert: BertModel, start: QuantizedModel, *, clip: bool = True, learned: bool = False
+    ) -> None:
+        super().__init__()
+        self.bert = bert
+        self.start = start
+        bert.set_attn_implementation(ATTENTION)
+        for name, table in start.tables.items():
+            embedding = getattr(bert.embeddings, _TABLES[name])
+            values = dequantize(table.codes, TABLE_FORMAT, table.scale).astype(np.float32)
+            embedding.weight.data.copy_(torch.from_numpy(values))
+            embedding.weight.requires_grad_(False)
+        for layer, quantized in zip(self.layers, start.layers, strict=True):
+            sites = {
+                site: ActivationQuantizer(each.format, each.scale, learned=learned)
+                for site, each in quantized.activations.items()
+            }
+            layer.attention.self.sites = nn.ModuleDict(sites)
+            for name in DENSE_NAMES:
+                dense = layer.get_submodule(DENSE_KEYS[name])
+                parametrize.register_parametrization(
+                    dense, "weight", WeightQuantizer(quantized.dense[name].format, clip=clip), unsafe=True
+                )
+                if name in INPUT_SITES:
+                    dense.register_forward_pre_hook(_before(sites[name]))
+                else:
+                    dense.register_forward_hook(_after(sites[name]))
+            layer.attention.self.register_forward_pre_hook(_before(sites["hidden"]))
+        self.fit()
+
+    @property
+    def layers(self) -> list[Any]:
+        """transformers' BertLayers."""
+        return list(self.bert.encoder.layer)
+
+    def fit(self) -> None:
+        """Recompute the scales of all weights from what they are now."""
+        for layer in self.layers:
+            for name in DENSE_NAMES:
+                (quantizer,), weight = self.parametrized(layer, name)
+                quantizer.fit(weight)
+
+    @staticmethod
+    def parametrized(layer: Any, name: str) -> tuple[Sequence[WeightQuantizer], Tensor]:
+        """The quantizer of a linear layer (DENSE_NAMES), and its weight [out, in] before it."""
+        weights = layer.get_submodule(DENSE_KEYS[name]).parametrizations.weight
+        return list(weights), weights.original
+
+    def sentence_vectors(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Mean of the states of each sentence's own tokens, at length 1: [B, hidden] of ids and mask [B, S]."""
+        states = self.bert(input_ids=ids, attention_mask=mask).last_hidden_state
+        inside = mask.unsqueeze(-1).to(states.dtype)
+        return nn.functional.normalize((states * inside).sum(1) / inside.sum(1), dim=-1)
+
+
+def _before(quantizer: ActivationQuantizer) -> Any:
+    return lambda module, inputs: (quantizer(inputs[0]), *inputs[1:])
+
+
+def _after(quantizer: ActivationQuantizer) -> Any:
+    return lambda module, inputs, result: quantizer(result)
+
+
+def _attention(
+    module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float, **_: Any
+) -> tuple[Tensor, Tensor]:
+    """Attention of query, key and value [B, heads, S, width]: [B, S, heads, width], and the probabilities."""
+    sites = module.sites
+    scores = query @ key.transpose(2, 3) * scaling
+    if mask is not None:
+        scores = scores + mask
+    probabilities = sites["probabilities"](scores.softmax(-1))
+    context = (probabilities @ value).transpose(1, 2).contiguous()
+    # golden has the requantizer make the x of `output` itself where that is linear.
+    if not isinstance(sites["output"].format, Linear):
+        context = sites["context"](context)
+    return context, probabilities
+
+
+AttentionInterface.register(ATTENTION, _attention)
+# Without one for the name, transformers passes no mask, and padding takes part.
+AttentionMaskInterface.register(ATTENTION, eager_mask)

@@ -1,0 +1,47 @@
+"""From a trained model to golden's: codes and scales."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from golden.quantize import quantize
+from golden.quantized import Activation, QuantizedDense, QuantizedLayer, QuantizedModel
+from golden.weights import DENSE_KEYS, DENSE_NAMES, Norm
+from train.bert import QuantizedBert
+
+
+def exported(model: QuantizedBert) -> QuantizedModel:
+    """The model as golden computes it; raises ValueError for scales that the requantizer cannot express.
+
+    Codes are those that the fake quantizers stand for, biases and norms float32.
+    """
+    layers = []
+    for layer, start in zip(model.layers, model.start.layers, strict=True):
+        dense = {}
+        for name in DENSE_NAMES:
+            (quantizer,), weight = model.parametrized(layer, name)
+            scale = np.array(quantizer.scale.item())
+            codes = quantize(_array(weight).T, quantizer.format, float(scale))
+            bias = _array(layer.get_submodule(DENSE_KEYS[name]).bias)
+            dense[name] = QuantizedDense(np.ascontiguousarray(codes), quantizer.format, scale, bias)
+        sites = layer.attention.self.sites
+        activations = {
+            site: Activation(each.format, sites[site].scale.item())
+            for site, each in start.activations.items()
+        }
+        norms = (_norm(layer.attention.output.LayerNorm), _norm(layer.output.LayerNorm))
+        layers.append(QuantizedLayer(dense, activations, *norms))
+    embedding_norm = _norm(model.bert.embeddings.LayerNorm)
+    return replace(model.start, embedding_norm=embedding_norm, layers=tuple(layers))
+
+
+def _norm(module: Any) -> Norm:
+    return Norm(_array(module.weight), _array(module.bias))
+
+
+def _array(tensor: Tensor) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = tensor.detach().cpu().numpy().astype(np.float32)
+    return array

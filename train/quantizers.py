@@ -1,0 +1,90 @@
+"""Fake quantizers as modules: one for a weight, one for the activations at a site."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from golden.formats import Format, Piecewise
+from golden.quantize import clip_scale, max_scale, scale_for, search_piecewise
+from train.fake import fake_quantize
+
+MOMENTUM = 0.01
+"""Weight of a batch's max|x| in the moving average of an activation's."""
+
+
+class WeightQuantizer(nn.Module):
+    """A parametrization: a weight as its codes in `format` at `scale` have it.
+
+    `fit` chooses the scale, and a piece-wise format's ratio with it; between fits both stay, so that a step of
+    training changes weights and not what they are rounded to.
+    """
+
+    scale: Tensor
+
+    def __init__(self, fmt: Format, *, clip: bool = True) -> None:
+        super().__init__()
+        self.format = fmt
+        self._clip = clip
+        self.register_buffer("scale", torch.ones((), dtype=torch.float64))
+
+    def fit(self, weight: Tensor) -> None:
+        """Scale of least squared error, or with `clip` off of the largest magnitude."""
+        values = weight.detach().cpu().numpy()
+        if isinstance(self.format, Piecewise) and self._clip:
+            self.format, scale = search_piecewise(values, bits=self.format.bits)
+        else:
+            scale = clip_scale(values, self.format) if self._clip else max_scale(values, self.format)
+        self.scale.fill_(scale)
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return fake_quantize(weight, self.format, self.scale)
+
+    def get_extra_state(self) -> dict[str, int]:
+        """What `fit` chose beside the scale."""
+        fmt = self.format
+        return {"ratio": fmt.ratio, "offset": fmt.offset} if isinstance(fmt, Piecewise) else {}
+
+    def set_extra_state(self, state: Mapping[str, int]) -> None:
+        """Take over what `get_extra_state` gave."""
+        if isinstance(self.format, Piecewise):
+            self.format = Piecewise(**state, bits=self.format.bits)
+
+
+class ActivationQuantizer(nn.Module):
+    """Activations as their codes in `format` at `scale` have them.
+
+    Q8BERT's scale follows an exponential moving average of max|x| while the module trains, and is frozen when it is
+    evaluated. A `learned` scale is a parameter instead: with few codes the largest value is a poor clipping point.
+    """
+
+    scale: Tensor
+
+    def __init__(self, fmt: Format, scale: float, *, learned: bool = False) -> None:
+        super().__init__()
+        self.format = fmt
+        self._learned = learned
+        start = torch.tensor(scale, dtype=torch.float64)
+        if learned:
+            self.scale = nn.Parameter(start)
+        else:
+            self.register_buffer("scale", start)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and not self._learned:
+            self._follow(float(x.detach().abs().max()))
+        return fake_quantize(x, self.format, self.scale)
+
+    def _follow(self, largest: float) -> None:
+        clip = self.format.max_value / self.scale.item()
+        self.scale.fill_(scale_for(clip + MOMENTUM * (largest - clip), self.format))
+
+
+def parameters_of_scales(module: nn.Module) -> list[Any]:
+    """The learned scales below a module."""
+    return [
+        each.scale
+        for each in module.modules()
+        if isinstance(each, ActivationQuantizer) and isinstance(each.scale, nn.Parameter)
+    ]
