@@ -12,8 +12,9 @@ from transformers.masking_utils import eager_mask
 
 from golden.formats import Linear
 from golden.quantize import dequantize
-from golden.quantized import INPUT_SITES, TABLE_FORMAT, QuantizedModel
+from golden.quantized import INPUT_SITES, TABLE_FORMAT, QuantizedModel, input_site
 from golden.weights import DENSE_KEYS, DENSE_NAMES
+from train import exact
 from train.quantizers import ActivationQuantizer, WeightQuantizer
 
 ATTENTION = "tilebert"
@@ -23,10 +24,7 @@ _TABLES = {"word": "word_embeddings", "position": "position_embeddings", "kind":
 
 
 class QuantizedBert(nn.Module):
-    """transformers' `bert` computing as golden's encoder does, with float products and straight-through gradients.
-
-    Codes are rounded from float32, where golden's requantizer rounds exact sums by a 15-bit factor: in w8a8 0.1% of
-    the codes of Q, K and V differ by one.
+    """transformers' `bert` with golden's codes: as values and with a gradient while it trains, by `train.exact` else.
 
     `start` gives mode, formats and scales to begin with, and the embedding tables, which stay as they are. Scales of
     weights are recomputed by `fit`; those of activations follow the data or, with `learned`, are trained.
@@ -57,8 +55,8 @@ class QuantizedBert(nn.Module):
                 )
                 if name in INPUT_SITES:
                     dense.register_forward_pre_hook(_before(sites[name]))
-                else:
-                    dense.register_forward_hook(_after(sites[name]))
+                result = None if name in INPUT_SITES else sites[name]
+                dense.register_forward_hook(_after(sites[input_site(name)], result))
             layer.attention.self.register_forward_pre_hook(_before(sites["hidden"]))
         self.fit()
 
@@ -91,24 +89,52 @@ def _before(quantizer: ActivationQuantizer) -> Any:
     return lambda module, inputs: (quantizer(inputs[0]), *inputs[1:])
 
 
-def _after(quantizer: ActivationQuantizer) -> Any:
-    return lambda module, inputs, result: quantizer(result)
+def _after(operand: ActivationQuantizer, result: ActivationQuantizer | None) -> Any:
+    """A linear layer's hook: its x at `operand`, its sums requantized at `result` or left as they are."""
+
+    def hook(module: Any, inputs: tuple[Tensor], y: Tensor) -> Tensor:
+        if module.training:
+            return y if result is None else result(y)
+        (quantizer,) = module.parametrizations.weight
+        sums, unit = exact.dense(inputs[0], operand.scale, module.weight, quantizer.scale, module.bias)
+        return (
+            exact.raw(sums, unit)
+            if result is None
+            else exact.requantized(sums, unit, result.format, result.scale)
+        )
+
+    return hook
 
 
 def _attention(
-    module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float, **_: Any
+    module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    dropout: float = 0.0,
+    **_: Any,
 ) -> tuple[Tensor, Tensor]:
     """Attention of query, key and value [B, heads, S, width]: [B, S, heads, width], and the probabilities."""
     sites = module.sites
-    scores = query @ key.transpose(2, 3) * scaling
+    # golden has the requantizer make the x of `output` itself where that is linear.
+    direct = isinstance(sites["output"].format, Linear)
+    root = query.shape[-1] ** 0.5
+    if module.training:
+        scores = query @ key.mT / root
+    else:
+        scores = exact.raw(*exact.product(query, sites["query"].scale, key.mT, sites["key"].scale)) / root
     if mask is not None:
         scores = scores + mask
     probabilities = sites["probabilities"](scores.softmax(-1))
-    context = (probabilities @ value).transpose(1, 2).contiguous()
-    # golden has the requantizer make the x of `output` itself where that is linear.
-    if not isinstance(sites["output"].format, Linear):
-        context = sites["context"](context)
-    return context, probabilities
+    if module.training:
+        context = nn.functional.dropout(probabilities, dropout) @ value
+        context = context if direct else sites["context"](context)
+    else:
+        result = sites["output" if direct else "context"]
+        sums, unit = exact.product(probabilities, sites["probabilities"].scale, value, sites["value"].scale)
+        context = exact.requantized(sums, unit, result.format, result.scale)
+    return context.transpose(1, 2).contiguous(), probabilities
 
 
 AttentionInterface.register(ATTENTION, _attention)
