@@ -9,10 +9,12 @@ from tiny import CONFIG, SENTENCES, state_dict, tiny_weights
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra `train`)")
 transformers = pytest.importorskip("transformers", reason="transformers is not installed (extra `train`)")
 
+from golden.backend import golden_backend  # noqa: E402
 from golden.calibration import quantize_model  # noqa: E402
 from golden.formats import Linear, Piecewise  # noqa: E402
 from golden.modes import MODE_NAMES, Mode, mode  # noqa: E402
 from golden.quantize import dequantize, search_piecewise  # noqa: E402
+from golden.quantized import quantized_encoder  # noqa: E402
 from golden.weights import DENSE_KEYS, DENSE_NAMES  # noqa: E402
 from train.bert import QuantizedBert  # noqa: E402
 from train.export import exported  # noqa: E402
@@ -79,6 +81,19 @@ def test_exported_codes_are_what_training_computed_with(chosen: Mode, learned: b
             moved |= not np.array_equal(dense.codes, start.dense[name].codes)
         moved |= exact.activations != start.activations
     assert moved
+
+
+@EVERY_MODE
+def test_evaluation_is_golden_s(chosen: Mode) -> None:
+    """Any code that differed would move a vector by a thousand times as much as its own rounding."""
+    model = quantized(chosen)
+    step(model)
+    model.fit()
+    model.eval()
+    encoder = quantized_encoder(exported(model), golden_backend)
+    for ids in SENTENCES:
+        got = model.sentence_vectors(torch.tensor([ids]), torch.ones(1, len(ids), dtype=torch.long))
+        np.testing.assert_allclose(got.detach().numpy(), encoder.sentence_vectors([ids]), rtol=0, atol=1e-6)
 
 
 def test_training_moves_all_but_the_tables() -> None:

@@ -1,6 +1,6 @@
 """A BERT of transformers with a fake quantizer wherever golden quantizes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,10 @@ class QuantizedBert(nn.Module):
                 result = None if name in INPUT_SITES else sites[name]
                 dense.register_forward_hook(_after(sites[input_site(name)], result))
             layer.attention.self.register_forward_pre_hook(_before(sites["hidden"]))
+            layer.intermediate.intermediate_act_fn.register_forward_hook(_evaluated(_gelu))
+        for norm in (each for each in bert.modules() if isinstance(each, nn.LayerNorm)):
+            norm.register_forward_hook(_evaluated(_layer_norm))
+        bert.embeddings.register_forward_hook(_evaluated(_embedded), with_kwargs=True)
         self.fit()
 
     @property
@@ -106,6 +110,33 @@ def _after(operand: ActivationQuantizer, result: ActivationQuantizer | None) -> 
     return hook
 
 
+def _evaluated(function: Callable[..., Tensor]) -> Any:
+    """A hook that computes a module's result by `function` of the module and its inputs, unless it trains."""
+
+    def hook(module: Any, inputs: tuple[Tensor, ...], *rest: Any) -> Tensor | None:
+        named = rest[0] if len(rest) > 1 else {}
+        return None if module.training else function(module, *inputs, **named)
+
+    return hook
+
+
+def _gelu(module: Any, x: Tensor) -> Tensor:
+    return exact.gelu(x)
+
+
+def _layer_norm(module: Any, x: Tensor) -> Tensor:
+    return exact.layer_norm(x, module.weight, module.bias, module.eps)
+
+
+def _embedded(module: Any, input_ids: Tensor, **_: Any) -> Tensor:
+    """In golden's order, word and position first: float addition does not associate."""
+    word, position = module.word_embeddings.weight[input_ids], module.position_embeddings.weight
+    kind = module.token_type_embeddings.weight[0]
+    summed = word + position[: input_ids.shape[1]] + kind
+    result: Tensor = module.LayerNorm(summed)
+    return result
+
+
 def _attention(
     module: Any,
     query: Tensor,
@@ -126,7 +157,7 @@ def _attention(
         scores = exact.raw(*exact.product(query, sites["query"].scale, key.mT, sites["key"].scale)) / root
     if mask is not None:
         scores = scores + mask
-    probabilities = sites["probabilities"](scores.softmax(-1))
+    probabilities = sites["probabilities"](scores.softmax(-1) if module.training else exact.softmax(scores))
     if module.training:
         context = nn.functional.dropout(probabilities, dropout) @ value
         context = context if direct else sites["context"](context)

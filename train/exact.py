@@ -1,16 +1,24 @@
-"""A quantized BERT's products as golden computes them: sums of integers, then its requantizer.
+"""A quantized BERT's evaluation as golden computes it: sums of integers, its requantizer, its float32 functions.
 
 Training computes with values, whose float32 products round where golden's sums do not, and rounds to codes where
-golden multiplies by a factor of 15 bits: 0.1% of the codes of Q, K and V came out one off in w8a8. An evaluation is to
-say what the hardware will do, so it takes these. All in float64, which holds every sum and its product by the factor.
+golden multiplies by a factor of 15 bits: 0.1% of the codes of Q, K and V came out one off in w8a8. One such code moves
+a sentence's vector by some hundredths in the end, and so does the last bit of a norm where it decides on a code. An
+evaluation is to say what the hardware will do, so it takes these. Products are in float64, which holds every sum, and
+that times a factor.
 """
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from golden import encoder
 from golden.formats import Format
 from golden.requantize import encode_factors
+from golden.weights import Norm
 
 
 def dense(x: Tensor, x_scale: Tensor, weight: Tensor, w_scale: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
@@ -35,6 +43,30 @@ def requantized(sums: Tensor, unit: Tensor, fmt: Format, scale: Tensor) -> Tenso
     largest = 7 if fmt.code_width == 4 else 127
     codes = ((sums * mult + 2.0 ** (shift - 1)) / 2.0**shift).floor().clamp(-largest, largest)
     return (codes / scale.double()).float()
+
+
+def softmax(x: Tensor) -> Tensor:
+    """Over the last axis."""
+    return _on_host(encoder.softmax, x)
+
+
+def gelu(x: Tensor) -> Tensor:
+    """x / 2 * (1 + erf(x / sqrt(2)))."""
+    return _on_host(encoder.gelu, x)
+
+
+def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    """Over the last axis."""
+    norm = Norm(_array(weight), _array(bias))
+    return _on_host(lambda values: encoder.layer_norm(values, norm, eps), x)
+
+
+def _on_host(function: Callable[[NDArray[np.float32]], NDArray[np.float32]], x: Tensor) -> Tensor:
+    return torch.from_numpy(function(_array(x))).to(x.device)
+
+
+def _array(tensor: Tensor) -> Any:
+    return tensor.detach().cpu().numpy()
 
 
 def _codes(values: Tensor, scale: Tensor) -> Tensor:
