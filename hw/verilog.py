@@ -39,7 +39,7 @@ class Design:
     """Generated Verilog: its top module, its ports, and the modules in it that stand in many places.
 
     `sha256` is the digest of its text, which says what was simulated or synthesized. `flat`, where asked for, is the
-    same as one module of few and wide expressions: what a simulator compiles and runs fastest.
+    same as one module, or with one kept, of few and wide expressions: what a simulator compiles and runs fastest.
     """
 
     top: str
@@ -54,21 +54,26 @@ class Design:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 
-def generate(unit: str, config: Config, family: str = "generic", flat: bool = False) -> Design:
-    """The Verilog of a unit (a key of UNITS) for a family of parts (one of FAMILIES), with `flat` also as one module.
+def generate(
+    unit: str, config: Config, family: str = "generic", flat: bool = False, kept: str = ""
+) -> Design:
+    """The Verilog of a unit (a key of UNITS) for a family of parts (one of FAMILIES), with `flat` also flattened.
 
-    Raises ValueError on an unknown unit or family, YosysError if Yosys fails.
+    The module `kept` stays one there. Raises ValueError on an unknown unit or family, YosysError if Yosys fails.
     """
     if unit not in UNITS:
         raise ValueError(f"unit: expected one of {', '.join(UNITS)}, got {unit!r}")
-    return emit(UNITS[unit](config), unit, family, flat)
+    return emit(UNITS[unit](config), unit, family, flat, kept)
 
 
-def emit(component: wiring.Component, top: str, family: str = "generic", flat: bool = False) -> Design:
+def emit(
+    component: wiring.Component, top: str, family: str = "generic", flat: bool = False, kept: str = ""
+) -> Design:
     """The Verilog of any component, as module `top`. Raises as `generate` does."""
     target = Target(family)
     root = rtlil.convert(component, name=top, platform=target, emit_src=False)
-    script = [f"read_rtlil <<rtlil\n{module}\nrtlil" for module in (root, *target.modules.values())]
+    modules = [root, *(_marked(module, kept) for module in target.modules.values())]
+    script = [f"read_rtlil <<rtlil\n{module}\nrtlil" for module in modules]
     script += [
         "proc -nomux -norom",
         "memory_collect",
@@ -82,6 +87,7 @@ def emit(component: wiring.Component, top: str, family: str = "generic", flat: b
             # Each module once; what they have in common, the tags of a diagonal above all, shows when they are one.
             "proc",
             "opt",
+            *(f"flatten {name}" for name in target.modules if name == kept),
             "flatten",
             "opt_merge",
             "clean -purge",
@@ -102,6 +108,12 @@ def emit(component: wiring.Component, top: str, family: str = "generic", flat: b
     return Design(
         top, texts["design.v"], tuple(ports), tuple(target.modules), condensed(texts.get("flat.v", ""))
     )
+
+
+def _marked(module: str, kept: str) -> str:
+    """RTLIL in which no pass dissolves the module `kept`."""
+    head = f"module \\{kept}\n"
+    return module.replace(f"\n{head}", f"\nattribute \\keep_hierarchy 1\n{head}")
 
 
 _DECLARED = re.compile(r"^ *(?:input|output|wire|reg) \[(\d+):0\] (\\\S+ |\w+)", re.MULTILINE)

