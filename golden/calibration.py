@@ -111,16 +111,24 @@ def _quantize_layer(
 
 
 def _quantize_dense(dense: Dense, fmt: Format, x_scale: float, clip: bool) -> QuantizedDense:
-    if isinstance(fmt, Piecewise) and clip:
-        fmt, scale = search_piecewise(dense.weight, bits=fmt.bits)
-    else:
-        scale = _scale(dense.weight, fmt, clip)
+    fmt, scale = fitted(dense.weight, fmt, clip)
     if isinstance(fmt, Log2):
         # A span of 31 octaves makes a sum's unit so small that the bias leaves 32 bits, and the factor to
         # 8-bit results falls below 2^-33 (hence the 1). Give up octaves at the top, which no weight needs.
         while scale * x_scale * max(1.0, float(np.abs(dense.bias).max())) > BIAS_MAX:
             scale /= 2
     return QuantizedDense(quantize(dense.weight, fmt, scale), fmt, np.array(scale), dense.bias)
+
+
+def fitted(weight: Real, fmt: Format, clip: bool) -> tuple[Format, float]:
+    """Format and scale for a weight of any shape: with `clip` of least squared error, a piece-wise ratio included.
+
+    Without, the largest magnitude is the clipping point and the format stays. Raises ValueError for values that are
+    not finite.
+    """
+    if isinstance(fmt, Piecewise) and clip:
+        return search_piecewise(weight, bits=fmt.bits)
+    return fmt, _scale(weight, fmt, clip)
 
 
 def _scale(array: Real, fmt: Format, clip: bool) -> float:

@@ -4,21 +4,20 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from tiny import CONFIG, SENTENCES, state_dict, tiny_weights
+import torch
+import transformers
+from tiny import CONFIG, SENTENCES, config_fields, state_dict, tiny_weights
 
-torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra `train`)")
-transformers = pytest.importorskip("transformers", reason="transformers is not installed (extra `train`)")
-
-from golden.backend import golden_backend  # noqa: E402
-from golden.calibration import quantize_model  # noqa: E402
-from golden.formats import Linear, Piecewise  # noqa: E402
-from golden.modes import MODE_NAMES, Mode, mode  # noqa: E402
-from golden.quantize import dequantize, search_piecewise  # noqa: E402
-from golden.quantized import quantized_encoder  # noqa: E402
-from golden.weights import DENSE_KEYS, DENSE_NAMES  # noqa: E402
-from train.bert import QuantizedBert  # noqa: E402
-from train.export import exported  # noqa: E402
-from train.quantizers import MOMENTUM, ActivationQuantizer, WeightQuantizer, parameters_of_scales  # noqa: E402
+from golden.backend import golden_backend
+from golden.calibration import quantize_model
+from golden.formats import Linear, Piecewise
+from golden.modes import MODE_NAMES, Mode, mode
+from golden.quantize import dequantize, search_piecewise
+from golden.quantized import quantized_encoder
+from golden.weights import DENSE_KEYS, DENSE_NAMES
+from train.bert import QuantizedBert
+from train.export import exported
+from train.quantizers import MOMENTUM, ActivationQuantizer, WeightQuantizer, parameters_of_scales
 
 pytestmark = pytest.mark.slow
 
@@ -27,16 +26,7 @@ EVERY_MODE = pytest.mark.parametrize("chosen", MODES, ids=lambda chosen: f"{chos
 
 
 def quantized(chosen: Mode, **options: bool) -> QuantizedBert:
-    fields = transformers.BertConfig(
-        vocab_size=CONFIG.vocabulary,
-        hidden_size=CONFIG.hidden,
-        num_hidden_layers=CONFIG.layers,
-        num_attention_heads=CONFIG.heads,
-        intermediate_size=CONFIG.intermediate,
-        max_position_embeddings=CONFIG.positions,
-        type_vocab_size=2,
-        layer_norm_eps=CONFIG.eps,
-    )
+    fields = transformers.BertConfig(**config_fields(), type_vocab_size=2)
     bert = transformers.BertModel(fields, add_pooling_layer=False)
     weights = tiny_weights()
     bert.load_state_dict({name: torch.from_numpy(array) for name, array in state_dict(weights).items()})
@@ -103,6 +93,16 @@ def test_training_moves_all_but_the_tables() -> None:
     still = {name for name, p in model.named_parameters() if torch.equal(p, before[name])}
     tables = ("word", "position", "token_type")
     assert still == {f"bert.embeddings.{table}_embeddings.weight" for table in tables}
+
+
+def test_an_export_does_not_train_on() -> None:
+    model = quantized(mode("w8a8"))
+    layer = exported(model).layers[0]
+    bias, gain = layer.dense["ffn1"].bias.copy(), layer.output_norm.weight.copy()
+    step(model)
+    np.testing.assert_array_equal(layer.dense["ffn1"].bias, bias)
+    np.testing.assert_array_equal(layer.output_norm.weight, gain)
+    assert not np.array_equal(exported(model).layers[0].dense["ffn1"].bias, bias)
 
 
 def test_padding_takes_no_part() -> None:

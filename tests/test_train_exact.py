@@ -4,14 +4,13 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra `train`)")
-
-from golden.codec import all_codes  # noqa: E402
-from golden.formats import Format, Linear, Log2, Piecewise  # noqa: E402
-from golden.quantize import dequantize  # noqa: E402
-from golden.requantize import encode_factor, requantize_value  # noqa: E402
-from train import exact  # noqa: E402
+from golden.codec import all_codes
+from golden.formats import Format, Linear, Log2, Piecewise
+from golden.quantize import dequantize
+from golden.requantize import encode_factor, requantize_value
+from train import exact
 
 SEED = 20261123
 OPERANDS: list[tuple[Format, Format]] = [

@@ -2,13 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra `train`)")
-
-from golden.formats import Format, Linear, Log2, Piecewise  # noqa: E402
-from golden.quantize import Rounding, clip_scale, dequantize, levels, quantize, search_piecewise  # noqa: E402
-from golden.weights import read_weights  # noqa: E402
-from train.fake import fake_quantize  # noqa: E402
+from golden.formats import Format, Linear, Log2, Piecewise
+from golden.quantize import Rounding, clip_scale, dequantize, levels, quantize, search_piecewise
+from golden.weights import read_weights
+from train.fake import fake_quantize
 
 SEED = 20261122
 FORMATS: list[tuple[Format, Rounding]] = [
@@ -87,6 +86,18 @@ def test_gradient_of_the_scale(fmt: Format) -> None:
     scale = torch.tensor(fmt.max_value / 2.0, dtype=torch.float64, requires_grad=True)
     fake_quantize(torch.tensor([5.0, -7.0, 9.0]).double(), fmt, scale).backward(torch.ones(3).double())
     assert scale.grad.item() == pytest.approx(-fmt.max_value / (fmt.max_value / 2.0) ** 2, rel=1e-12)
+
+
+def test_gradient_of_the_scale_inside() -> None:
+    """0.6 at scale 2 is 1.2 and becomes 1: the step's derivative is 1 - 1.2, and d step / d scale is -1/4."""
+    scale = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
+    fake_quantize(torch.tensor([0.6], dtype=torch.float64), Linear(4), scale).backward(torch.ones(1).double())
+    assert scale.grad.item() == pytest.approx(0.2 / 4, rel=1e-12)
+
+
+@CASES
+def test_nan_stays(fmt: Format, rounding: Rounding) -> None:
+    assert fake_quantize(torch.tensor([float("nan")]), fmt, torch.tensor(1.0), rounding).isnan().all()
 
 
 def test_refuses_a_rounding_the_format_does_not_know() -> None:

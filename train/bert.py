@@ -58,9 +58,9 @@ class QuantizedBert(nn.Module):
                 result = None if name in INPUT_SITES else sites[name]
                 dense.register_forward_hook(_after(sites[input_site(name)], result))
             layer.attention.self.register_forward_pre_hook(_before(sites["hidden"]))
-            layer.intermediate.intermediate_act_fn.register_forward_hook(_evaluated(_gelu))
+            layer.intermediate.intermediate_act_fn.register_forward_hook(_evaluated(_gelu), with_kwargs=True)
         for norm in (each for each in bert.modules() if isinstance(each, nn.LayerNorm)):
-            norm.register_forward_hook(_evaluated(_layer_norm))
+            norm.register_forward_hook(_evaluated(_layer_norm), with_kwargs=True)
         bert.embeddings.register_forward_hook(_evaluated(_embedded), with_kwargs=True)
         self.fit()
 
@@ -113,8 +113,7 @@ def _after(operand: ActivationQuantizer, result: ActivationQuantizer | None) -> 
 def _evaluated(function: Callable[..., Tensor]) -> Any:
     """A hook that computes a module's result by `function` of the module and its inputs, unless it trains."""
 
-    def hook(module: Any, inputs: tuple[Tensor, ...], *rest: Any) -> Tensor | None:
-        named = rest[0] if len(rest) > 1 else {}
+    def hook(module: Any, inputs: tuple[Tensor, ...], named: dict[str, Any], y: Tensor) -> Tensor | None:
         return None if module.training else function(module, *inputs, **named)
 
     return hook
@@ -128,10 +127,10 @@ def _layer_norm(module: Any, x: Tensor) -> Tensor:
     return exact.layer_norm(x, module.weight, module.bias, module.eps)
 
 
-def _embedded(module: Any, input_ids: Tensor, **_: Any) -> Tensor:
+def _embedded(module: Any, input_ids: Tensor, token_type_ids: Tensor | None = None, **_: Any) -> Tensor:
     """In golden's order, word and position first: float addition does not associate."""
     word, position = module.word_embeddings.weight[input_ids], module.position_embeddings.weight
-    kind = module.token_type_embeddings.weight[0]
+    kind = module.token_type_embeddings.weight[0 if token_type_ids is None else token_type_ids]
     summed = word + position[: input_ids.shape[1]] + kind
     result: Tensor = module.LayerNorm(summed)
     return result

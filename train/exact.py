@@ -8,7 +8,6 @@ that times a factor.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
@@ -57,16 +56,12 @@ def gelu(x: Tensor) -> Tensor:
 
 def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
     """Over the last axis."""
-    norm = Norm(_array(weight), _array(bias))
+    norm = Norm(weight.numpy(force=True), bias.numpy(force=True))
     return _on_host(lambda values: encoder.layer_norm(values, norm, eps), x)
 
 
 def _on_host(function: Callable[[NDArray[np.float32]], NDArray[np.float32]], x: Tensor) -> Tensor:
-    return torch.from_numpy(function(_array(x))).to(x.device)
-
-
-def _array(tensor: Tensor) -> Any:
-    return tensor.detach().cpu().numpy()
+    return torch.from_numpy(function(x.numpy(force=True))).to(x.device)
 
 
 def _codes(values: Tensor, scale: Tensor) -> Tensor:

@@ -14,9 +14,9 @@ from train.bert import QuantizedBert
 
 
 def exported(model: QuantizedBert) -> QuantizedModel:
-    """The model as golden computes it; raises ValueError for scales that the requantizer cannot express.
+    """The model as golden computes it: the codes that its fake quantizers stand for, biases and norms float32.
 
-    Codes are those that the fake quantizers stand for, biases and norms float32.
+    `golden.quantized.quantized_encoder` raises ValueError where the requantizer cannot express a trained scale.
     """
     layers = []
     for layer, start in zip(model.layers, model.start.layers, strict=True):
@@ -24,8 +24,8 @@ def exported(model: QuantizedBert) -> QuantizedModel:
         for name in DENSE_NAMES:
             (quantizer,), weight = model.parametrized(layer, name)
             scale = np.array(quantizer.scale.item())
-            codes = quantize(_array(weight).T, quantizer.format, float(scale))
-            bias = _array(layer.get_submodule(DENSE_KEYS[name]).bias)
+            codes = quantize(weight.numpy(force=True).T, quantizer.format, float(scale))
+            bias = _copied(layer.get_submodule(DENSE_KEYS[name]).bias)
             dense[name] = QuantizedDense(np.ascontiguousarray(codes), quantizer.format, scale, bias)
         sites = layer.attention.self.sites
         activations = {
@@ -39,9 +39,9 @@ def exported(model: QuantizedBert) -> QuantizedModel:
 
 
 def _norm(module: Any) -> Norm:
-    return Norm(_array(module.weight), _array(module.bias))
+    return Norm(_copied(module.weight), _copied(module.bias))
 
 
-def _array(tensor: Tensor) -> NDArray[np.float32]:
-    array: NDArray[np.float32] = tensor.detach().cpu().numpy().astype(np.float32)
-    return array
+def _copied(tensor: Tensor) -> NDArray[np.float32]:
+    # numpy() alone is a view, which would go on training.
+    return np.array(tensor.numpy(force=True), np.float32)

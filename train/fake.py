@@ -19,7 +19,7 @@ from golden.quantize import Rounding, levels
 def fake_quantize(x: Tensor, fmt: Format, scale: Tensor, rounding: Rounding = "nearest") -> Tensor:
     """Values of the codes of `x` in `fmt` at a float64 `scale` [] (real = value / scale), of x's shape and type.
 
-    Equal to golden's quantize and dequantize. x without a scale that stands for it (NaN) stays NaN. Raises ValueError
+    Equal to golden's quantize and dequantize. NaN stays NaN, where golden refuses it. Raises ValueError
     for a rounding that the format does not know.
     """
     result: Tensor = _FakeQuantize.apply(x, scale, fmt, rounding)  # type: ignore[no-untyped-call]

@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from golden.calibration import fitted
 from golden.formats import Format, Piecewise
-from golden.quantize import clip_scale, max_scale, scale_for, search_piecewise
+from golden.quantize import scale_for
 from train.fake import fake_quantize
 
 MOMENTUM = 0.01
@@ -30,12 +31,8 @@ class WeightQuantizer(nn.Module):
         self.register_buffer("scale", torch.ones((), dtype=torch.float64))
 
     def fit(self, weight: Tensor) -> None:
-        """Scale of least squared error, or with `clip` off of the largest magnitude."""
-        values = weight.detach().cpu().numpy()
-        if isinstance(self.format, Piecewise) and self._clip:
-            self.format, scale = search_piecewise(values, bits=self.format.bits)
-        else:
-            scale = clip_scale(values, self.format) if self._clip else max_scale(values, self.format)
+        """As golden's calibration chooses, from [out, in]."""
+        self.format, scale = fitted(weight.numpy(force=True), self.format, self._clip)
         self.scale.fill_(scale)
 
     def forward(self, weight: Tensor) -> Tensor:
