@@ -15,6 +15,9 @@ from torch import Tensor
 from golden.formats import Format, Linear
 from golden.quantize import Rounding, levels
 
+BLOCK = 1 << 15
+"""Elements rounded at a time: in float64 they stay in a core's cache, six times as fast as a whole layer's."""
+
 
 def fake_quantize(x: Tensor, fmt: Format, scale: Tensor, rounding: Rounding = "nearest") -> Tensor:
     """Values of the codes of `x` in `fmt` at a float64 `scale` [] (real = value / scale), of x's shape and type.
@@ -29,37 +32,78 @@ def fake_quantize(x: Tensor, fmt: Format, scale: Tensor, rounding: Rounding = "n
 class _FakeQuantize(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, scale: Tensor, fmt: Format, rounding: Rounding) -> Tensor:
-        scaled = x.double() * scale.double()
-        value = _nearest(scaled, fmt, rounding)
-        ctx.save_for_backward(scaled, value, scale)
-        ctx.limit = fmt.max_value
-        return (value / scale.double()).to(x.dtype)
+        result = torch.empty_like(x, memory_format=torch.contiguous_format)
+        inside = torch.empty(x.shape, dtype=torch.bool, device=x.device)
+        # The step is 1 / scale: d(step * value) / d(step) = value - scaled inside, value beyond.
+        of_step = torch.empty_like(result) if ctx.needs_input_grad[1] else None
+        exact = scale.double()
+        parts = [result.view(-1), inside.view(-1), x.reshape(-1)]
+        size = BLOCK if x.device.type == "cpu" else max(1, x.numel())
+        for start in range(0, x.numel(), size):
+            into, within, block = (part[start : start + size] for part in parts)
+            scaled = block.double() * exact
+            value = _nearest(scaled, fmt, rounding)
+            torch.le(scaled.abs(), fmt.max_value, out=within)
+            if of_step is not None:
+                of_step.view(-1)[start : start + size] = torch.where(within, value - scaled, value)
+            into.copy_(value.div_(exact))
+        ctx.save_for_backward(inside, of_step, scale)
+        return result
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         (gradient,) = gradients
-        scaled, value, scale = ctx.saved_tensors
-        inside = scaled.abs() <= ctx.limit
+        inside, of_step, scale = ctx.saved_tensors
         of_scale = None
-        if ctx.needs_input_grad[1]:
-            # The step is 1 / scale: d(step * value) / d(step) = value - scaled inside, value beyond.
-            of_step = (gradient * torch.where(inside, value - scaled, value)).sum()
-            of_scale = (-of_step / scale.double() ** 2).to(scale.dtype)
+        if of_step is not None:
+            total = (gradient * of_step).sum(dtype=torch.float64)
+            of_scale = (-total / scale.double() ** 2).to(scale.dtype)
         return gradient * inside, of_scale, None, None
 
 
 def _nearest(scaled: Tensor, fmt: Format, rounding: Rounding) -> Tensor:
     """The value that each element of float64 `scaled` rounds to."""
-    values, bounds = _tensors(fmt, rounding)
     if isinstance(fmt, Linear):
         # Ties go to the even code, which a search between bounds would not do.
-        return scaled.round().clamp(-fmt.max_value, fmt.max_value)
-    found: Tensor = values.to(scaled.device)[torch.bucketize(scaled.abs(), bounds.to(scaled.device))]
-    return torch.where(scaled.isnan(), scaled, found.copysign(scaled))
+        return scaled.round().clamp_(-fmt.max_value, fmt.max_value)
+    found = _search(fmt, rounding, scaled.device)(scaled.abs())
+    return torch.where(scaled.isnan(), scaled, found.copysign_(scaled))
+
+
+class _Search:
+    """From a magnitude to the level it rounds to, in one comparison.
+
+    An exponent and the first bits of a mantissa name a cell of at most one bound between levels; a table has the
+    level at the cell's lower end. A binary search takes up to four times as long.
+    """
+
+    _KEPT = 7
+    """Bits of the mantissa: cells are 32 wide from 4096 on, where bounds of piece-wise codes are 63 apart."""
+
+    def __init__(self, values: Tensor, bounds: Tensor) -> None:
+        end = torch.tensor([float("inf")], dtype=torch.float64, device=values.device)
+        # A magnitude that meets a bound belongs below it, so a cell of only that bound begins below too.
+        self._values, self._bounds = values, torch.cat([bounds, end])
+        self._limits = float(bounds[0]) / 2, 2 * float(bounds[-1])
+        cells = self._cells(bounds)
+        if len(cells.unique()) < len(cells):
+            raise AssertionError("bounds: expected at most one in each cell")
+        self._first = int(self._cells(torch.tensor(self._limits[0], dtype=torch.float64)))
+        last = int(self._cells(torch.tensor(self._limits[1], dtype=torch.float64)))
+        numbers = torch.arange(self._first, last + 1, device=values.device)
+        self._level = torch.bucketize(numbers, cells.contiguous())
+
+    def _cells(self, magnitudes: Tensor) -> Tensor:
+        return magnitudes.view(torch.int64) >> (52 - self._KEPT)
+
+    def __call__(self, magnitudes: Tensor) -> Tensor:
+        cells = self._cells(magnitudes.nan_to_num(0).clamp_(*self._limits)).sub_(self._first)
+        level = self._level[cells]
+        return self._values[level.add_(magnitudes > self._bounds[level])]
 
 
 @lru_cache(maxsize=256)
-def _tensors(fmt: Format, rounding: Rounding) -> tuple[Tensor, Tensor]:
-    """Magnitudes that a format reaches, and the largest that round to the one below: float64."""
+def _search(fmt: Format, rounding: Rounding, device: torch.device) -> _Search:
     grid = levels(fmt, rounding)
-    return torch.from_numpy(grid.values.astype("float64")), torch.from_numpy(grid.bounds)
+    values, bounds = torch.from_numpy(grid.values.astype("float64")), torch.from_numpy(grid.bounds)
+    return _Search(values.to(device), bounds.to(device))
