@@ -63,10 +63,11 @@ class _FakeQuantize(torch.autograd.Function):
 
 def _nearest(scaled: Tensor, fmt: Format, rounding: Rounding) -> Tensor:
     """The value that each element of float64 `scaled` rounds to."""
+    search = _search(fmt, rounding, scaled.device)
     if isinstance(fmt, Linear):
         # Ties go to the even code, which a search between bounds would not do.
         return scaled.round().clamp_(-fmt.max_value, fmt.max_value)
-    found = _search(fmt, rounding, scaled.device)(scaled.abs())
+    found = search(scaled.abs())
     return torch.where(scaled.isnan(), scaled, found.copysign_(scaled))
 
 
