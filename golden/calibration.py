@@ -1,12 +1,13 @@
 """Post-training quantization: scales of weights from themselves, of activations from sample sentences."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from golden.encoder import FloatProducts, Operand, Real, float_encoder
-from golden.formats import Format, Log2, Piecewise
+from golden.formats import Format, Linear, Log2, Piecewise
 from golden.modes import Mode
 from golden.quantize import clip_scale, max_scale, quantize, search_piecewise
 from golden.quantized import (
@@ -34,17 +35,23 @@ def calibration_sentences() -> list[str]:
 
 
 def quantize_model(
-    weights: Weights, mode: Mode, sentences: Sequence[Sequence[int]], clip: bool = True
+    weights: Weights,
+    mode: Mode,
+    sentences: Sequence[Sequence[int]],
+    clip: bool = True,
+    bits: int | None = None,
 ) -> QuantizedModel:
     """The model in `mode`, nothing trained.
 
     Activation scales come from running the float encoder on `sentences` (token ids). With `clip` every
     clipping point minimises the squared error (piece-wise weights: together with the ratio), without it is
-    the largest magnitude seen. Raises ValueError for no sentence, or ids as `Encoder.hidden_states`.
+    the largest magnitude seen. `bits` narrows the mode's linear formats: 5..7 ride in those of 8 bits. Raises
+    ValueError for no sentence, ids as `Encoder.hidden_states`, or bits that the mode's datapath does not take.
     """
+    formats = mode if bits is None else _narrowed(mode, bits)
     samples = collect(weights, sentences)
     layers = tuple(
-        _quantize_layer(layer, sample, mode, clip)
+        _quantize_layer(layer, sample, formats, clip)
         for layer, sample in zip(weights.layers, samples, strict=True)
     )
     tables = {}
@@ -53,6 +60,20 @@ def quantize_model(
         scale = _scale(table, TABLE_FORMAT, clip)
         tables[name] = QuantizedTable(quantize(table, TABLE_FORMAT, scale), scale)
     return QuantizedModel(mode, weights.config, tables, weights.embedding_norm, layers)
+
+
+def _narrowed(mode: Mode, bits: int) -> Mode:
+    """The mode with operands of `bits` bits where they are linear."""
+
+    def narrowed(fmt: Format) -> Format:
+        if not isinstance(fmt, Linear):
+            return fmt
+        least = 2 if fmt.code_width == 4 else 5
+        if not least <= bits <= fmt.bits:
+            raise ValueError(f"bits: expected {least}..{fmt.bits} in {mode.name}, got {bits!r}")
+        return Linear(bits)
+
+    return replace(mode, x_format=narrowed(mode.x_format), w_format=narrowed(mode.w_format))
 
 
 def collect(weights: Weights, sentences: Sequence[Sequence[int]]) -> list[dict[str, Real]]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.formats import Format, Linear, Log2, Piecewise
+from golden.head import Head
 from golden.modes import Mode, mode
 from golden.packing import pack, unpack
 from golden.quantize import quantize
@@ -63,6 +64,8 @@ def save(model: QuantizedModel, path: Path, *, embeddings: bool = False) -> None
                 "activations": {site: {"format": _to_json(a.format), "scale": a.scale} for site, a in sites},
             }
         )
+    if model.head is not None:
+        tensors |= {"head.weight": model.head.weight, "head.bias": model.head.bias}
     if embeddings:
         tensors.update({f"tables.{name}": table.codes for name, table in model.tables.items()})
     header = {
@@ -73,6 +76,7 @@ def save(model: QuantizedModel, path: Path, *, embeddings: bool = False) -> None
             for name, table in model.tables.items()
         },
         "layers": layers,
+        "task": None if model.head is None else model.head.task,
     }
     metadata = {"format_version": str(FORMAT_VERSION), "tilebert": json.dumps(header)}
     if not path.parent.is_dir():
@@ -127,6 +131,7 @@ def _read(path: Path) -> tuple[dict[str, Any], Tensors]:
 
 def _model(header: dict[str, Any], tensors: Tensors) -> QuantizedModel:
     config = Config(**header["config"])
+    task = header.get("task")
     layers = []
     for index, fields in enumerate(header["layers"]):
         prefix = f"layers.{index}"
@@ -157,6 +162,7 @@ def _model(header: dict[str, Any], tensors: Tensors) -> QuantizedModel:
         tables=_tables(header["tables"], tensors),
         embedding_norm=_norm(tensors, "embedding_norm"),
         layers=tuple(layers),
+        head=None if task is None else Head(task, tensors["head.weight"], tensors["head.bias"]),
     )
 
 

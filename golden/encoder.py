@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from golden.weights import Config, LayerWeights, Norm, Tables, Weights
 
 Real = NDArray[np.float32]
+Ids = NDArray[np.integer] | Sequence[Sequence[int]]
 Operand = NDArray[Any]
 """What passes between two products untouched: float32, or codes at a scale that the products know."""
 
@@ -77,16 +78,17 @@ class Encoder:
         """The model's dimensions."""
         return self._config
 
-    def hidden_states(self, ids: NDArray[np.integer] | Sequence[Sequence[int]]) -> Real:
-        """Last layer's states, float32 [B, S, hidden], of B sentences of S ids each.
+    def hidden_states(self, ids: Ids, kinds: Ids | None = None) -> Real:
+        """Last layer's states, float32 [B, S, hidden], of B texts of S ids each.
 
-        Raises ValueError for a shape other than [B, S] with S in 1..positions, or ids outside the vocabulary.
+        `kinds` [B, S] are 0 or 1, the sentence of a pair that a token is of; all 0 by default. Raises ValueError
+        for a shape other than [B, S] with S in 1..positions, ids outside the vocabulary, or kinds that do not fit.
         """
         config, products = self._config, self._products
         indices = _checked(ids, config)
         batch, length = indices.shape
         split = (batch, length, config.heads, config.head_width)
-        x = self._embed(indices).reshape(-1, config.hidden)
+        x = self._embed(indices, _checked_kinds(kinds, indices)).reshape(-1, config.hidden)
         for index, (attention_norm, output_norm) in enumerate(self._norms):
             query, key, value = (y.reshape(split).swapaxes(1, 2) for y in products.project(index, x))
             scores = products.scores(index, query, key) / np.float32(np.sqrt(config.head_width))
@@ -97,16 +99,21 @@ class Encoder:
             x = layer_norm(x + products.dense("ffn2", index, inner), output_norm, config.eps)
         return x.reshape(batch, length, config.hidden)
 
-    def sentence_vectors(self, ids: NDArray[np.integer] | Sequence[Sequence[int]]) -> Real:
+    def pooled(self, ids: Ids, kinds: Ids | None = None) -> Real:
+        """Mean of a text's states: float32 [B, hidden]. Arguments and errors as `hidden_states`."""
+        means: Real = self.hidden_states(ids, kinds).mean(axis=1, dtype=np.float32)
+        return means
+
+    def sentence_vectors(self, ids: Ids) -> Real:
         """Mean of a sentence's states, at length 1: float32 [B, hidden]. Errors as `hidden_states`."""
-        pooled = self.hidden_states(ids).mean(axis=1, dtype=np.float32)
+        pooled = self.pooled(ids)
         vectors: Real = pooled / np.linalg.norm(pooled, axis=-1, keepdims=True)
         return vectors
 
-    def _embed(self, ids: NDArray[np.integer]) -> Real:
+    def _embed(self, ids: NDArray[np.integer], kinds: NDArray[np.integer]) -> Real:
         places = np.arange(ids.shape[1])
         x = self._lookup("word", ids) + self._lookup("position", places)
-        return layer_norm(x + self._lookup("kind", np.array(0)), self._embedding_norm, self._config.eps)
+        return layer_norm(x + self._lookup("kind", kinds), self._embedding_norm, self._config.eps)
 
 
 def float_encoder(weights: Weights, products: Products | None = None) -> Encoder:
@@ -234,7 +241,17 @@ def _polynomial(coefficients: Sequence[float], x: Real) -> Real:
     return y
 
 
-def _checked(ids: NDArray[np.integer] | Sequence[Sequence[int]], config: Config) -> NDArray[np.integer]:
+def _checked_kinds(kinds: Ids | None, ids: NDArray[np.integer]) -> NDArray[np.integer]:
+    if kinds is None:
+        return np.array(0)
+    indices = np.asarray(kinds)
+    if indices.shape != ids.shape or indices.dtype.kind not in "iu" or not np.isin(indices, (0, 1)).all():
+        got = f"{indices.dtype} of shape {indices.shape}"
+        raise ValueError(f"kinds: expected 0 and 1 of shape {ids.shape}, got {got}")
+    return indices
+
+
+def _checked(ids: Ids, config: Config) -> NDArray[np.integer]:
     indices = np.asarray(ids)
     if indices.ndim != 2 or indices.size == 0 or indices.shape[1] > config.positions:
         raise ValueError(f"ids: expected [B, S] with S in 1..{config.positions}, got shape {indices.shape}")

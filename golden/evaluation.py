@@ -1,28 +1,14 @@
-"""Semantic similarity on GLUE's STS-B: the reader, the correlations and the score of an encoder."""
+"""How well predictions agree with people's: GLUE's metrics, and the score of an encoder by its cosines."""
 
-import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from golden.encoder import Encoder, Real, cosine, embed
+from golden.glue import Example
 from golden.tokens import Tokenizer
-
-MAX_SCORE = 5.0
-"""Scores reach from 0 (unrelated) to this (same meaning)."""
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two sentences and how similar people found them, 0..5."""
-
-    first: str
-    second: str
-    score: float
-
 
 @dataclass(frozen=True)
 class Similarity:
@@ -33,25 +19,10 @@ class Similarity:
     spearman: float
 
 
-def read_sts(folder: Path, split: str = "dev") -> list[Pair]:
-    """Pairs of a split (`train` or `dev`) of folder/STS-B.
-
-    Reads <split>.csv, three quoted columns (sentence, sentence, score) without a header, or else GLUE's own
-    <split>.tsv, unquoted, ten columns under a header. Raises FileNotFoundError when there is neither,
-    ValueError that names file and line for a malformed row.
-    """
-    table, tabbed = (folder / "STS-B" / f"{split}.{ending}" for ending in ("csv", "tsv"))
-    if table.exists():
-        return _read_rows(table, csv.excel, 3, header=False)
-    if tabbed.exists():
-        return _read_rows(tabbed, _Tabbed, 10, header=True)
-    raise FileNotFoundError(f"{folder}: expected STS-B/{table.name} or STS-B/{tabbed.name}, found neither")
-
-
 def evaluate_sts(
     encoder: Encoder,
     tokenizer: Tokenizer,
-    pairs: Sequence[Pair],
+    pairs: Sequence[Example],
     batch: int = 64,
     progress: Callable[[int, int], None] | None = None,
 ) -> Similarity:
@@ -64,16 +35,22 @@ def evaluate_sts(
     return similarity(embed(encoder, sequences, batch, progress), pairs)
 
 
-def pair_sequences(tokenizer: Tokenizer, pairs: Sequence[Pair]) -> list[list[int]]:
+def pair_sequences(tokenizer: Tokenizer, pairs: Sequence[Example]) -> list[list[int]]:
     """Token ids of every pair's two sentences, one after the other. Errors as `evaluate_sts`."""
-    if len({pair.score for pair in pairs}) < 2:
+    if len({pair.label for pair in pairs}) < 2:
         raise ValueError(f"pairs: expected two or more of different scores, got {len(pairs)} without")
-    return tokenizer.encode_all([text for pair in pairs for text in (pair.first, pair.second)])
+    return tokenizer.encode_all([text for pair in pairs for text in _both(pair)])
 
 
-def similarity(vectors: Real, pairs: Sequence[Pair]) -> Similarity:
+def _both(pair: Example) -> tuple[str, str]:
+    if pair.second is None:
+        raise ValueError("pairs: expected two sentences each, got one")
+    return pair.first, pair.second
+
+
+def similarity(vectors: Real, pairs: Sequence[Example]) -> Similarity:
     """Correlations of the cosines of vectors [2 * pairs, hidden], two for each pair, with the pairs' scores."""
-    scores = [pair.score for pair in pairs]
+    scores = [pair.label for pair in pairs]
     cosines = cosine(vectors[0::2], vectors[1::2])
     return Similarity(len(pairs), 100 * pearson(cosines, scores), 100 * spearman(cosines, scores))
 
@@ -103,38 +80,37 @@ def ranks(values: ArrayLike) -> NDArray[np.float64]:
     return averages[group]
 
 
-class _Tabbed(csv.excel_tab):
-    quoting = csv.QUOTE_NONE
+def accuracy(predicted: ArrayLike, labels: ArrayLike) -> float:
+    """Share of equal classes, 0..1. Raises ValueError for unequal lengths or no sample, as the next two do."""
+    x, y = _classes(predicted, labels)
+    return float((x == y).mean())
 
 
-def _read_rows(path: Path, dialect: type[csv.Dialect], columns: int, *, header: bool) -> list[Pair]:
-    pairs = []
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.reader(file, dialect, strict=True)
-        try:
-            for row in rows:
-                if header and rows.line_num == 1:
-                    continue
-                pairs.append(_pair(row, columns))
-        except UnicodeDecodeError:
-            raise ValueError(f"{path}:{rows.line_num + 1}: expected UTF-8") from None
-        except (csv.Error, ValueError) as error:
-            raise ValueError(f"{path}:{rows.line_num}: {error}") from None
-    if not pairs:
-        raise ValueError(f"{path}: expected rows, got none")
-    return pairs
+def f1(predicted: ArrayLike, labels: ArrayLike) -> float:
+    """Harmonic mean of precision and recall of class 1, 0..1; 0 where it occurs nowhere."""
+    x, y = _classes(predicted, labels)
+    hits, marked = int(((x == 1) & (y == 1)).sum()), int((x == 1).sum() + (y == 1).sum())
+    return 2 * hits / marked if marked else 0.0
 
 
-def _pair(row: list[str], columns: int) -> Pair:
-    if len(row) != columns:
-        raise ValueError(f"expected {columns} columns, got {len(row)}")
-    first, second, text = row[-3:]
-    if not first.strip() or not second.strip():
-        raise ValueError("expected two sentences, got an empty one")
-    try:
-        score = float(text)
-    except ValueError:
-        raise ValueError(f"score: expected a number, got {text!r}") from None
-    if not 0 <= score <= MAX_SCORE:
-        raise ValueError(f"score: expected 0..{MAX_SCORE:g}, got {text!r}")
-    return Pair(first, second, score)
+def matthews(predicted: ArrayLike, labels: ArrayLike) -> float:
+    """Correlation, -1..1, of two classes 0 and 1; 0 where one side is constant."""
+    x, y = _classes(predicted, labels)
+    return 0.0 if len(set(x)) < 2 or len(set(y)) < 2 else pearson(x, y)
+
+
+METRICS: Mapping[str, Callable[[ArrayLike, ArrayLike], float]] = {
+    "pearson": pearson,
+    "spearman": spearman,
+    "accuracy": accuracy,
+    "f1": f1,
+    "matthews": matthews,
+}
+"""By name: of predictions, scores or classes, and what people said."""
+
+
+def _classes(predicted: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    x, y = np.asarray(predicted, np.int64), np.asarray(labels, np.int64)
+    if x.shape != y.shape or x.ndim != 1 or not x.size:
+        raise ValueError(f"samples: expected two of one length, got shapes {x.shape} and {y.shape}")
+    return x, y

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from golden.codec import check_codes
 from golden.encoder import Encoder, Operand, Real
 from golden.formats import Format, Linear, Log2
+from golden.head import Head
 from golden.job import Backend, Epilogue, Job
 from golden.modes import Mode, mode
 from golden.quantize import dequantize, quantize
@@ -68,7 +69,7 @@ class QuantizedTable:
 class QuantizedModel:
     """A BERT with GEMMs in `mode` (a piece-wise format stands with each weight), embeddings in 8 bits.
 
-    `tables` are named word, position and kind. Raises ValueError for parts that do not belong together:
+    `tables` are named word, position and kind; the float32 `head` turns pooled states into a task's outputs. Raises ValueError for parts that do not belong together:
     names, shapes, types, formats other than the mode's, codes outside their format.
     """
 
@@ -77,6 +78,7 @@ class QuantizedModel:
     tables: Mapping[str, QuantizedTable]
     embedding_norm: Norm
     layers: tuple[QuantizedLayer, ...]
+    head: Head | None = None
 
     def __post_init__(self) -> None:
         rows = {"word": self.config.vocabulary, "position": self.config.positions, "kind": 2}
@@ -87,6 +89,8 @@ class QuantizedModel:
         _expect("layers", self.config.layers, len(self.layers))
         for index, layer in enumerate(self.layers):
             self._check_layer(layer, f"layers.{index}")
+        if self.head is not None:
+            _expect("head.weight: rows", self.config.hidden, len(self.head.weight))
 
     def _check_layer(self, layer: QuantizedLayer, where: str) -> None:
         _expect(f"{where}.dense", sorted(DENSE_NAMES), sorted(layer.dense))
@@ -104,7 +108,11 @@ class QuantizedModel:
             check_codes(dense.codes, dense.format, f"{where}.{name}.codes")
         _expect(f"{where}.activations", sorted(SITES), sorted(layer.activations))
         for site, activation in layer.activations.items():
-            _expect(f"{where}.{site}: format", site_format(self.mode, site), activation.format)
+            expected = site_format(self.mode, site)
+            if activation.format != expected and not (
+                site in INPUT_SITES and _runs(activation.format, expected)
+            ):
+                raise ValueError(f"{where}.{site}: format: expected {expected}, got {activation.format}")
 
 
 def site_format(mode: Mode, site: str) -> Format:
@@ -117,8 +125,13 @@ def input_site(name: str) -> str:
     return name if name in INPUT_SITES else "hidden"
 
 
+def requantizable(fmt: Format) -> bool:
+    """Whether the hardware's requantizer makes codes of that format: it clamps to 8 bits or to 4."""
+    return isinstance(fmt, Linear) and fmt.bits in (4, 8)
+
+
 def _runs(fmt: Format, built: Format) -> bool:
-    """Whether weights in `fmt` run in a mode of `built` weights: 5..7 bits as 8, any ratio and offset."""
+    """Whether codes in `fmt` run in a mode built for `built`: 5..7 bits as 8, any ratio and offset."""
     if isinstance(fmt, Log2) or isinstance(built, Log2):
         return fmt == built
     return type(fmt) is type(built) and fmt.code_width == built.code_width
@@ -128,7 +141,7 @@ class QuantizedProducts:
     """The products of a quantized model as jobs for a backend.
 
     Q, K and V come back as int8 codes, from one x quantized once. So does P V, but where the x of `output` is
-    linear it comes as that x itself, at its scale and width. Everything else comes back raw. Raises
+    linear (8 or 4 bits) it comes as that x itself, at its scale and width. Everything else comes back raw. Raises
     ValueError for a scale or bias that the requantizer cannot express.
     """
 
@@ -158,7 +171,7 @@ class QuantizedProducts:
     def context(self, layer: int, probabilities: Real, value: Operand) -> Operand:
         scales = self._activations[layer]
         codes = self._codes(layer, "probabilities", probabilities)
-        direct = isinstance(scales["output"].format, Linear)
+        direct = requantizable(scales["output"].format)
         result = scales["output" if direct else "context"]
         unit = scales["probabilities"].scale * scales["value"].scale
         epilogue = _epilogue(np.full(value.shape[-1], result.scale / unit), result.format)

@@ -3,9 +3,16 @@
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from golden.weights import model_folder, read_config
+
+
+class Tokens(NamedTuple):
+    """A text as a BERT reads it: token ids, and for each the sentence of a pair that it is of (0 or 1)."""
+
+    ids: tuple[int, ...]
+    kinds: tuple[int, ...]
 
 
 class Tokenizer:
@@ -41,13 +48,20 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Ids of one text, with [CLS] and [SEP]. Raises ValueError for an empty text, warns when it cuts."""
-        if not text.strip():
-            raise ValueError(f"text: expected at least one word, got {text!r}")
-        encoding = self._implementation.encode(text)
+        return list(self.read(text).ids)
+
+    def read(self, text: str, second: str | None = None) -> Tokens:
+        """One text or a pair as one, [CLS] first [SEP] second [SEP]; a pair is cut where it is longer.
+
+        Errors as `encode`.
+        """
+        for part in (text,) if second is None else (text, second):
+            if not part.strip():
+                raise ValueError(f"text: expected at least one word, got {part!r}")
+        encoding = self._implementation.encode(text, second)
         if encoding.overflowing:
-            warnings.warn(f"text cut to {self._max_tokens} tokens: {text[:40]!r}...", stacklevel=2)
-        ids: list[int] = encoding.ids
-        return ids
+            warnings.warn(f"text cut to {self._max_tokens} tokens: {text[:40]!r}...", stacklevel=3)
+        return Tokens(tuple(encoding.ids), tuple(encoding.type_ids))
 
     def encode_all(self, texts: Iterable[str]) -> list[list[int]]:
         """Ids of each text, in order; errors as `encode`."""

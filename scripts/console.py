@@ -18,15 +18,18 @@ class Bar:
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
+        self._stage = ""
         self._task = progress.add_task("", total=1.0)
 
     def stage(self, text: str) -> None:
         """Name what runs now, and start from zero."""
+        self._stage = text
         self._progress.reset(self._task, total=1.0, description=text)
 
-    def __call__(self, fraction: float) -> None:
+    def __call__(self, fraction: float, detail: str = "") -> None:
         """Report the fraction done of the current stage."""
-        self._progress.update(self._task, completed=fraction)
+        text = f"{self._stage}: {detail}" if detail else self._stage
+        self._progress.update(self._task, completed=fraction, description=text)
 
 
 @contextmanager

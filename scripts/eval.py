@@ -10,8 +10,9 @@ from rich.table import Table
 
 from golden.backend import golden_backend
 from golden.encoder import Encoder, float_encoder
-from golden.evaluation import Pair, Similarity, evaluate_sts, pair_sequences, read_sts, similarity
+from golden.evaluation import Similarity, evaluate_sts, pair_sequences, similarity
 from golden.formats import Log2
+from golden.glue import TASKS, Example, read_examples
 from golden.modes import MODE_NAMES, Mode, mode
 from golden.quantized import quantized_encoder
 from golden.tokens import Tokenizer
@@ -120,12 +121,12 @@ def mode_or_float(name: str, exponent_bits: int) -> Mode | None:
     return mode(name, exponent_bits)
 
 
-def read_pairs(glue: Path, limit: int | None = None) -> list[Pair]:
+def read_pairs(glue: Path, limit: int | None = None) -> list[Example]:
     """The first `limit` pairs of STS-B's dev split (None for all); raises ValueError that names the option."""
     if limit is not None and limit < 2:
         raise ValueError(f"--limit: expected 2 pairs or more, got {limit}")
     try:
-        return read_sts(glue)[:limit]
+        return read_examples(TASKS["sts-b"], glue)[:limit]
     except (OSError, ValueError) as error:
         raise ValueError(f"--glue: {error}") from None
 
@@ -137,7 +138,7 @@ def load_encoder(chosen: Mode | None, checkpoint: Path | None = None) -> Encoder
     return quantized_encoder(load_model(chosen, checkpoint), golden_backend)
 
 
-def score(encoder: Encoder, pairs: list[Pair], bar: Bar, stage: str) -> Similarity:
+def score(encoder: Encoder, pairs: list[Example], bar: Bar, stage: str) -> Similarity:
     """`evaluate_sts` with its progress on the bar."""
     bar.stage(stage)
     return evaluate_sts(encoder, Tokenizer(), pairs, progress=lambda done, total: bar(done / total))

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from golden.evaluation import Pair, Similarity
+from golden.evaluation import Similarity
 from golden.formats import Format, Linear, Log2
+from golden.glue import Example
 from golden.modes import Mode, mode
 from golden.statistics import (
     ERROR_EDGES,
@@ -147,7 +148,7 @@ class Measurements:
         }
 
 
-def measure(pairs: list[Pair] | None, bar: Bar) -> Measurements:
+def measure(pairs: list[Example] | None, bar: Bar) -> Measurements:
     """Every mode on the packaged model; on the pairs too, if there are any. Raises as `load_model`."""
     weights = read_weights()
     inputs = layer_inputs(weights, Tokenizer().encode(SENTENCE), LAYER)

@@ -19,6 +19,7 @@ Modes = Annotated[
 OneMode = Annotated[str, typer.Option("--mode", help="Number format of x and w.")]
 ModeOrFloat = Annotated[str, typer.Option("--mode", help="Number format of x and w, or fp32.")]
 ExponentBits = Annotated[int, typer.Option(help="Exponent bits of log2 codes: 3, 4, or 5 in wlog-a8.")]
+Bits = Annotated[int | None, typer.Option(help="Bits of linear codes: 5 to 8 in w8a8, 2 to 4 in w4a4.")]
 Rows = Annotated[int, typer.Option(help="Rows of PEs.")]
 Cols = Annotated[int, typer.Option(help="Columns of PEs.")]
 KMax = Annotated[int, typer.Option("--k-max", help="Largest K; accumulators are sized from it.")]

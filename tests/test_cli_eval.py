@@ -9,7 +9,7 @@ import tiny
 
 from golden import checkpoint
 from golden.calibration import quantize_model
-from golden.evaluation import read_sts
+from golden.glue import TASKS, read_examples
 from golden.modes import mode
 from scripts.cli import run
 
@@ -74,7 +74,7 @@ def test_limit_takes_the_first_pairs(glue: Path, capfd: pytest.CaptureFixture[st
     (glue / "four" / "STS-B" / "dev.csv").write_text("".join(ROWS.splitlines(keepends=True)[:4]))
     assert run(["eval", "--task", "sts-b", "--glue", "four", "--mode", "fp32", "--json", "whole.json"]) == 0
     four, whole = (json.loads((glue / f"{name}.json").read_text()) for name in ("four", "whole"))
-    assert four["pairs"] == whole["pairs"] == len(read_sts(glue / "four")) == 4
+    assert four["pairs"] == whole["pairs"] == len(read_examples(TASKS["sts-b"], glue / "four")) == 4
     assert (four["pearson"], four["spearman"]) == (whole["pearson"], whole["spearman"])
     assert evaluate("--mode fp32 --limit 1000 --json more.json") == 0
     assert json.loads((glue / "more.json").read_text())["pairs"] == 6

@@ -10,9 +10,8 @@ from torch.nn.utils import parametrize
 from transformers import AttentionInterface, AttentionMaskInterface, BertModel
 from transformers.masking_utils import eager_mask
 
-from golden.formats import Linear
 from golden.quantize import dequantize
-from golden.quantized import INPUT_SITES, TABLE_FORMAT, QuantizedModel, input_site
+from golden.quantized import INPUT_SITES, TABLE_FORMAT, QuantizedModel, input_site, requantizable
 from golden.weights import DENSE_KEYS, DENSE_NAMES
 from train import exact
 from train.quantizers import ActivationQuantizer, WeightQuantizer
@@ -147,8 +146,8 @@ def _attention(
 ) -> tuple[Tensor, Tensor]:
     """Attention of query, key and value [B, heads, S, width]: [B, S, heads, width], and the probabilities."""
     sites = module.sites
-    # golden has the requantizer make the x of `output` itself where that is linear.
-    direct = isinstance(sites["output"].format, Linear)
+    # golden has the requantizer make the x of `output` itself where it can.
+    direct = requantizable(sites["output"].format)
     root = query.shape[-1] ** 0.5
     if module.training:
         scores = query @ key.mT / root

@@ -7,15 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from golden.head import Head
 from golden.quantize import quantize
 from golden.quantized import Activation, QuantizedDense, QuantizedLayer, QuantizedModel
 from golden.weights import DENSE_KEYS, DENSE_NAMES, Norm
 from train.bert import QuantizedBert
+from train.objectives import Headed, Objective
 
 
-def exported(model: QuantizedBert) -> QuantizedModel:
+def exported(model: QuantizedBert, objective: Objective | None = None) -> QuantizedModel:
     """The model as golden computes it: the codes that its fake quantizers stand for, biases and norms float32.
 
+    With it the head of the objective that it was trained for, if that has one.
     `golden.quantized.quantized_encoder` raises ValueError where the requantizer cannot express a trained scale.
     """
     layers = []
@@ -35,7 +38,14 @@ def exported(model: QuantizedBert) -> QuantizedModel:
         norms = (_norm(layer.attention.output.LayerNorm), _norm(layer.output.LayerNorm))
         layers.append(QuantizedLayer(dense, activations, *norms))
     embedding_norm = _norm(model.bert.embeddings.LayerNorm)
-    return replace(model.start, embedding_norm=embedding_norm, layers=tuple(layers))
+    return replace(model.start, embedding_norm=embedding_norm, layers=tuple(layers), head=_head(objective))
+
+
+def _head(objective: Objective | None) -> Head | None:
+    if not isinstance(objective, Headed):
+        return None
+    weight = np.ascontiguousarray(_copied(objective.head.weight).T)
+    return Head(objective.task.name, weight, _copied(objective.head.bias))
 
 
 def _norm(module: Any) -> Norm:

@@ -1,7 +1,6 @@
 """Fake quantizers as modules: one for a weight, one for the activations at a site."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -53,35 +52,32 @@ class ActivationQuantizer(nn.Module):
     """Activations as their codes in `format` at `scale` have them.
 
     Q8BERT's scale follows an exponential moving average of max|x| while the module trains, and is frozen when it is
-    evaluated. A `learned` scale is a parameter instead: with few codes the largest value is a poor clipping point.
+    evaluated. A `learned` scale is trained instead, by its logarithm, so that a step of training changes it in
+    percent: with few codes the largest value is a poor clipping point.
     """
-
-    scale: Tensor
 
     def __init__(self, fmt: Format, scale: float, *, learned: bool = False) -> None:
         super().__init__()
         self.format = fmt
-        self._learned = learned
-        start = torch.tensor(scale, dtype=torch.float64)
-        if learned:
-            self.scale = nn.Parameter(start)
-        else:
-            self.register_buffer("scale", start)
+        self.register_buffer("start", torch.tensor(scale, dtype=torch.float64))
+        self.growth = nn.Parameter(torch.zeros((), dtype=torch.float64)) if learned else None
+
+    @property
+    def scale(self) -> Tensor:
+        """float64 []: real = value / scale."""
+        return self.start if self.growth is None else self.start * self.growth.exp()
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.training and not self._learned:
+        if self.training and self.growth is None:
             self._follow(float(x.detach().abs().max()))
         return fake_quantize(x, self.format, self.scale)
 
     def _follow(self, largest: float) -> None:
-        clip = self.format.max_value / self.scale.item()
-        self.scale.fill_(scale_for(clip + MOMENTUM * (largest - clip), self.format))
+        clip = self.format.max_value / self.start.item()
+        self.start.fill_(scale_for(clip + MOMENTUM * (largest - clip), self.format))
 
 
-def parameters_of_scales(module: nn.Module) -> list[Any]:
-    """The learned scales below a module."""
-    return [
-        each.scale
-        for each in module.modules()
-        if isinstance(each, ActivationQuantizer) and isinstance(each.scale, nn.Parameter)
-    ]
+def parameters_of_scales(module: nn.Module) -> list[nn.Parameter]:
+    """What the learned scales below a module grow by."""
+    found = (each.growth for each in module.modules() if isinstance(each, ActivationQuantizer))
+    return [growth for growth in found if growth is not None]

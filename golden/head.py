@@ -1,0 +1,79 @@
+"""A task's head: from a text's pooled states to its outputs, in float32 on the host."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from golden.encoder import Encoder, Real
+from golden.evaluation import METRICS
+from golden.glue import MAX_SCORE, TASKS, Example, Task
+from golden.tokens import Tokenizer, Tokens
+
+
+@dataclass(frozen=True)
+class Head:
+    """outputs = pooled @ weight + bias: weight float32 [hidden, outputs], bias float32 [outputs].
+
+    A class has an output each; a score has one, of 1 for the highest. Raises ValueError for a task that
+    golden.glue does not know, other types or other shapes.
+    """
+
+    task: str
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        if self.task not in TASKS:
+            raise ValueError(f"task: expected one of {', '.join(TASKS)}, got {self.task!r}")
+        outputs = TASKS[self.task].outputs
+        for name, array, shape in (
+            ("weight", self.weight, (self.weight.shape[0], outputs)),
+            ("bias", self.bias, (outputs,)),
+        ):
+            if array.dtype != np.float32 or array.shape != shape:
+                got = f"{array.dtype} {array.shape}"
+                raise ValueError(f"head.{name}: expected float32 {shape}, got {got}")
+
+
+def read_texts(tokenizer: Tokenizer, examples: Sequence[Example]) -> list[Tokens]:
+    """Each example as one text, a pair joined. Errors as `Tokenizer.read`."""
+    return [tokenizer.read(example.first, example.second) for example in examples]
+
+
+def evaluate_head(
+    encoder: Encoder,
+    head: Head,
+    texts: Sequence[Tokens],
+    batch: int = 64,
+    progress: Callable[[int, int], None] | None = None,
+) -> Real:
+    """Outputs, float32 [len(texts), outputs]. Texts of equal length share a batch; `progress` as in `embed`."""
+    outputs = np.empty((len(texts), len(head.bias)), np.float32)
+    order = sorted(range(len(texts)), key=lambda index: len(texts[index].ids))
+    done = 0
+    for _, group in groupby(order, key=lambda index: len(texts[index].ids)):
+        indices = list(group)
+        for start in range(0, len(indices), batch):
+            part = indices[start : start + batch]
+            ids, kinds = ([texts[index][field] for index in part] for field in (0, 1))
+            outputs[part] = encoder.pooled(ids, kinds) @ head.weight + head.bias
+            done += len(part)
+            if progress is not None:
+                progress(done, len(texts))
+    return outputs
+
+
+def predictions(outputs: Real, task: Task) -> NDArray[np.float64]:
+    """What outputs [n, outputs] say: a class, the first of equals, or a score: [n]."""
+    if task.classes:
+        return outputs.argmax(axis=1).astype(np.float64)
+    return outputs[:, 0].astype(np.float64) * MAX_SCORE
+
+
+def metrics(task: Task, predicted: ArrayLike, examples: Sequence[Example]) -> dict[str, float]:
+    """The task's metrics in percent, the one that is quoted first. Raises ValueError as they do."""
+    labels = [example.label for example in examples]
+    return {name: 100 * METRICS[name](predicted, labels) for name in task.metrics}

@@ -1,0 +1,55 @@
+"""How well a model does a task on golden: the figures that training and evaluation report."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from golden.backend import golden_backend
+from golden.encoder import Encoder, float_encoder
+from golden.evaluation import evaluate_sts
+from golden.glue import SIMILARITY, Example, task_of
+from golden.head import Head, evaluate_head, metrics, predictions, read_texts
+from golden.quantized import QuantizedModel, quantized_encoder
+from golden.tokens import Tokenizer
+from golden.weights import read_weights
+from scripts.console import Bar
+
+Figures = dict[str, float]
+"""A task's metrics in percent, the one that is quoted first."""
+
+
+def of_model(task: str, model: QuantizedModel, examples: Sequence[Example], bar: Bar) -> Figures:
+    """Of a quantized model, bits exact. Raises ValueError for a model without the task's head."""
+    return accuracy(task, quantized_encoder(model, golden_backend), model.head, examples, bar)
+
+
+def of_float(task: str, folder: Path | None, examples: Sequence[Example], bar: Bar) -> Figures:
+    """Of an FP32 model in a folder, by default the packaged one."""
+    from train.float_model import read_head
+
+    head = None if task == SIMILARITY or folder is None else read_head(task, folder)
+    return accuracy(task, float_encoder(read_weights(folder)), head, examples, bar)
+
+
+def accuracy(
+    task: str, encoder: Encoder, head: Head | None, examples: Sequence[Example], bar: Bar
+) -> Figures:
+    """Of an encoder and, where the task is not similarity, its head; raises ValueError for another task's."""
+    bar.stage(f"evaluating {task}")
+
+    def report(done: int, total: int) -> None:
+        bar(done / total)
+
+    if task == SIMILARITY:
+        result = evaluate_sts(encoder, Tokenizer(), examples, progress=report)
+        return {"pearson": result.pearson, "spearman": result.spearman}
+    if head is None or head.task != task:
+        got = "none" if head is None else f"that of {head.task}"
+        raise ValueError(f"--checkpoint: expected a model with the head of {task}, got {got}")
+    kind = task_of(task)
+    outputs = evaluate_head(encoder, head, read_texts(Tokenizer(), examples), progress=report)
+    return metrics(kind, predictions(outputs, kind), examples)
+
+
+def describe(figures: Figures) -> str:
+    """In one line."""
+    return ", ".join(f"{name} {figure:.2f}" for name, figure in figures.items())

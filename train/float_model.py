@@ -1,0 +1,75 @@
+"""FP32 models as folders: config.json and model.safetensors, which golden reads too, with a task's head inside."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import BertModel
+from transformers.utils import logging
+
+from golden.head import Head
+from golden.weights import model_folder
+from train.objectives import Objective, objective_of
+
+WEIGHTS = "model.safetensors"
+_HEAD = "head."
+
+
+def load(task: str, folder: Path | None = None) -> Objective:
+    """A task's model from a folder that `save` wrote; without one the packaged BERT, with a head of zeros.
+
+    Raises FileNotFoundError for a file that is not there.
+    """
+    source = model_folder() if folder is None else folder
+    # transformers counts the pooler, which nothing here has a use for, as a mistake.
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        bert = BertModel.from_pretrained(str(source), add_pooling_layer=False, local_files_only=True)
+    finally:
+        logging.set_verbosity(verbosity)
+    for embedding in (each for each in bert.embeddings.modules() if isinstance(each, nn.Embedding)):
+        # Frozen, as in every model here: the hardware's checkpoints take them from the package.
+        embedding.weight.requires_grad_(False)
+    objective = objective_of(task, bert)
+    if objective.head is not None:
+        nn.init.zeros_(objective.head.weight)
+        nn.init.zeros_(objective.head.bias)
+        if folder is not None:
+            state = load_file(source / WEIGHTS)
+            objective.head.load_state_dict(
+                {name.removeprefix(_HEAD): tensor for name, tensor in state.items() if name.startswith(_HEAD)}
+            )
+    return objective
+
+
+def save(objective: Objective, folder: Path) -> None:
+    """Write a folder, whole or not at all, in the place of one that may be there."""
+    state = {name: tensor.contiguous().cpu() for name, tensor in objective.bert.state_dict().items()}
+    if objective.head is not None:
+        state |= {
+            _HEAD + name: tensor.contiguous().cpu() for name, tensor in objective.head.state_dict().items()
+        }
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        save_file(state, scratch / WEIGHTS)
+        for name in ("config.json", "sentence_bert_config.json"):
+            shutil.copy(model_folder() / name, scratch / name)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(scratch, folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def read_head(task: str, folder: Path) -> Head:
+    """The head of a folder's model, for golden."""
+    with safe_open(folder / WEIGHTS, "np") as file:
+        weight, bias = file.get_tensor(f"{_HEAD}weight"), file.get_tensor(f"{_HEAD}bias")
+    return Head(task, np.ascontiguousarray(weight.T), bias)

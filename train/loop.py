@@ -1,0 +1,184 @@
+"""The loop of training: steps, schedule, states that are kept, and a stop where numbers fail."""
+
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from train.data import Batch, Data
+from train.objectives import Objective
+from train.quantizers import parameters_of_scales
+
+SCALE_RATE = 5e-3
+"""Learning rate of scales' logarithms: their steps are in percent."""
+
+LABELS = 0.2
+"""Weight of the labels beside a teacher, whose features say more."""
+
+
+class TrainingError(Exception):
+    """A loss that is not a number."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How long and how fast: epochs, examples in a batch, learning rate, fraction of steps that warm up."""
+
+    epochs: int = 1
+    batch: int = 32
+    rate: float = 5e-5
+    warm_up: float = 0.1
+    decay: float = 0.01
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where training stands: the step that is done, of how many, and a moving average of the loss."""
+
+    step: int
+    steps: int
+    loss: float
+
+
+Report = Callable[[Progress], None]
+
+
+def train(
+    objective: Objective,
+    data: Data,
+    settings: Settings,
+    *,
+    taught: Tensor | None = None,
+    refit: Callable[[], None] | None = None,
+    state: Path | None = None,
+    key: str = "",
+    report: Report | None = None,
+    keep_every: int = 50,
+) -> None:
+    """Train in place, on the device that the objective is on.
+
+    `taught` are a teacher's features of all texts, [T * len(data), hidden], first texts before second ones; with
+    them dropout is off. `refit` recomputes the scales of weights, every `keep_every` steps and at the end. `state` is
+    a file that training goes on from, if it is there and was written under the same `key`, and that is removed at the
+    end. Raises TrainingError for a loss that is not finite; the last state before it stays.
+    """
+    torch.manual_seed(settings.seed)
+    device = next(objective.parameters()).device
+    optimizer = _optimizer(objective, settings)
+    epochs = [None] * settings.epochs
+    per_epoch = math.ceil(len(data) / settings.batch)
+    steps = per_epoch * len(epochs)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps, settings.warm_up))
+    parts: dict[str, Any] = {"model": objective, "optimizer": optimizer, "schedule": schedule}
+    begin, average = _resumed(state, key, parts)
+    objective.train()
+    if taught is not None:
+        for module in objective.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = 0.0
+    for epoch in range(begin // per_epoch, settings.epochs):
+        batches = data.batches(settings.batch, settings.seed, epoch)
+        for step, batch in enumerate(batches, epoch * per_epoch):
+            if step < begin:
+                continue
+            loss = _step(objective, batch.to(device), optimizer, taught)
+            if not math.isfinite(loss):
+                kept = "" if state is None or not state.exists() else f"; {state} holds the last good state"
+                raise TrainingError(f"loss: expected a number, got {loss} in step {step + 1} of {steps}{kept}")
+            schedule.step()
+            average = loss if step == 0 else 0.95 * average + 0.05 * loss
+            last = step + 1 == steps
+            if (step + 1) % keep_every == 0 or last:
+                if refit is not None:
+                    refit()
+                if state is not None and not last:
+                    _keep(state, key, parts, step + 1, average)
+            if report is not None:
+                report(Progress(step + 1, steps, average))
+    objective.eval()
+    if state is not None:
+        state.unlink(missing_ok=True)
+
+
+def features(objective: Objective, data: Data, batch: int = 64, report: Report | None = None) -> Tensor:
+    """The objective's features of all texts, [T * len(data), hidden], first texts before second ones."""
+    objective.eval()
+    device = next(objective.parameters()).device
+    size, per_example = len(data), len(data.texts[0])
+    result: Tensor | None = None
+    done = 0
+    with torch.no_grad():
+        for part in data.in_order(batch):
+            got = objective.features(part.to(device))
+            result = got.new_empty(size * per_example, got.shape[1]) if result is None else result
+            for text, rows in enumerate(got.chunk(per_example)):
+                result[part.indices.to(device) + text * size] = rows
+            done += len(part.labels)
+            if report is not None:
+                report(Progress(done, size, math.nan))
+    assert result is not None
+    return result
+
+
+def _step(objective: Objective, batch: Batch, optimizer: Any, taught: Tensor | None) -> float:
+    optimizer.zero_grad()
+    got = objective.features(batch)
+    loss = objective.loss(got, batch.labels)
+    if taught is not None:
+        per_example = len(got) // len(batch.labels)
+        rows = [batch.indices + text * (len(taught) // per_example) for text in range(per_example)]
+        loss = LABELS * loss + objective.distance(got, taught[torch.cat(rows)])
+    loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], 1.0)
+    value = loss.item()
+    if math.isfinite(value):
+        optimizer.step()
+    return value
+
+
+def _optimizer(objective: Objective, settings: Settings) -> torch.optim.Optimizer:
+    scales = parameters_of_scales(objective)
+    theirs = {id(each) for each in scales}
+    rest = [each for each in objective.parameters() if each.requires_grad and id(each) not in theirs]
+    groups: list[dict[str, Any]] = [
+        {"params": rest, "lr": settings.rate, "weight_decay": settings.decay},
+    ]
+    if scales:
+        groups.append({"params": scales, "lr": SCALE_RATE, "weight_decay": 0.0})
+    return torch.optim.AdamW(groups)
+
+
+def _rate(step: int, steps: int, warm_up: float) -> float:
+    """Linear, up from 0 and down to 0."""
+    up = max(1.0, warm_up * steps)
+    return min((step + 1) / up, max(0.0, (steps - step) / max(1.0, steps - up)))
+
+
+def _keep(state: Path, key: str, parts: dict[str, Any], step: int, average: float) -> None:
+    content = {name: part.state_dict() for name, part in parts.items()}
+    content |= {"key": key, "step": step, "average": average, "random": torch.get_rng_state()}
+    partial = state.with_name(f".{state.name}.{os.getpid()}")
+    try:
+        torch.save(content, partial)
+        os.replace(partial, state)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _resumed(state: Path | None, key: str, parts: dict[str, Any]) -> tuple[int, float]:
+    """The step to go on at, and the loss there; `parts` take over what they were."""
+    if state is None or not state.exists():
+        return 0, 0.0
+    content = torch.load(state, weights_only=True)
+    if content["key"] != key:
+        raise ValueError(f"{state}: expected a state of the same training, got one with other settings; remove it")
+    for name, part in parts.items():
+        part.load_state_dict(content[name])
+    torch.set_rng_state(content["random"])
+    return int(content["step"]), float(content["average"])

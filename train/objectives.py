@@ -1,0 +1,94 @@
+"""What a BERT is trained for: a loss against labels, a distance from a teacher."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import BertModel
+
+from golden.glue import MAX_SCORE, SIMILARITY, Example, Task, task_of
+from golden.tokens import Tokenizer
+from train.data import Batch, Data
+
+def data_of(name: str, examples: list[Example], tokenizer: Tokenizer) -> Data:
+    """Examples as a task's model reads them: sentences apart for similarity, else joined."""
+    if name == SIMILARITY:
+        texts = [tuple(tokenizer.read(part) for part in (each.first, each.second or "")) for each in examples]
+    else:
+        texts = [(tokenizer.read(each.first, each.second),) for each in examples]
+    return Data(texts, [each.label for each in examples])
+
+
+class Objective(nn.Module):
+    """A BERT and what it is trained for. Its features are a text's mean state, [T * n, hidden]."""
+
+    head: nn.Linear | None
+
+    def __init__(self, bert: BertModel) -> None:
+        super().__init__()
+        self.bert = bert
+        self.head = None
+
+    def features(self, batch: Batch) -> Tensor:
+        """Mean of the states of each text's own tokens."""
+        call: Any = self.bert
+        states = call(input_ids=batch.ids, attention_mask=batch.mask, token_type_ids=batch.kinds)
+        inside = batch.mask.unsqueeze(-1).to(torch.float32)
+        total: Tensor = (states.last_hidden_state * inside).sum(1)
+        return total / inside.sum(1)
+
+    def loss(self, features: Tensor, labels: Tensor) -> Tensor:
+        """Against labels [n]."""
+        raise NotImplementedError
+
+    def distance(self, features: Tensor, taught: Tensor) -> Tensor:
+        """From a teacher's features of the same texts."""
+        raise NotImplementedError
+
+
+class Similarity(Objective):
+    """Cosines of sentence vectors near score / 5 (Reimers and Gurevych, arXiv:1908.10084, section 3)."""
+
+    def loss(self, features: Tensor, labels: Tensor) -> Tensor:
+        first, second = features.chunk(2)
+        cosines = nn.functional.cosine_similarity(first, second)
+        return nn.functional.mse_loss(cosines, labels / MAX_SCORE)
+
+    def distance(self, features: Tensor, taught: Tensor) -> Tensor:
+        return (1 - nn.functional.cosine_similarity(features, taught)).mean()
+
+
+class Headed(Objective):
+    """Classes or a score from a linear head; the head learns along, from the teacher's if there is one."""
+
+    head: nn.Linear
+
+    def __init__(self, bert: BertModel, task: Task) -> None:
+        super().__init__(bert)
+        self.task = task
+        self.head = nn.Linear(bert.config.hidden_size, task.outputs)
+        self.dropout = nn.Dropout(bert.config.hidden_dropout_prob)
+
+    def loss(self, features: Tensor, labels: Tensor) -> Tensor:
+        outputs = self.head(self.dropout(features))
+        if self.task.classes:
+            return nn.functional.cross_entropy(outputs, labels.long())
+        return nn.functional.mse_loss(outputs.squeeze(-1), labels / MAX_SCORE)
+
+    def distance(self, features: Tensor, taught: Tensor) -> Tensor:
+        apart = (1 - nn.functional.cosine_similarity(features, taught)).mean()
+        with torch.no_grad():
+            target = self.head(taught)
+        outputs = self.head(features)
+        if self.task.classes:
+            wrong = nn.functional.cross_entropy(outputs, target.softmax(-1)) - nn.functional.cross_entropy(
+                target, target.softmax(-1)
+            )
+        else:
+            wrong = nn.functional.mse_loss(outputs, target)
+        return apart + wrong
+
+
+def objective_of(name: str, bert: BertModel) -> Objective:
+    """The objective of a task (TASK_NAMES)."""
+    return Similarity(bert) if name == SIMILARITY else Headed(bert, task_of(name))
