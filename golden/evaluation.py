@@ -10,6 +10,7 @@ from golden.encoder import Encoder, Real, cosine, embed
 from golden.glue import Example
 from golden.tokens import Tokenizer
 
+
 @dataclass(frozen=True)
 class Similarity:
     """Correlations, in percent, of an encoder's cosines with people's scores over so many pairs."""

@@ -55,7 +55,13 @@ TASKS: dict[str, Task] = {
         Task("mrpc", "MRPC", ("#1 String", "#2 String"), "Quality", _F1, _BINARY),
         Task("rte", "RTE", ("sentence1", "sentence2"), "label", ("accuracy",), _ENTAILMENT),
         Task(
-            "cola", "CoLA", ("sentence",), "label", ("matthews",), _BINARY, ("source", "label", "star", "sentence")
+            "cola",
+            "CoLA",
+            ("sentence",),
+            "label",
+            ("matthews",),
+            _BINARY,
+            ("source", "label", "star", "sentence"),
         ),
         Task("sst-2", "SST-2", ("sentence",), "label", ("accuracy",), _BINARY),
         Task("qnli", "QNLI", ("question", "sentence"), "label", ("accuracy",), _ENTAILMENT),
@@ -127,9 +133,11 @@ def _example(row: Sequence[str], task: Task, header: Sequence[str]) -> Example:
     fields = dict(zip(header, row, strict=True))
     sentences = [fields[name] for name in task.sentences]
     if not all(sentence.strip() for sentence in sentences):
-        raise ValueError(f"expected {'two sentences' if len(sentences) == 2 else 'a sentence'}, got an empty one")
-    first, second = (*sentences, None)[:2]
-    return Example(first, second, _label(fields[task.label], task))
+        raise ValueError(
+            f"expected {'two sentences' if len(sentences) == 2 else 'a sentence'}, got an empty one"
+        )
+    second = sentences[1] if len(sentences) == 2 else None
+    return Example(sentences[0], second, _label(fields[task.label], task))
 
 
 def _label(text: str, task: Task) -> float:

@@ -1,5 +1,6 @@
 """A task's head: from a text's pooled states to its outputs, in float32 on the host."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -39,8 +40,10 @@ class Head:
 
 
 def read_texts(tokenizer: Tokenizer, examples: Sequence[Example]) -> list[Tokens]:
-    """Each example as one text, a pair joined. Errors as `Tokenizer.read`."""
-    return [tokenizer.read(example.first, example.second) for example in examples]
+    """Each example as one text, a pair joined, cut without a warning. Errors as `Tokenizer.read`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return [tokenizer.read(example.first, example.second) for example in examples]
 
 
 def evaluate_head(
@@ -69,8 +72,8 @@ def evaluate_head(
 def predictions(outputs: Real, task: Task) -> NDArray[np.float64]:
     """What outputs [n, outputs] say: a class, the first of equals, or a score: [n]."""
     if task.classes:
-        return outputs.argmax(axis=1).astype(np.float64)
-    return outputs[:, 0].astype(np.float64) * MAX_SCORE
+        return np.asarray(outputs.argmax(axis=1), np.float64)
+    return np.asarray(outputs[:, 0], np.float64) * MAX_SCORE
 
 
 def metrics(task: Task, predicted: ArrayLike, examples: Sequence[Example]) -> dict[str, float]:

@@ -69,8 +69,9 @@ class QuantizedTable:
 class QuantizedModel:
     """A BERT with GEMMs in `mode` (a piece-wise format stands with each weight), embeddings in 8 bits.
 
-    `tables` are named word, position and kind; the float32 `head` turns pooled states into a task's outputs. Raises ValueError for parts that do not belong together:
-    names, shapes, types, formats other than the mode's, codes outside their format.
+    `tables` are named word, position and kind; the float32 `head` turns pooled states into a task's outputs. Raises
+    ValueError for parts that do not belong together: names, shapes, types, formats other than the mode's, codes
+    outside their format.
     """
 
     mode: Mode

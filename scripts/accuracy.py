@@ -14,7 +14,7 @@ from golden.weights import read_weights
 from scripts.console import Bar
 
 Figures = dict[str, float]
-"""A task's metrics in percent, the one that is quoted first."""
+"""A task's metrics in percent, the one that is quoted first; `classes` is the number of different ones predicted."""
 
 
 def of_model(task: str, model: QuantizedModel, examples: Sequence[Example], bar: Bar) -> Figures:
@@ -47,9 +47,14 @@ def accuracy(
         raise ValueError(f"--checkpoint: expected a model with the head of {task}, got {got}")
     kind = task_of(task)
     outputs = evaluate_head(encoder, head, read_texts(Tokenizer(), examples), progress=report)
-    return metrics(kind, predictions(outputs, kind), examples)
+    predicted = predictions(outputs, kind)
+    figures = metrics(kind, predicted, examples)
+    return figures | {"classes": float(len(set(predicted.tolist())))} if kind.classes else figures
 
 
 def describe(figures: Figures) -> str:
     """In one line."""
-    return ", ".join(f"{name} {figure:.2f}" for name, figure in figures.items())
+    parts = [f"{name} {figure:.2f}" for name, figure in figures.items() if name != "classes"]
+    if "classes" in figures:
+        parts.append(f"{figures['classes']:.0f} classes predicted")
+    return ", ".join(parts)

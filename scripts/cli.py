@@ -15,6 +15,7 @@ from scripts.gemm import gemm
 from scripts.quantize import quantize
 from scripts.simulate import simulate
 from scripts.synth import synth
+from scripts.table import table
 from scripts.train import train
 from scripts.verilog import verilog
 from sim.toolchain import ToolError
@@ -25,7 +26,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (simulate, gemm, bert, bench, quantize, train, formats, verilog, synth):
+for command in (simulate, gemm, bert, bench, quantize, train, table, formats, verilog, synth):
     app.command()(command)
 app.command("eval")(evaluate)
 

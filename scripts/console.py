@@ -39,3 +39,10 @@ def progress() -> Iterator[Bar]:
     # Off a terminal an empty line would stay, and an error would be two lines.
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         yield Bar(bar)
+
+
+class Silent(Bar):
+    """A bar that nobody sees."""
+
+    def __init__(self) -> None:
+        super().__init__(Progress(disable=True))

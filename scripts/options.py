@@ -20,6 +20,13 @@ OneMode = Annotated[str, typer.Option("--mode", help="Number format of x and w."
 ModeOrFloat = Annotated[str, typer.Option("--mode", help="Number format of x and w, or fp32.")]
 ExponentBits = Annotated[int, typer.Option(help="Exponent bits of log2 codes: 3, 4, or 5 in wlog-a8.")]
 Bits = Annotated[int | None, typer.Option(help="Bits of linear codes: 5 to 8 in w8a8, 2 to 4 in w4a4.")]
+Epochs = Annotated[
+    float | None,
+    typer.Option("--epochs", help="Passes over the data, or a part of one; by default the mode's."),
+]
+TrainLimit = Annotated[
+    int | None, typer.Option("--limit", help="Train and evaluate on the first so many examples.")
+]
 Rows = Annotated[int, typer.Option(help="Rows of PEs.")]
 Cols = Annotated[int, typer.Option(help="Columns of PEs.")]
 KMax = Annotated[int, typer.Option("--k-max", help="Largest K; accumulators are sized from it.")]
@@ -53,3 +60,13 @@ def build_config(
     unique = list(dict.fromkeys([*names, *always]))
     modes: tuple[Mode, ...] = tuple(mode(name, exponent_bits) for name in unique)
     return Config(modes=modes, rows=rows, cols=cols, k_max=k_max, dsp=dsp, **around)
+
+
+def check_training(epochs: float | None, rate: float | None, limit: int | None) -> None:
+    """Raise ValueError for what training cannot do."""
+    if epochs is not None and not 0 < epochs < 1000:
+        raise ValueError(f"--epochs: expected a number above 0, got {epochs:g}")
+    if rate is not None and not 0 < rate < 1:
+        raise ValueError(f"--rate: expected a number between 0 and 1, got {rate:g}")
+    if limit is not None and limit < 2:
+        raise ValueError(f"--limit: expected 2 examples or more, got {limit}")

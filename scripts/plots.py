@@ -56,6 +56,34 @@ def usage(title: str, y_label: str, panels: Mapping[str, NDArray[np.int64]]) -> 
     return figure
 
 
+def trained(panels: Mapping[str, Mapping[str, tuple[float | None, float]]]) -> Figure:
+    """A metric in percent by format: a ring before training, a dot after it, a line where FP32 is."""
+    layout = ConstrainedLayoutEngine(h_pad=0.1, w_pad=0.08)
+    rows = list(dict.fromkeys(row for panel in panels.values() for row in panel if row != "fp32"))
+    figure = Figure(figsize=(1.8 + 2.1 * max(1, len(panels)), 1.4 + 0.24 * len(rows)), dpi=110, layout=layout)
+    FigureCanvasAgg(figure)
+    figure.suptitle("Post-training (ring) and trained (dot), by format; the line is FP32", fontsize=11)
+    axes = figure.subplots(1, max(1, len(panels)), squeeze=False, sharey=True)[0]
+    for axis, (title, panel) in zip(axes, panels.items(), strict=False):
+        for row, (before, after) in panel.items():
+            if row == "fp32":
+                axis.axvline(after, color=MARK, linewidth=1)
+                continue
+            place = rows.index(row)
+            if before is not None:
+                axis.plot([before, after], [place, place], color=FILL, linewidth=1)
+                axis.plot(before, place, "o", markerfacecolor="white", markeredgecolor=FILL, markersize=5)
+            axis.plot(after, place, "o", color=FILL, markersize=5)
+        axis.set_title(title, fontsize=9)
+        axis.set_yticks(range(len(rows)), rows)
+        axis.set_ylim(len(rows) - 0.5, -0.5)
+        axis.grid(axis="x", linewidth=0.3)
+        axis.tick_params(labelsize=8)
+        axis.spines[["top", "right"]].set_visible(False)
+    figure.supxlabel("%", fontsize=9)
+    return figure
+
+
 def write(path: Path, figure: Figure) -> None:
     """Write a figure as PNG, whole or not at all; equal figures give equal files."""
     metadata = {"Software": None}  # would name matplotlib's version

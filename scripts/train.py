@@ -1,6 +1,7 @@
 """`tilebert train`: quantization-aware training of the real BERT on a task, to a checkpoint."""
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,11 +10,15 @@ import typer
 from golden import checkpoint
 from golden.glue import TASK_NAMES, Example, read_examples, task_of
 from golden.modes import mode
+from golden.quantized import QuantizedModel
 from scripts import options
 from scripts.accuracy import describe, of_float, of_model
-from scripts.console import Bar, out, progress
+from scripts.console import Bar, err, out, progress
 from scripts.files import check_place, write_json
 from sim.toolchain import cache_folder
+
+COMPARED = 200
+"""Examples of the dev split on which golden is compared with the trained model."""
 
 Task = Annotated[str, typer.Option("--task", help=f"One of {', '.join(TASK_NAMES)}.")]
 
@@ -32,12 +37,13 @@ def train(
         bool, typer.Option("--plain", help="Q8BERT's way alone: no teacher, no learned scales.")
     ] = False,
     from_scratch: Annotated[
-        bool, typer.Option("--from-scratch", help="Start from the pre-trained model, not from a fine-tuned one.")
+        bool,
+        typer.Option("--from-scratch", help="Start from the pre-trained model, not from a fine-tuned one."),
     ] = False,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the data; by default the mode's.")] = None,
+    epochs: options.Epochs = None,
     rate: Annotated[float | None, typer.Option(help="Learning rate; by default the mode's.")] = None,
     seed: Annotated[int, typer.Option(help="Of the order of examples and of dropout.")] = 0,
-    limit: Annotated[int | None, typer.Option(help="Train and evaluate on the first so many examples.")] = None,
+    limit: options.TrainLimit = None,
     device: Annotated[str, typer.Option(help="What trains: cpu or cuda.")] = "cpu",
     json_file: options.JsonFile = None,
 ) -> None:
@@ -47,16 +53,14 @@ def train(
     """
     from_float = not from_scratch
     chosen = mode(mode_name, exponent_bits)
-    kind = task_of(task)
-    for name, number in (("--epochs", epochs), ("--limit", limit)):
-        if number is not None and number < 2 - (name == "--epochs"):
-            raise ValueError(f"{name}: expected {2 - (name == '--epochs')} or more, got {number}")
-    if rate is not None and not 0 < rate < 1:
-        raise ValueError(f"--rate: expected a number between 0 and 1, got {rate}")
+    task_of(task)
+    options.check_training(epochs, rate, limit)
     check_place(output, "--output")
     check_place(json_file, "--json")
     examples = {split: read(task, glue, split, limit) for split in ("train", "dev")}
     recipes = load_trainer()
+    from train.agreement import agreement as compare
+
     settings = recipes.quantized_settings(chosen, seed)
     settings = recipes.changed(settings, epochs=epochs, rate=rate)
     recipe = recipes.Recipe(task, chosen, bits, clip, plain, from_scratch, settings)
@@ -66,10 +70,16 @@ def train(
     record |= {"from_scratch": from_scratch, "seed": seed, "epochs": settings.epochs, "rate": settings.rate}
     with progress() as bar:
         folder = None
+
+        def told(epoch: int, model: QuantizedModel) -> None:
+            figures = of_model(task, model, examples["dev"], bar)
+            err.print(f"after epoch {epoch}: {describe(figures)}", soft_wrap=True)
+            bar.stage(f"training {task} in {mode_name}")
+
         if from_float:
             folder = fine_tuned(task, examples["train"], seed, where, bar)
             record["fp32"] = of_float(task, folder, examples["dev"], bar)
-        model = recipes.quantize_aware(
+        model, objective = recipes.quantize_aware(
             recipe,
             examples["train"],
             folder,
@@ -77,17 +87,24 @@ def train(
             device=where,
             stage=bar.stage,
             report=reporter(bar),
+            epoch_done=told,
         )
         checkpoint.save(model, output)
         record["trained"] = of_model(task, model, examples["dev"], bar)
+        bar.stage("comparing golden with PyTorch")
+        same = compare(task, objective, model, examples["dev"][:COMPARED])
+        record["agreement"] = asdict(same)
     record["seconds"] = time.perf_counter() - started
     write_json(json_file, record)
     out.print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, {task} in {mode_name}")
+    out.print(
+        f"{same.same} of {same.examples} predictions of golden are the trained model's, "
+        f"outputs differ by {same.largest:.1e} at most",
+        soft_wrap=True,
+    )
     for what in ("fp32", "trained"):
         if what in record:
             out.print(f"{what:8}{describe(record[what])} on dev, {len(examples['dev']):,} examples")
-    if not from_float:
-        out.print(f"trained from the pre-trained model, {kind.metrics[0]} as above")
 
 
 def read(task: str, glue: Path, split: str, limit: int | None = None) -> list[Example]:

@@ -5,16 +5,19 @@ import pytest
 from scipy import stats
 
 from golden.encoder import float_encoder
-from golden.evaluation import Pair, evaluate_sts, pearson, ranks, read_sts, spearman
+from golden.evaluation import evaluate_sts, pearson, ranks, spearman
+from golden.glue import TASKS, Example, read_examples
 from golden.tokens import Tokenizer
 from golden.weights import read_weights
 
+STS = TASKS["sts-b"]
+
 PAIRS = [
-    Pair("A dog runs across the field.", "A dog is running through a field.", 4.6),
-    Pair("The soup is too salty.", "This soup has too much salt in it.", 4.8),
-    Pair("The train was late.", "The soup is too salty.", 0.2),
-    Pair("A dog runs across the field.", "A cat sits on the roof.", 1.0),
-    Pair("He sold his old car.", "He bought a new house.", 1.5),
+    Example("A dog runs across the field.", "A dog is running through a field.", 4.6),
+    Example("The soup is too salty.", "This soup has too much salt in it.", 4.8),
+    Example("The train was late.", "The soup is too salty.", 0.2),
+    Example("A dog runs across the field.", "A cat sits on the roof.", 1.0),
+    Example("He sold his old car.", "He bought a new house.", 1.5),
 ]
 
 
@@ -53,18 +56,11 @@ def test_csv(folder):
     text = 'One.,"Two, ""three"".",0.25\n"A line\nbroken.",Whole.,5.000\n'
     (folder / "STS-B" / "dev.csv").write_text(text)
     (folder / "STS-B" / "train.csv").write_text("\ufeffÉté.,Hiver.,1\n", encoding="utf-8")
-    assert read_sts(folder) == [
-        Pair("One.", 'Two, "three".', 0.25),
-        Pair("A line\nbroken.", "Whole.", 5.0),
+    assert read_examples(STS, folder) == [
+        Example("One.", 'Two, "three".', 0.25),
+        Example("A line\nbroken.", "Whole.", 5.0),
     ]
-    assert read_sts(folder, "train") == [Pair("Été.", "Hiver.", 1.0)]
-
-
-def test_tsv(folder):
-    header = "index\tgenre\tfilename\tyear\told_index\tsource1\tsource2\tsentence1\tsentence2\tscore\n"
-    row = '0\tmain-news\theadlines\t2016\t7\tnone\tnone\t"Half a quote.\tWhole.\t3.5\n'
-    (folder / "STS-B" / "dev.tsv").write_text(header + row)
-    assert read_sts(folder) == [Pair('"Half a quote.', "Whole.", 3.5)]
+    assert read_examples(STS, folder, "train") == [Example("Été.", "Hiver.", 1.0)]
 
 
 @pytest.mark.parametrize(
@@ -84,19 +80,19 @@ def test_tsv(folder):
 def test_malformed_row(folder, row, message):
     (folder / "STS-B" / "dev.csv").write_text(f"One.,Two.,3\n{row}\n")
     with pytest.raises(ValueError, match=rf"dev\.csv:2: {message}"):
-        read_sts(folder)
+        read_examples(STS, folder)
 
 
 def test_malformed_file(folder):
     with pytest.raises(FileNotFoundError, match=r"expected STS-B/dev\.csv or STS-B/dev\.tsv, found neither$"):
-        read_sts(folder)
+        read_examples(STS, folder)
     path = folder / "STS-B" / "dev.csv"
     path.write_text("")
     with pytest.raises(ValueError, match=r"dev\.csv: expected rows, got none$"):
-        read_sts(folder)
+        read_examples(STS, folder)
     path.write_bytes(b"One.,Two.,3\n\xe9t\xe9,b,1\n")
     with pytest.raises(ValueError, match=r"dev\.csv:\d: expected UTF-8$"):
-        read_sts(folder)
+        read_examples(STS, folder)
 
 
 def test_evaluate():
@@ -108,7 +104,7 @@ def test_evaluate():
         [encoder.sentence_vectors([tokenizer.encode(text)])[0] for text in (pair.first, pair.second)]
         for pair in PAIRS
     ]
-    cosines, scores = [float(a @ b) for a, b in vectors], [pair.score for pair in PAIRS]
+    cosines, scores = [float(a @ b) for a, b in vectors], [pair.label for pair in PAIRS]
     assert result.pearson == pytest.approx(100 * np.corrcoef(cosines, scores)[0, 1], abs=1e-3)
     assert result.spearman == pytest.approx(100)
     assert calls[-1] == (8, 8)

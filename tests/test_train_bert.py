@@ -91,9 +91,7 @@ def test_training_moves_all_but_the_tables() -> None:
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     step(model)
     still = {name for name, p in model.named_parameters() if torch.equal(p, before[name])}
-    tables = {
-        f"bert.embeddings.{table}_embeddings.weight" for table in ("word", "position", "token_type")
-    }
+    tables = {f"bert.embeddings.{table}_embeddings.weight" for table in ("word", "position", "token_type")}
     # The bias of keys adds the same to all scores of a query: softmax does not see it.
     assert {name for name in still if not name.endswith("self.key.bias")} == tables
 

@@ -28,8 +28,8 @@ def load(task: str, folder: Path | None = None) -> Objective:
     source = model_folder() if folder is None else folder
     # transformers counts the pooler, which nothing here has a use for, as a mistake.
     verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         bert = BertModel.from_pretrained(str(source), add_pooling_layer=False, local_files_only=True)
     finally:

@@ -27,9 +27,9 @@ class TrainingError(Exception):
 
 @dataclass(frozen=True)
 class Settings:
-    """How long and how fast: epochs, examples in a batch, learning rate, fraction of steps that warm up."""
+    """How long and how fast: epochs, or a part of one, examples in a batch, learning rate, steps that warm up."""
 
-    epochs: int = 1
+    epochs: float = 1
     batch: int = 32
     rate: float = 5e-5
     warm_up: float = 0.1
@@ -59,21 +59,22 @@ def train(
     state: Path | None = None,
     key: str = "",
     report: Report | None = None,
+    epoch_done: Callable[[int], None] | None = None,
     keep_every: int = 50,
 ) -> None:
     """Train in place, on the device that the objective is on.
 
     `taught` are a teacher's features of all texts, [T * len(data), hidden], first texts before second ones; with
-    them dropout is off. `refit` recomputes the scales of weights, every `keep_every` steps and at the end. `state` is
-    a file that training goes on from, if it is there and was written under the same `key`, and that is removed at the
-    end. Raises TrainingError for a loss that is not finite; the last state before it stays.
+    them dropout is off. `refit` recomputes the scales of weights, every `keep_every` steps and at the end of an epoch.
+    `epoch_done` is told of every epoch but the last. `state` is a file that training goes on from, if it is there and
+    was written under the same `key`, and that is removed at the end. Raises TrainingError for a loss that is not
+    finite; the last state before it stays.
     """
     torch.manual_seed(settings.seed)
     device = next(objective.parameters()).device
     optimizer = _optimizer(objective, settings)
-    epochs = [None] * settings.epochs
     per_epoch = math.ceil(len(data) / settings.batch)
-    steps = per_epoch * len(epochs)
+    steps = max(1, round(per_epoch * settings.epochs))
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps, settings.warm_up))
     parts: dict[str, Any] = {"model": objective, "optimizer": optimizer, "schedule": schedule}
     begin, average = _resumed(state, key, parts)
@@ -82,15 +83,17 @@ def train(
         for module in objective.modules():
             if isinstance(module, nn.Dropout):
                 module.p = 0.0
-    for epoch in range(begin // per_epoch, settings.epochs):
-        batches = data.batches(settings.batch, settings.seed, epoch)
+    for epoch in range(begin // per_epoch, math.ceil(steps / per_epoch)):
+        batches = data.batches(settings.batch, settings.seed, epoch)[: steps - epoch * per_epoch]
         for step, batch in enumerate(batches, epoch * per_epoch):
             if step < begin:
                 continue
             loss = _step(objective, batch.to(device), optimizer, taught)
             if not math.isfinite(loss):
                 kept = "" if state is None or not state.exists() else f"; {state} holds the last good state"
-                raise TrainingError(f"loss: expected a number, got {loss} in step {step + 1} of {steps}{kept}")
+                raise TrainingError(
+                    f"loss: expected a number, got {loss} in step {step + 1} of {steps}{kept}"
+                )
             schedule.step()
             average = loss if step == 0 else 0.95 * average + 0.05 * loss
             last = step + 1 == steps
@@ -101,6 +104,10 @@ def train(
                     _keep(state, key, parts, step + 1, average)
             if report is not None:
                 report(Progress(step + 1, steps, average))
+        if epoch_done is not None and (epoch + 1) * per_epoch < steps:
+            if refit is not None:
+                refit()
+            epoch_done(epoch + 1)
     objective.eval()
     if state is not None:
         state.unlink(missing_ok=True)
@@ -177,7 +184,9 @@ def _resumed(state: Path | None, key: str, parts: dict[str, Any]) -> tuple[int, 
         return 0, 0.0
     content = torch.load(state, weights_only=True)
     if content["key"] != key:
-        raise ValueError(f"{state}: expected a state of the same training, got one with other settings; remove it")
+        raise ValueError(
+            f"{state}: expected a state of the same training, got one with other settings; remove it"
+        )
     for name, part in parts.items():
         part.load_state_dict(content[name])
     torch.set_rng_state(content["random"])

@@ -1,5 +1,6 @@
 """What a BERT is trained for: a loss against labels, a distance from a teacher."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -7,16 +8,19 @@ from torch import Tensor, nn
 from transformers import BertModel
 
 from golden.glue import MAX_SCORE, SIMILARITY, Example, Task, task_of
+from golden.head import read_texts
 from golden.tokens import Tokenizer
 from train.data import Batch, Data
 
-def data_of(name: str, examples: list[Example], tokenizer: Tokenizer) -> Data:
+
+def data_of(name: str, examples: Sequence[Example], tokenizer: Tokenizer) -> Data:
     """Examples as a task's model reads them: sentences apart for similarity, else joined."""
-    if name == SIMILARITY:
-        texts = [tuple(tokenizer.read(part) for part in (each.first, each.second or "")) for each in examples]
-    else:
-        texts = [(tokenizer.read(each.first, each.second),) for each in examples]
-    return Data(texts, [each.label for each in examples])
+    labels = [each.label for each in examples]
+    if name != SIMILARITY:
+        return Data([(text,) for text in read_texts(tokenizer, examples)], labels)
+    apart = [Example(part or "", None, 0) for each in examples for part in (each.first, each.second)]
+    texts = read_texts(tokenizer, apart)
+    return Data(list(zip(texts[0::2], texts[1::2], strict=True)), labels)
 
 
 class Objective(nn.Module):
@@ -37,6 +41,10 @@ class Objective(nn.Module):
         total: Tensor = (states.last_hidden_state * inside).sum(1)
         return total / inside.sum(1)
 
+    def outputs(self, batch: Batch) -> Tensor:
+        """What golden's model of the task gives: [n, outputs]."""
+        raise NotImplementedError
+
     def loss(self, features: Tensor, labels: Tensor) -> Tensor:
         """Against labels [n]."""
         raise NotImplementedError
@@ -49,10 +57,16 @@ class Objective(nn.Module):
 class Similarity(Objective):
     """Cosines of sentence vectors near score / 5 (Reimers and Gurevych, arXiv:1908.10084, section 3)."""
 
+    def outputs(self, batch: Batch) -> Tensor:
+        return self._cosines(self.features(batch)).unsqueeze(-1)
+
     def loss(self, features: Tensor, labels: Tensor) -> Tensor:
+        return nn.functional.mse_loss(self._cosines(features), labels / MAX_SCORE)
+
+    @staticmethod
+    def _cosines(features: Tensor) -> Tensor:
         first, second = features.chunk(2)
-        cosines = nn.functional.cosine_similarity(first, second)
-        return nn.functional.mse_loss(cosines, labels / MAX_SCORE)
+        return nn.functional.cosine_similarity(first, second)
 
     def distance(self, features: Tensor, taught: Tensor) -> Tensor:
         return (1 - nn.functional.cosine_similarity(features, taught)).mean()
@@ -68,6 +82,10 @@ class Headed(Objective):
         self.task = task
         self.head = nn.Linear(bert.config.hidden_size, task.outputs)
         self.dropout = nn.Dropout(bert.config.hidden_dropout_prob)
+
+    def outputs(self, batch: Batch) -> Tensor:
+        result: Tensor = self.head(self.features(batch))
+        return result
 
     def loss(self, features: Tensor, labels: Tensor) -> Tensor:
         outputs = self.head(self.dropout(features))

@@ -56,6 +56,9 @@ class ActivationQuantizer(nn.Module):
     percent: with few codes the largest value is a poor clipping point.
     """
 
+    start: Tensor
+    growth: nn.Parameter | None
+
     def __init__(self, fmt: Format, scale: float, *, learned: bool = False) -> None:
         super().__init__()
         self.format = fmt

@@ -1,11 +1,14 @@
 """How a model of a task is trained: first in FP32, then quantized, with the FP32 model as its teacher."""
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from golden.calibration import quantize_model
 from golden.glue import SIMILARITY, Example
@@ -15,9 +18,10 @@ from golden.tokens import Tokenizer
 from golden.weights import model_folder, read_weights
 from train import float_model
 from train.bert import QuantizedBert
+from train.data import Data
 from train.export import exported
 from train.loop import Report, Settings, features, train
-from train.objectives import data_of
+from train.objectives import Objective, data_of
 
 CALIBRATION = 64
 """Training sentences from which scales of activations start."""
@@ -43,7 +47,7 @@ class Recipe:
     clip: bool = True
     plain: bool = False
     scratch: bool = False
-    settings: Settings = Settings()
+    settings: Settings = field(default_factory=Settings)
 
     @property
     def taught(self) -> bool:
@@ -62,7 +66,7 @@ def quantized_settings(mode: Mode, seed: int = 0) -> Settings:
     return replace(settings, epochs=3, rate=1e-4) if mode.x_format.code_width == 4 else settings
 
 
-def changed(settings: Settings, *, epochs: int | None, rate: float | None) -> Settings:
+def changed(settings: Settings, *, epochs: float | None, rate: float | None) -> Settings:
     """The settings with what is not None."""
     epochs, rate = settings.epochs if epochs is None else epochs, settings.rate if rate is None else rate
     return replace(settings, epochs=epochs, rate=rate)
@@ -116,18 +120,19 @@ def quantize_aware(
     device: torch.device,
     stage: Stage = lambda text: None,
     report: Report | None = None,
-) -> QuantizedModel:
-    """Train a quantized model from the one in `folder`, None for the packaged one.
+    epoch_done: Callable[[int, QuantizedModel], None] | None = None,
+) -> tuple[QuantizedModel, Objective]:
+    """Train a quantized model from the one in `folder`, None for the packaged one: for golden, and as it was trained.
 
-    `state` is where an interrupted training goes on. Raises TrainingError as `train`, ValueError for a state of
-    other settings.
+    `epoch_done` is told of every epoch but the last, with the model then. `state` is where an interrupted training
+    goes on. Raises TrainingError as `train`, ValueError for a state of other settings.
     """
     data = data_of(recipe.task, examples, Tokenizer())
     objective = float_model.load(recipe.task, folder).to(device)
     taught = None
     if recipe.taught:
         stage("asking the teacher")
-        taught = features(objective, data, report=report)
+        taught = _taught(objective, data, folder, report)
     stage("calibrating")
     start = start_of(recipe, examples, folder)
     learned = recipe.clip and not recipe.plain
@@ -142,8 +147,25 @@ def quantize_aware(
         state=state,
         key=_key(recipe, examples, folder),
         report=report,
+        epoch_done=None
+        if epoch_done is None
+        else lambda number: epoch_done(number, exported(quantized, objective)),
     )
-    return exported(quantized, objective.cpu())
+    return exported(quantized, objective.cpu()), objective
+
+
+def _taught(objective: Objective, data: Data, folder: Path | None, report: Report | None) -> Tensor:
+    """The teacher's features of the data it was trained on, kept beside it: every mode asks for the same."""
+    place = None if folder is None else folder / "features.safetensors"
+    device = next(objective.parameters()).device
+    if place is not None and place.exists():
+        return load_file(place)["features"].to(device)
+    result = features(objective, data, report=report)
+    if place is not None:
+        partial = place.with_name(f".{place.name}.{os.getpid()}")
+        save_file({"features": result.cpu()}, partial)
+        os.replace(partial, place)
+    return result
 
 
 def _key(recipe: Recipe, examples: Sequence[Example], folder: Path | None) -> str:

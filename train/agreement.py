@@ -1,0 +1,53 @@
+"""Whether golden computes what was trained: outputs of both, example by example."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from golden.backend import golden_backend
+from golden.encoder import cosine, embed
+from golden.glue import Example, task_of
+from golden.head import evaluate_head, predictions
+from golden.quantized import QuantizedModel, quantized_encoder
+from golden.tokens import Tokenizer
+from train.objectives import Objective, data_of
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Of so many examples: how many predictions are the same, and the largest difference of an output."""
+
+    examples: int
+    same: int
+    largest: float
+
+
+def agreement(
+    task: str, objective: Objective, model: QuantizedModel, examples: Sequence[Example]
+) -> Agreement:
+    """Outputs of golden's model against those of the one it was exported from.
+
+    Outputs are logits, the score of a head, or the cosine of two vectors. Predictions are classes; scores are the same
+    where they differ by less than 1e-3.
+    """
+    data = data_of(task, examples, Tokenizer())
+    encoder = quantized_encoder(model, golden_backend)
+    objective.eval()
+    with torch.no_grad():
+        # One by one, as golden has them: padding is nothing to either, but sums of float32 have an order.
+        trained = np.concatenate(
+            [objective.outputs(data.batch([index])).cpu().numpy() for index in range(len(data))]
+        )
+    if model.head is None:
+        vectors = embed(encoder, [text.ids for texts in data.texts for text in texts])
+        exact = cosine(vectors[0::2], vectors[1::2])[:, np.newaxis]
+    else:
+        exact = evaluate_head(encoder, model.head, [text for (text,) in data.texts])
+    kind = task_of(task)
+    if kind.classes:
+        same = predictions(trained, kind) == predictions(exact, kind)
+    else:
+        same = (np.abs(trained - exact) < 1e-3).all(axis=1)
+    return Agreement(len(examples), int(same.sum()), float(np.abs(trained - exact).max()))
