@@ -19,6 +19,7 @@ from scripts.table import table
 from scripts.train import train
 from scripts.verilog import verilog
 from sim.toolchain import ToolError
+from train.errors import TrainingError
 
 app = typer.Typer(
     help="A systolic GEMM accelerator for a quantized BERT: simulate, evaluate, generate, price.",
@@ -37,7 +38,7 @@ def run(arguments: list[str] | None = None) -> int:
         status = app(arguments, standalone_mode=False, prog_name="tilebert")
     except (ValueError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
         return _fail(str(error), 2)
-    except (ToolError, YosysError, PlaceAndRouteError) as error:
+    except (ToolError, TrainingError, YosysError, PlaceAndRouteError) as error:
         return _fail(str(error), 1)
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", 130)

@@ -1,9 +1,9 @@
-"""`tilebert eval`: how well a model's similarities agree with people's, on a benchmark's own sentences."""
+"""`tilebert eval`: how well a model agrees with people, on a benchmark's own sentences."""
 
 import os
 import time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -12,17 +12,18 @@ from golden.backend import golden_backend
 from golden.encoder import Encoder, float_encoder
 from golden.evaluation import Similarity, evaluate_sts, pair_sequences, similarity
 from golden.formats import Log2
-from golden.glue import TASKS, Example, read_examples
+from golden.glue import SIMILARITY, TASK_NAMES, Example, Task, read_examples, task_of
 from golden.modes import MODE_NAMES, Mode, mode
 from golden.quantized import quantized_encoder
 from golden.tokens import Tokenizer
 from golden.weights import read_weights
 from scripts import options
+from scripts.accuracy import accuracy
 from scripts.console import Bar, err, out, progress
 from scripts.files import check_place, write_json
 from scripts.fleet import Setup, embed_on_rtl
 from scripts.models import load_model
-from sim.backend import Tally
+from sim.backend import RtlBackend, Tally
 from sim.build import build
 
 FLOAT = "fp32"
@@ -30,7 +31,9 @@ FLOAT = "fp32"
 
 
 def evaluate(
-    task: Annotated[Literal["sts-b"], typer.Option(help="The benchmark; its dev split is used.")],
+    task: Annotated[
+        str, typer.Option(help=f"The benchmark, whose dev split is used: one of {', '.join(TASK_NAMES)}.")
+    ],
     glue: options.Glue,
     mode_name: options.ModeOrFloat = "w8a8",
     exponent_bits: options.ExponentBits = 4,
@@ -50,8 +53,13 @@ def evaluate(
     ] = None,
     json_file: options.JsonFile = None,
 ) -> None:
-    """Correlate the cosines of sentence vectors with the scores that people gave, in percent."""
+    """Score a model on a benchmark, in percent: similarity by the cosines of sentence vectors, a task by its head.
+
+    sts-b means the cosines, too, unless the checkpoint has a head for it. The other tasks need a checkpoint that
+    `train` made for them; on RTL one process simulates those.
+    """
     chosen = mode_or_float(mode_name, exponent_bits)
+    kind = task_of(task)
     if chosen is None and backend == "rtl":
         raise ValueError(f"--backend: expected golden with --mode {FLOAT}, got rtl")
     if workers < 0:
@@ -59,15 +67,27 @@ def evaluate(
     if chosen is None and checkpoint is not None:
         raise ValueError(f"--checkpoint: expected with a quantized mode, got --mode {FLOAT}")
     check_place(json_file, "--json")
-    pairs = read_pairs(glue, limit)
+    pairs = read_pairs(glue, limit, task)
     started = time.perf_counter()
     tally: Tally | None = None
+    setup = Setup(mode_name, exponent_bits, rows, cols, bus, checkpoint)
     with progress() as bar:
         bar.stage(f"loading {mode_name}")
-        if backend == "golden":
-            result = score(load_encoder(chosen, checkpoint), pairs, bar, f"{task} in {mode_name}")
+        model = None if chosen is None else load_model(chosen, checkpoint)
+        head = None if model is None else model.head
+        if kind is task_of(SIMILARITY) and (task == SIMILARITY or head is None):
+            task, head = SIMILARITY, None
+        if backend == "golden" or head is not None or task != SIMILARITY:
+            if model is None:
+                encoder = float_encoder(read_weights())
+            elif backend == "golden":
+                encoder = quantized_encoder(model, golden_backend)
+            else:
+                rtl = RtlBackend(build(setup.config))
+                tally = rtl.tally
+                encoder = quantized_encoder(model, rtl)
+            figures = accuracy(task, encoder, head, pairs, bar)
         else:
-            setup = Setup(mode_name, exponent_bits, rows, cols, bus, checkpoint)
             sequences = pair_sequences(Tokenizer(), pairs)
             vectors, tally = embed_on_rtl(
                 setup,
@@ -78,11 +98,11 @@ def evaluate(
                 progress=bar,
             )
             result = similarity(vectors, pairs)
-    record: dict[str, Any] = {"task": task, "mode": mode_name, "backend": backend}
+            figures = {"pearson": result.pearson, "spearman": result.spearman}
+    record: dict[str, Any] = {"task": kind.name, "mode": mode_name, "backend": backend}
     if chosen is not None and isinstance(chosen.w_format, Log2):
         record["exponent_bits"] = exponent_bits
-    record |= {"pairs": result.pairs, "pearson": result.pearson, "spearman": result.spearman}
-    record["seconds"] = time.perf_counter() - started
+    record |= {"pairs": len(pairs), **figures, "seconds": time.perf_counter() - started}
     if tally is not None:
         record |= {
             "rows": rows,
@@ -93,13 +113,17 @@ def evaluate(
         record |= {"mismatches": tally.mismatches, "results": tally.results, "gemms": tally.jobs}
         record |= {"products": tally.products, "cycles": tally.cycles, "utilization": tally.utilization}
     write_json(json_file, record)
-    table = Table(title=f"{task} dev, {result.pairs:,} pairs, correlation in percent")
+    _report(record, kind, tally)
+
+
+def _report(record: dict[str, Any], kind: Task, tally: Tally | None) -> None:
+    table = Table(title=f"{record['task']} dev, {record['pairs']:,} pairs, in percent")
     for heading in ("mode", "backend"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("Pearson", "Spearman", "seconds"):
+    for heading in (*(name.capitalize() for name in kind.metrics), "seconds"):
         table.add_column(heading, justify="right", no_wrap=True)
-    figures = (f"{result.pearson:.2f}", f"{result.spearman:.2f}", f"{record['seconds']:.1f}")
-    table.add_row(mode_name, backend, *figures)
+    figures = (*(f"{record[name]:.2f}" for name in kind.metrics), f"{record['seconds']:.1f}")
+    table.add_row(record["mode"], record["backend"], *figures)
     out.print(table)
     if tally is not None:
         out.print(
@@ -121,12 +145,12 @@ def mode_or_float(name: str, exponent_bits: int) -> Mode | None:
     return mode(name, exponent_bits)
 
 
-def read_pairs(glue: Path, limit: int | None = None) -> list[Example]:
-    """The first `limit` pairs of STS-B's dev split (None for all); raises ValueError that names the option."""
+def read_pairs(glue: Path, limit: int | None = None, task: str = SIMILARITY) -> list[Example]:
+    """The first `limit` examples of a task's dev split (None for all); raises ValueError that names the option."""
     if limit is not None and limit < 2:
         raise ValueError(f"--limit: expected 2 pairs or more, got {limit}")
     try:
-        return read_examples(TASKS["sts-b"], glue)[:limit]
+        return read_examples(task_of(task), glue)[:limit]
     except (OSError, ValueError) as error:
         raise ValueError(f"--glue: {error}") from None
 

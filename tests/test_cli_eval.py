@@ -102,7 +102,8 @@ CASES = {
     "float rtl": ("--backend rtl --mode fp32", "--backend: expected golden with --mode fp32, got rtl"),
     "workers": ("--backend rtl --workers -1", "--workers: expected 0 or more, got -1"),
     "unknown backend": ("--backend gpu", "Invalid value for '--backend': ...'gpu' is not one of"),
-    "unknown task": ("--task cola", "Invalid value for '--task': ...'cola' is not ...'sts-b'"),
+    "unknown task": ("--task mnli", "--task: expected one of similarity, sts-b, ...got 'mnli'"),
+    "no files of a task": ("--task cola", "--glue: glue: expected CoLA/dev.tsv, found none"),
     "float checkpoint": (
         "--mode fp32 --checkpoint w4a8.safetensors",
         "--checkpoint: expected with a quantized mode, got --mode fp32",

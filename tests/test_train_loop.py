@@ -15,7 +15,8 @@ from golden.modes import mode
 from golden.tokens import Tokens
 from train.bert import QuantizedBert
 from train.data import Data
-from train.loop import Progress, Settings, TrainingError, features, train
+from train.errors import TrainingError
+from train.loop import Progress, Settings, features, train
 from train.objectives import Headed, Objective, Similarity
 
 RANDOM = np.random.default_rng(5)

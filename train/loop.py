@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from train.data import Batch, Data
+from train.errors import TrainingError
 from train.objectives import Objective
 from train.quantizers import parameters_of_scales
 
@@ -19,10 +20,6 @@ SCALE_RATE = 5e-3
 
 LABELS = 0.2
 """Weight of the labels beside a teacher, whose features say more."""
-
-
-class TrainingError(Exception):
-    """A loss that is not a number."""
 
 
 @dataclass(frozen=True)
