@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from golden.formats import Format, Linear, Log2, Piecewise
 from golden.head import Head
 from golden.modes import Mode, mode
-from golden.packing import pack, unpack
+from golden.packing import pack_bits, unpack_bits
 from golden.quantize import quantize
 from golden.quantized import (
     TABLE_FORMAT,
@@ -25,7 +25,7 @@ from golden.quantized import (
 )
 from golden.weights import Config, Norm, read_tables
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Number of the layout that `save` writes and the only one that `load` reads."""
 
 _KINDS: dict[str, type[Linear] | type[Log2] | type[Piecewise]] = {
@@ -40,7 +40,7 @@ Tensors = dict[str, NDArray[Any]]
 def save(model: QuantizedModel, path: Path, *, embeddings: bool = False) -> None:
     """Writes `model` to `path`, whole or not at all.
 
-    Codes of 4 bits are packed. The embedding tables stay out of the file unless `embeddings`: `load` then
+    Codes take the bits they have. The embedding tables stay out of the file unless `embeddings`: `load` then
     makes them again from the packaged model, and refuses them should they differ. Raises FileNotFoundError
     for a folder that does not exist.
     """
@@ -54,7 +54,7 @@ def save(model: QuantizedModel, path: Path, *, embeddings: bool = False) -> None
         _put_norm(tensors, f"{prefix}.attention_norm", layer.attention_norm)
         _put_norm(tensors, f"{prefix}.output_norm", layer.output_norm)
         for name, dense in layer.dense.items():
-            tensors[f"{prefix}.{name}.codes"] = pack(dense.codes, dense.format)
+            tensors[f"{prefix}.{name}.codes"] = pack_bits(dense.codes, dense.format)
             tensors[f"{prefix}.{name}.scale"] = np.asarray(dense.scale)
             tensors[f"{prefix}.{name}.bias"] = dense.bias
         sites = layer.activations.items()
@@ -184,7 +184,7 @@ def _tables(entries: dict[str, dict[str, Any]], tensors: Tensors) -> dict[str, Q
 
 def _unpack(tensors: Tensors, name: str, fmt: Format, shape: tuple[int, int]) -> NDArray[np.integer]:
     try:
-        return unpack(tensors[name], fmt, shape)
+        return unpack_bits(tensors[name], fmt, shape)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
 

@@ -1,7 +1,7 @@
-"""Codes as bytes in memory: two 4-bit codes per byte, low nibble first, or one code per byte.
+"""Codes as bytes: in memory two 4-bit codes per byte, low nibble first, or one code per byte; in files bit by bit.
 
 4-bit codes (linear of at most 4 bits, log2 with 3 exponent bits) pair along the last axis: element 2i is in the
-low nibble of byte i, element 2i + 1 in the high one. Layout: docs/formats.md.
+low nibble of byte i, element 2i + 1 in the high one. In files a code takes the bits it has. Layout: docs/formats.md.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.codec import check_codes
-from golden.formats import Format
+from golden.formats import Format, Log2
 
 
 def packed_shape(shape: Sequence[int], fmt: Format) -> tuple[int, ...]:
@@ -57,5 +57,40 @@ def unpack(packed: NDArray[np.uint8], fmt: Format, shape: Sequence[int]) -> NDAr
         if fmt.dtype is np.int8:
             codes = (codes ^ 8).astype(np.int8) - np.int8(8)
         codes = np.ascontiguousarray(codes)
+    check_codes(codes, fmt, "packed")
+    return codes
+
+
+def file_bits(fmt: Format) -> int:
+    """Bits of a code in a file: those that tell codes apart."""
+    return fmt.exponent_bits + 1 if isinstance(fmt, Log2) else fmt.bits
+
+
+def pack_bits(codes: NDArray[np.integer], fmt: Format) -> NDArray[np.uint8]:
+    """Codes of any shape [n in all], in order, `file_bits` each, low bit first: [ceil(n * bits / 8)], padded with 0.
+
+    Raises ValueError for illegal codes.
+    """
+    check_codes(codes, fmt, "codes")
+    octets = np.ascontiguousarray(codes).view(np.uint8).reshape(-1, 1)
+    return np.packbits(np.unpackbits(octets, axis=1, count=file_bits(fmt), bitorder="little"), bitorder="little")
+
+
+def unpack_bits(packed: NDArray[np.uint8], fmt: Format, shape: Sequence[int]) -> NDArray[np.integer]:
+    """Codes of `shape` in `fmt.dtype`: the inverse of `pack_bits`.
+
+    Raises ValueError for a wrong type or length of `packed`, or for bits that are no code of `fmt`.
+    """
+    if packed.dtype != np.uint8:
+        raise ValueError(f"packed: expected uint8, got {packed.dtype}")
+    count, width = int(np.prod(shape)), file_bits(fmt)
+    expected = (-(-count * width // 8),)
+    if packed.shape != expected:
+        raise ValueError(f"packed: expected shape {expected} for codes of {tuple(shape)}, got {packed.shape}")
+    bits = np.unpackbits(packed, count=count * width, bitorder="little").reshape(count, width)
+    codes: NDArray[np.integer] = np.packbits(bits, axis=1, bitorder="little").reshape(shape)
+    if fmt.dtype is np.int8:
+        sign = np.uint8(1 << (width - 1))
+        codes = (codes ^ sign).view(np.int8) - sign.view(np.int8)
     check_codes(codes, fmt, "packed")
     return codes

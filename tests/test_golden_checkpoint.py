@@ -146,11 +146,11 @@ def drop_tensor(tensors, metadata, header):
 
 
 def cut_tensor(tensors, metadata, header):
-    tensors["layers.0.key.codes"] = tensors["layers.0.key.codes"][:, :-1].copy()
+    tensors["layers.0.key.codes"] = tensors["layers.0.key.codes"][:-1].copy()
 
 
 def spoil_code(tensors, metadata, header):
-    tensors["layers.1.ffn1.codes"][0, 0] = 0x08
+    tensors["layers.1.ffn1.codes"][0] = 0x08
 
 
 def spoil_table(tensors, metadata, header):
@@ -158,7 +158,7 @@ def spoil_table(tensors, metadata, header):
 
 
 def next_version(tensors, metadata, header):
-    metadata["format_version"] = "2"
+    metadata["format_version"] = "3"
 
 
 def drop_site(tensors, metadata, header):
@@ -193,13 +193,13 @@ def list_header(tensors, metadata, header):
     ("change", "message"),
     [
         (drop_tensor, r"expected an entry layers\.0\.key\.codes, got none$"),
-        (cut_tensor, r"layers\.0\.key\.codes: packed: expected shape \(24, 12\) .*, got \(24, 11\)$"),
+        (cut_tensor, r"layers\.0\.key\.codes: packed: expected shape \(288,\) .*, got \(287,\)$"),
         (
             spoil_code,
             r"layers\.1\.ffn1\.codes: packed: expected .*codes in -7\.\.7 \(linear-4\), got -8 at \[0, 0\]$",
         ),
         (spoil_table, r"tables\.kind: expected sha256"),
-        (next_version, r"format_version: expected 1, got 2$"),
+        (next_version, r"format_version: expected 2, got 3$"),
         (drop_site, r"layers\.1\.activations: expected \['context', .*, got \['ffn1'"),
         (drop_layer, r"layers: expected 2, got 1$"),
         (other_kind, r"format: expected one of linear, log2, piecewise, got 'posit'$"),

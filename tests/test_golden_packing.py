@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from golden.codec import all_codes
 from golden.formats import Format, Linear, Log2, Piecewise
-from golden.packing import pack, packed_shape, unpack
+from golden.packing import file_bits, pack, pack_bits, packed_shape, unpack, unpack_bits
 
 FORMATS: list[Format] = [*(Linear(bits) for bits in range(2, 9)), Log2(3), Log2(4), Log2(5), Piecewise(9)]
 
@@ -103,3 +103,39 @@ def test_rejects() -> None:
         unpack(np.array([0x80], np.uint8), Linear(8), (1,))
     with raises("packed: expected uint8 codes in 0..31 (log2-4), got 32 at [0]"):
         unpack(np.array([32], np.uint8), Log2(4), (1,))
+
+
+FILE_FORMATS = [
+    *(Linear(bits) for bits in range(2, 9)),
+    *(Log2(bits) for bits in (3, 4, 5)),
+    *(Piecewise(bits=bits) for bits in (4, 6, 8)),
+]
+
+
+@pytest.mark.parametrize("fmt", FILE_FORMATS, ids=str)
+@pytest.mark.parametrize("shape", [(1,), (7,), (3, 5), (2, 8, 3)])
+def test_bits_in_files_come_back(fmt: Format, shape: tuple[int, ...]) -> None:
+    codes = np.resize(all_codes(fmt), shape)
+    packed = pack_bits(codes, fmt)
+    assert packed.nbytes == -(-codes.size * file_bits(fmt) // 8)
+    again = unpack_bits(packed, fmt, shape)
+    assert again.dtype == fmt.dtype
+    assert again.tolist() == codes.tolist()
+
+
+def test_bits_in_files_by_hand() -> None:
+    # 1, -1, 3 in five bits each, low bit first: 10000 11111 11000.
+    packed = pack_bits(np.array([1, -1, 3], np.int8), Linear(5))
+    assert packed.tolist() == [0b11100001, 0b00001111]
+    for fmt in (Linear(4), Log2(3)):
+        codes = all_codes(fmt)[:12].reshape(3, 4)
+        assert pack_bits(codes, fmt).tolist() == pack(codes, fmt).ravel().tolist()
+
+
+def test_bits_in_files_that_do_not_fit() -> None:
+    with raises("packed: expected shape (2,) for codes of (3,), got (3,)"):
+        unpack_bits(np.zeros(3, np.uint8), Linear(5), (3,))
+    with raises("packed: expected uint8, got int8"):
+        unpack_bits(np.zeros(2, np.int8), Linear(5), (3,))
+    with raises("packed: expected int8 codes in -15..15 (linear-5), got -16 at [0]"):
+        unpack_bits(np.array([0x10], np.uint8), Linear(5), (1,))
