@@ -73,7 +73,9 @@ def pack_bits(codes: NDArray[np.integer], fmt: Format) -> NDArray[np.uint8]:
     """
     check_codes(codes, fmt, "codes")
     octets = np.ascontiguousarray(codes).view(np.uint8).reshape(-1, 1)
-    return np.packbits(np.unpackbits(octets, axis=1, count=file_bits(fmt), bitorder="little"), bitorder="little")
+    return np.packbits(
+        np.unpackbits(octets, axis=1, count=file_bits(fmt), bitorder="little"), bitorder="little"
+    )
 
 
 def unpack_bits(packed: NDArray[np.uint8], fmt: Format, shape: Sequence[int]) -> NDArray[np.integer]:

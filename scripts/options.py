@@ -41,7 +41,12 @@ JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the result 
 Glue = Annotated[Path, typer.Option("--glue", help="Folder of GLUE's files: STS-B/dev.csv or dev.tsv.")]
 GlueOrNone = Annotated[Path | None, typer.Option("--glue", help="As for eval; without it no correlation.")]
 Limit = Annotated[int | None, typer.Option("--limit", help="Use the first so many pairs, 2 or more.")]
-Checkpoint = Annotated[Path | None, typer.Option(help="Quantized model; by default quantized here, once.")]
+Checkpoint = Annotated[
+    Path | None, typer.Option(help="Quantized model; by default the trained one that comes with the mode.")
+]
+PostTraining = Annotated[
+    bool, typer.Option("--post-training", help="Use the model quantized after training, not the trained one.")
+]
 Simulator = Annotated[SimulatorName, typer.Option("--simulator", help="What runs the Verilog.")]
 
 

@@ -34,7 +34,8 @@ class Words:
         return [self.encode(text) for text in texts]
 
 
-def load_model(chosen: Mode) -> QuantizedModel:
+def load_model(chosen: Mode, *, trained: bool = False) -> QuantizedModel:
+    assert not trained
     return quantize_model(tiny.tiny_weights(), chosen, tiny.SENTENCES)
 
 
@@ -42,9 +43,11 @@ def load_model(chosen: Mode) -> QuantizedModel:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working folder, with glue/ in it; commands find the small model."""
 
-    def load_encoder(chosen: Mode | None):
+    def load_encoder(chosen: Mode | None, *, trained: bool = True):
         if chosen is None:
             return float_encoder(tiny.tiny_weights())
+        # What is measured here is quantization by itself.
+        assert not trained
         return quantized_encoder(load_model(chosen), golden_backend)
 
     monkeypatch.setattr(measurements, "MODES", MODES)
