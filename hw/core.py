@@ -90,12 +90,10 @@ class Core(wiring.Component):
             ]
         for name in "xw":
             m.d.comb += [
-                rings[name].enable.eq(1),
                 rings[name].address.eq(getattr(feeder, f"address_{name}")),
                 rings[name].freed.eq(getattr(feeder, f"freed_{name}")),
             ]
         m.d.comb += [
-            rings["p"].enable.eq(drain.enable),
             rings["p"].address.eq(drain.address),
             rings["p"].freed.eq(drain.freed),
             drain.word.eq(rings["p"].word),

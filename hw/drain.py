@@ -20,8 +20,18 @@ def result_layout(config: Config) -> data.StructLayout:
     return data.StructLayout({"y": values, "count": range(max(2, config.results)), "last": 1})
 
 
+QUEUE = 32
+"""Results that wait for the sink. Enough for those on their way, so that the pipeline needs no enable."""
+
+_QUEUE_LATENCY = 2
+
+
 def drain_latency(config: Config) -> int:
     """Cycles from a row's read to its first results on the stream."""
+    return _pipeline(config) + _QUEUE_LATENCY
+
+
+def _pipeline(config: Config) -> int:
     return 3 + 2 * int(config.has_regions) + Requantizer.latency
 
 
@@ -29,7 +39,7 @@ class Drain(wiring.Component):
     """Reads the rows of finished tiles and hands out what is wanted of them, `config.results` per cycle.
 
     Members: tile In(tile_layout) and started In(1) for every tile, in order; to the collector read, row, finished
-    Out, whole In, data In; to the parameters' ring enable, address, freed Out, word In; results Out(stream of
+    Out, whole In, data In; to the parameters' ring address, freed Out, word In; results Out(stream of
     result_layout).
 
     Rows ascend within a tile and columns within a row; rows and columns beyond those wanted do not appear. A chunk of
@@ -49,7 +59,6 @@ class Drain(wiring.Component):
                 "whole": In(1),
                 "finished": Out(1),
                 "data": In(data.ArrayLayout(config.sum_width, config.cols)),
-                "enable": Out(1),
                 "address": Out(range(ring.lines * ring.factor)),
                 "freed": Out(range(ring.lines + 1)),
                 "word": In(8 * ring.word),
@@ -64,20 +73,22 @@ class Drain(wiring.Component):
         m.d.comb += [queue.w_data.eq(self.tile), queue.w_en.eq(self.started)]
         tile = data.View(layout, queue.r_data)
 
-        advance, read = Signal(), Signal()
+        m.submodules.waiting = waiting = fifo.SyncFIFOBuffered(width=result_layout(config).size, depth=QUEUE)
+        # A chunk is read when there is room for it at the end of the pipeline, which nothing then holds up.
+        room = Signal(range(QUEUE + 1), init=QUEUE)
+        read = Signal()
+        m.d.sync += room.eq(room - read + (self.results.valid & self.results.ready))
         m_index, chunk = Signal.like(tile.rows), Signal.like(tile.chunks)
         row_end, end = Signal(), Signal()
         pairs = self._any(tile.mode, [mode.x_lanes == 2 for mode in config.modes])
         m.d.comb += [
-            advance.eq(~self.results.valid | self.results.ready),
             row_end.eq(chunk == tile.chunks),
             end.eq(row_end & (m_index == tile.rows)),
             self.row.eq(Mux(pairs, m_index >> 1, m_index)),
-            read.eq(advance & queue.r_rdy & self.whole),
+            read.eq((room != 0) & queue.r_rdy & self.whole),
             self.read.eq(read),
             self.finished.eq(read & end),
             queue.r_en.eq(self.finished),
-            self.enable.eq(advance),
         ]
         with m.If(read):
             m.d.sync += [
@@ -85,20 +96,20 @@ class Drain(wiring.Component):
                 m_index.eq(Mux(end, 0, m_index + row_end)),
             ]
 
-        delay = _Delay(m, advance)
-        valid = delay(read, drain_latency(config), "valid", init=0)
-        last = delay(end, drain_latency(config), "last")
+        delay = _Delay(m)
+        valid = delay(read, _pipeline(config), "valid", init=0)
+        last = delay(end, _pipeline(config), "last")
         full = config.results - 1
-        count = delay(Mux(row_end, tile.columns, full), drain_latency(config), "count")
-        summed = drain_latency(config) - Requantizer.latency
+        count = delay(Mux(row_end, tile.columns, full), _pipeline(config), "count")
+        summed = _pipeline(config) - Requantizer.latency
         output = delay(tile.output, summed, "output")
 
         # The parameters arrive with the sums.
         word = delay(self._parameter(tile, chunk), summed - RingBuffer.latency, "parameters")
         freed = delay(Mux(self.finished, tile.p.frees, 0), summed - RingBuffer.latency, "freed")
-        # Given back when they are read, which a sink that waits keeps back too.
-        m.d.comb += [self.address.eq(word), self.freed.eq(Mux(advance, freed, 0))]
+        m.d.comb += [self.address.eq(word), self.freed.eq(freed)]
 
+        result = data.View(result_layout(config), waiting.w_data)
         sums = self._sums(m, delay, tile, chunk, m_index)
         for lane, value in enumerate(sums):
             requantizer = place(
@@ -106,17 +117,19 @@ class Drain(wiring.Component):
             )
             scaling = self._scaling(lane)
             m.d.comb += [
-                requantizer.enable.eq(advance),
                 requantizer.sum.eq(value),
                 requantizer.scaling.eq(Mux(output == Output.SUM, 0, scaling)),
                 requantizer.raw.eq(output < Output.EIGHT),
                 requantizer.narrow.eq(output == Output.FOUR),
-                self.results.payload.y[lane].eq(requantizer.y),
+                result.y[lane].eq(requantizer.y),
             ]
         m.d.comb += [
-            self.results.valid.eq(valid),
-            self.results.payload.last.eq(last),
-            self.results.payload.count.eq(count),
+            result.last.eq(last),
+            result.count.eq(count),
+            waiting.w_en.eq(valid),
+            self.results.valid.eq(waiting.r_rdy),
+            self.results.payload.eq(waiting.r_data),
+            waiting.r_en.eq(self.results.ready),
         ]
         return m
 
@@ -215,10 +228,10 @@ class Drain(wiring.Component):
 
 
 class _Delay:
-    """Registers that move when the pipeline does."""
+    """Registers one behind the other."""
 
-    def __init__(self, m: Module, advance: Value):
-        self._m, self._advance = m, advance
+    def __init__(self, m: Module):
+        self._m = m
 
     def __call__(
         self, value: Value, cycles: int, name: str, init: int = 0, reset_less: bool = False
@@ -226,7 +239,6 @@ class _Delay:
         value = Value.cast(value)
         for stage in range(cycles):
             register = Signal(value.shape(), name=f"{name}_{stage}", init=init, reset_less=reset_less)
-            with self._m.If(self._advance):
-                self._m.d.sync += register.eq(value)
+            self._m.d.sync += register.eq(value)
             value = register
         return value

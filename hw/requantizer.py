@@ -5,9 +5,17 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import BIAS_WIDTH, MULT_WIDTH, SHIFT_WIDTH, Config
+from hw.multiplier import MAX_WIDTH, Multiplier
+from hw.target import place
 
 SCALING_LAYOUT = data.StructLayout({"bias": signed(BIAS_WIDTH), "mult": MULT_WIDTH, "shift": SHIFT_WIDTH})
 """Parameters of an output column."""
+
+CHUNK = MAX_WIDTH - 1
+"""Bits of a sum that one multiplier takes at a time: with a sign in front they fill its operand."""
+
+FINE = 3
+"""Low bits of the shift, which the second of two stages takes."""
 
 
 class Requantizer(wiring.Component):
@@ -15,18 +23,20 @@ class Requantizer(wiring.Component):
 
     M = 127, or 7 when `narrow`. mult is 0..2^15-1, shift 1..47; other shifts give no meaningful result.
 
-    Members: enable In(1), sum In(signed output_width), scaling In(SCALING_LAYOUT), raw In(1), narrow In(1),
-    y Out(signed result_width). Latency 3 cycles with `enable`, one result per such cycle; without it everything
-    holds. The rounding is TOSA's apply_scale_16 with single rounding.
+    Members: sum In(signed output_width), scaling In(SCALING_LAYOUT), raw In(1), narrow In(1), y Out(signed
+    result_width). Latency 7 cycles, one result per cycle, no flow control. The rounding is TOSA's apply_scale_16 with
+    single rounding. A raw result goes the same way, times 1 and shifted by 0.
+
+    Cycles: bias; into and through the multipliers, one for each CHUNK bits (2); their products joined; the shift in
+    two steps; rounding and clamp.
     """
 
-    latency = 3
+    latency = 7
 
     def __init__(self, config: Config):
         self._config = config
         super().__init__(
             {
-                "enable": In(1),
                 "sum": In(signed(config.output_width)),
                 "scaling": In(SCALING_LAYOUT),
                 "raw": In(1),
@@ -39,39 +49,60 @@ class Requantizer(wiring.Component):
         m = Module()
         width = self._config.result_width
         biased = Signal(signed(width), reset_less=True)
-        mult, shift, raw, narrow = (
-            Signal.like(value, reset_less=True)
-            for value in (self.scaling.mult, self.scaling.shift, self.raw, self.narrow)
-        )
-        unscaled = Signal.like(biased)
+        mult = Signal(MULT_WIDTH, reset_less=True)
+        m.d.sync += [
+            biased.eq(self.sum + self.scaling.bias),
+            mult.eq(Mux(self.raw, 1, self.scaling.mult)),
+        ]
+        # One bit is kept below the point, so that rounding adds 1 instead of a shifted constant.
+        kept = Signal(SHIFT_WIDTH, reset_less=True)
+        m.d.sync += kept.eq(Mux(self.raw, 0, self.scaling.shift - 1))
         product = Signal(signed(width + MULT_WIDTH), reset_less=True)
-        shift_2, raw_2, narrow_2 = (Signal.like(value, reset_less=True) for value in (shift, raw, narrow))
-        y = Signal(signed(width), reset_less=True)
-        rounded = self._rounded(product, shift_2)
-        bound = Mux(narrow_2, C(7, signed(9)), C(127, signed(9)))
-        with m.If(self.enable):
-            m.d.sync += [
-                biased.eq(self.sum + self.scaling.bias),
-                mult.eq(self.scaling.mult),
-                shift.eq(self.scaling.shift),
-                raw.eq(self.raw),
-                narrow.eq(self.narrow),
-                unscaled.eq(biased),
-                product.eq(biased * mult),
-                shift_2.eq(shift),
-                raw_2.eq(raw),
-                narrow_2.eq(narrow),
-                y.eq(rounded),
-            ]
-            with m.If(raw_2):
-                m.d.sync += y.eq(unscaled)
-            with m.Elif(rounded > bound):
-                m.d.sync += y.eq(bound)
-            with m.Elif(rounded < -bound):
-                m.d.sync += y.eq(-bound)
-        m.d.comb += self.y.eq(y)
+        m.d.sync += product.eq(self._product(m, biased, mult, platform))
+        shift = self._delayed(m, kept, 3, "shift")
+        raw, narrow = (
+            self._delayed(m, value, 6, name) for value, name in ((self.raw, "raw"), (self.narrow, "narrow"))
+        )
+        coarse, shifted = Signal.like(product), Signal.like(product)
+        low = self._delayed(m, shift[:FINE], 1, "fine")
+        m.d.sync += [
+            coarse.eq(product >> (shift[FINE:] << FINE)),
+            shifted.eq(coarse >> low),
+            self.y.eq(Mux(raw, shifted, self._clamped(shifted, narrow))),
+        ]
         return m
 
-    def _rounded(self, product: Value, shift: Value) -> Value:
-        """(product + 2^(shift-1)) >> shift, with one bit kept below the point instead of a shifted constant."""
-        return ((product >> (shift - 1)[:SHIFT_WIDTH]) + 1) >> 1
+    def _product(self, m: Module, biased: Value, mult: Value, platform: object) -> Value:
+        """biased * mult, two cycles later: a multiplier for each chunk of bits, the highest of them signed."""
+        total: Value = C(0)
+        for index, start in enumerate(range(0, len(biased), CHUNK)):
+            last = start + CHUNK >= len(biased)
+            chunk = biased[start:].as_signed() if last else biased[start : start + CHUNK]
+            part = place(
+                m, f"chunk_{index}", "scaler", lambda: Multiplier(MAX_WIDTH, MULT_WIDTH + 1), platform
+            )
+            m.d.comb += [part.x.eq(chunk), part.w.eq(mult)]
+            total = total + (part.p << start)
+        return total
+
+    def _clamped(self, shifted: Value, narrow: Value) -> Value:
+        """The rounded value within bounds; what lies far outside is told by its upper bits."""
+        near = 10
+        beyond = shifted[near - 1 :]
+        fits = beyond.all() | ~beyond.any()
+        rounded = self._rounded(shifted[:near].as_signed())
+        bound = Mux(narrow, C(7, signed(9)), C(127, signed(9)))
+        within = Mux(rounded > bound, bound, Mux(rounded < -bound, -bound, rounded))
+        return Mux(fits, within, Mux(shifted[-1], -bound, bound))
+
+    def _rounded(self, doubled: Value) -> Value:
+        """Of twice a value the value, a half away from minus infinity."""
+        return (doubled + 1) >> 1
+
+    @staticmethod
+    def _delayed(m: Module, value: Value, cycles: int, name: str) -> Value:
+        for stage in range(cycles):
+            register = Signal.like(value, name=f"{name}_{stage}", reset_less=True)
+            m.d.sync += register.eq(value)
+            value = register
+        return value

@@ -24,8 +24,7 @@ class RingBuffer(wiring.Component):
       loaded Out(sequence_width)        lines that can be read, counted modulo 2^width
       freed In(0..lines)                lines given back, oldest first
       address In(word address)          word to read
-      enable In(1)                      the read pipeline moves
-      word Out(8 * ring.word)           the word, `latency` enabled cycles later
+      word Out(8 * ring.word)           the word, `latency` cycles later
 
     A beat a cycle in, a word a cycle out. A line can be read 2 cycles after its last beat.
     """
@@ -44,7 +43,6 @@ class RingBuffer(wiring.Component):
                 "loaded": Out(sequence_width(ring)),
                 "freed": In(range(ring.lines + 1)),
                 "address": In(range(ring.lines * ring.factor)),
-                "enable": In(1),
                 "word": Out(8 * ring.word),
             }
         )
@@ -73,12 +71,11 @@ class RingBuffer(wiring.Component):
 
         words = ring.factor.bit_length() - 1
         part = Signal(words)
-        m.d.comb += [read.addr.eq(self.address[words:]), read.en.eq(self.enable)]
-        with m.If(self.enable):
-            m.d.sync += [
-                part.eq(self.address[:words]),
-                self.word.eq(read.data.word_select(part, 8 * ring.word)),
-            ]
+        m.d.comb += [read.addr.eq(self.address[words:]), read.en.eq(1)]
+        m.d.sync += [
+            part.eq(self.address[:words]),
+            self.word.eq(read.data.word_select(part, 8 * ring.word)),
+        ]
         return m
 
     def _gathered(self, m: Module) -> tuple[Value, Value]:

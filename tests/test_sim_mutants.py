@@ -41,7 +41,7 @@ def keep_sum(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def round_down(monkeypatch: pytest.MonkeyPatch) -> None:
     """The requantizer cuts instead of rounding."""
-    monkeypatch.setattr(Requantizer, "_rounded", lambda self, product, shift: product >> shift)
+    monkeypatch.setattr(Requantizer, "_rounded", lambda self, doubled: doubled >> 1)
 
 
 def give_up_too_little(monkeypatch: pytest.MonkeyPatch) -> None:
