@@ -78,12 +78,13 @@ class Requantizer(wiring.Component):
         for index, start in enumerate(range(0, len(biased), CHUNK)):
             last = start + CHUNK >= len(biased)
             chunk = biased[start:].as_signed() if last else biased[start : start + CHUNK]
-            part = place(
-                m, f"chunk_{index}", "scaler", lambda: Multiplier(MAX_WIDTH, MULT_WIDTH + 1), platform
-            )
+            part = place(m, f"chunk_{index}", "scaler", self._multiplier, platform)
             m.d.comb += [part.x.eq(chunk), part.w.eq(mult)]
             total = total + (part.p << start)
         return total
+
+    def _multiplier(self) -> Multiplier:
+        return Multiplier(MAX_WIDTH, MULT_WIDTH + 1, self._config.dsp)
 
     def _clamped(self, shifted: Value, narrow: Value) -> Value:
         """The rounded value within bounds; what lies far outside is told by its upper bits."""
