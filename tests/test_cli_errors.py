@@ -109,7 +109,12 @@ def test_gemm_names_what_is_wrong(
         ("simulate --checkpoint gone.safetensors", "gone.safetensors: no such file"),
         ("simulate --text=", "text: expected at least one word, got ''"),
         ("synth --target gal", "Invalid value for '--target': ...'gal' is not one of"),
-        ("synth --pnr --target ice40", "--pnr: expected --unit array and --target ecp5, got array and ice40"),
+        ("synth --pnr --target xc7", "--pnr: expected --target ecp5 or ice40, got xc7"),
+        (
+            "synth --pnr --device LFE5U-99F",
+            "--device: expected one of LFE5U-25F, LFE5U-45F, LFE5U-85F, got 'LFE5U-99F'",
+        ),
+        ("synth --pnr --clock 0", "--clock: expected MHz above 0, got 0"),
         ("synth --mode wpw-a8 --mode w4a4 --no-dsp", "no-dsp: expected one mode, log2 modes only"),
         ("verilog --mode wlog-alog --exponent-bits 5 -o out", "exponent bits: expected 3 or 4 in wlog-alog"),
         (

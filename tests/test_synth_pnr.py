@@ -6,9 +6,11 @@ import re
 import pytest
 
 from golden.modes import mode
+from hw.census import cells_by_unit
 from hw.config import Config
-from hw.harness import check, mapped
+from hw.harness import _instances, check, mapped
 from hw.pnr import PlaceAndRouteError, _signal, _steps, place_and_route
+from hw.signoff import SignOff, sign_off
 
 CONFIG = Config(modes=(mode("w8a8"),), rows=2, cols=2)
 
@@ -82,10 +84,55 @@ def test_place_and_route(netlist: str) -> None:
         assert record["critical_path"][0].keys() == {"signal", "logic_ns", "routing_ns"}
 
 
+def test_cells_by_unit(netlist: str) -> None:
+    units = cells_by_unit(netlist, "array")
+    assert units.keys() == {"array", "harness", "pe"}
+    assert units["pe"].dsp == 4
+    assert units["pe"].ff >= 4 * 2 * 27
+    design = json.loads(netlist)["modules"]
+    total = _instances(design, "harness")
+    assert sum(cells.ff for cells in units.values()) == total["TRELLIS_FF"]
+    assert sum(cells.lut4 for cells in units.values()) == total["LUT4"]
+
+
+@pytest.mark.slow
+def test_a_core_by_unit() -> None:
+    config = Config(modes=CONFIG.modes, rows=2, cols=2, k_max=64)
+    units = cells_by_unit(mapped(config, "core"), "core")
+    parts = {"array", "collector", "controller", "drain", "feeder", "harness", "loader", "pe", "requantizer"}
+    assert units.keys() >= parts | {"p_ring", "w_ring", "x_ring"}
+    assert units["pe"].dsp == 4
+    assert units["requantizer"].dsp == 8
+    assert sum(cells.dsp for cells in units.values()) == 12
+    assert units["shared"].comb < 0.02 * sum(cells.comb for cells in units.values())
+
+
+@pytest.mark.slow
+def test_sign_off_on_ice40_repeats() -> None:
+    config = Config(modes=CONFIG.modes, rows=1, cols=2, k_max=64)
+    kept: list[SignOff] = []
+    first = sign_off("array", config, "iCE40UP5K", (1, 2), 50.0, done=kept.append)
+    assert [len(each.placements) for each in kept] == [1, 2]
+    assert kept[-1] == first
+    record = first.record()
+    assert record["fmax_mhz"].keys() == {"1", "2"}
+    assert record["worst_fmax_mhz"] == min(record["fmax_mhz"].values())
+    assert record["worst_slack_ns"] == pytest.approx(1000 / 50 - 1000 / record["worst_fmax_mhz"])
+    assert record["cells_by_unit"]["pe"]["DSP"] == 2
+    again = sign_off("array", config, "iCE40UP5K", (2,), 50.0).record()
+    assert again["netlist_sha256"] == record["netlist_sha256"]
+    assert again["fmax_mhz"]["2"] == record["fmax_mhz"]["2"]
+
+
+@pytest.mark.slow
+def test_a_part_that_is_too_small() -> None:
+    config = Config(modes=CONFIG.modes, rows=3, cols=3, k_max=64)
+    with pytest.raises(PlaceAndRouteError, match="ERROR"):
+        sign_off("array", config, "iCE40UP5K", (1,), 50.0)
+
+
 def test_unknown_device(netlist: str) -> None:
-    with pytest.raises(
-        ValueError, match=r"^device: expected one of LFE5U-25F, LFE5U-45F, LFE5U-85F, got 'x'$"
-    ):
+    with pytest.raises(ValueError, match=r"^device: expected one of LFE5U-25F, .*, iCE40HX8K, got 'x'$"):
         place_and_route(netlist, "x")
 
 
