@@ -8,12 +8,14 @@ from hw.pnr import PlaceAndRouteError
 from hw.yosys import YosysError
 from scripts.bench import bench
 from scripts.bert import bert
+from scripts.compare import compare
 from scripts.console import err
 from scripts.eval import evaluate
 from scripts.formats import formats
 from scripts.gemm import gemm
 from scripts.quantize import quantize
 from scripts.simulate import simulate
+from scripts.sweep import sweep
 from scripts.synth import synth
 from scripts.table import table
 from scripts.train import train
@@ -27,7 +29,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (simulate, gemm, bert, bench, quantize, train, table, formats, verilog, synth):
+for command in (simulate, gemm, bert, bench, quantize, train, table, formats, verilog, synth, sweep, compare):
     app.command()(command)
 app.command("eval")(evaluate)
 

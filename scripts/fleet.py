@@ -68,7 +68,7 @@ def embed_on_rtl(
     groups = batches(sequences, BATCH)
     done: dict[int, tuple[Real, Tally]] = {}
     # A cluster that is not there is told before anything is built.
-    with _executor(workers, scheduler) as pool:
+    with executor(workers, scheduler) as pool:
         backend(setup)  # Built and quantized once, before the workers ask for it.
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
@@ -117,7 +117,8 @@ def _embed(setup: Setup, group: Sequence[tuple[int, ...]]) -> tuple[Real, Tally]
     return encoder.sentence_vectors(list(group)), rtl.tally
 
 
-def _executor(workers: int, scheduler: str | None) -> Executor:
+def executor(workers: int, scheduler: str | None) -> Executor:
+    """Processes here, or the Dask cluster at `scheduler`; raises ValueError that names the option."""
     if scheduler is None:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
@@ -128,7 +129,7 @@ def _executor(workers: int, scheduler: str | None) -> Executor:
             "--scheduler: expected the package distributed; pip install 'tilebert[cluster]'"
         ) from None
     try:
-        executor: Executor = Client(scheduler, timeout=10).get_executor()
+        executor: Executor = Client(scheduler, timeout=10).getexecutor()
     except OSError as error:
         raise ValueError(
             f"--scheduler: expected the address of a Dask scheduler, got {scheduler} ({error})"

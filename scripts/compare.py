@@ -1,0 +1,78 @@
+"""`tilebert compare`: what moved between two files of records, and whether for the worse."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from hw.registry import Record
+from scripts import records
+from scripts.console import err, out
+
+
+def compare(
+    base: Annotated[Path, typer.Argument(help="Records that stand.")],
+    new: Annotated[Path, typer.Argument(help="Records to hold against them.")],
+    tolerance: Annotated[float, typer.Option(help="Percent that a value may be worse by.")] = 0.0,
+    every: Annotated[bool, typer.Option("--all", help="Show what did not move, too.")] = False,
+) -> None:
+    """Show what moved, with arrows: up for better, down for worse.
+
+    Exit status 1 if something is worse by more than the tolerance, or missing.
+    """
+    if tolerance < 0:
+        raise ValueError(f"--tolerance: expected 0 percent or more, got {tolerance:g}")
+    sides = []
+    for name, path in (("BASE", base), ("NEW", new)):
+        if not path.is_file():
+            raise ValueError(f"{name}: expected a file of records, got {path} (no such file)")
+        sides.append({record.name: record for record in records.read(path)})
+    old, now = sides
+    table = Table()
+    for heading in ("", "name", "unit"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("base", "new", "change"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    worse, missing = 0, 0
+    for name, record in old.items():
+        if name not in now:
+            missing += 1
+            table.add_row("?", name, record.unit, _text(record.value), "missing", "")
+            continue
+        change = percent(record, now[name])
+        bad = change < -tolerance
+        worse += bad
+        if change or every:
+            arrow = "=" if not change else "↑" if change > 0 else "↓"
+            style = "red" if bad else None
+            moved = f"{'+' if now[name].value >= record.value else '-'}{abs(change):.1f} %"
+            table.add_row(
+                arrow, name, record.unit, _text(record.value), _text(now[name].value), moved, style=style
+            )
+    added = len(now.keys() - old.keys())
+    if table.row_count:
+        out.print(table)
+    out.print(
+        f"{len(old)} records: {worse} worse by more than {tolerance:g} %, {missing} missing, {added} new"
+    )
+    if worse or missing:
+        err.print(
+            f"tilebert: compare: {worse} of {len(old)} records are worse than {base}, {missing} are missing",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+        raise typer.Exit(1)
+
+
+def percent(base: Record, new: Record) -> float:
+    """By how many percent of the base the new value is better; below 0 where it is worse."""
+    if base.value == new.value:
+        return 0.0
+    gain = new.value - base.value if base.better == "more" else base.value - new.value
+    return 100 * gain / abs(base.value) if base.value else (100.0 if gain > 0 else -100.0)
+
+
+def _text(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"

@@ -1,0 +1,143 @@
+"""`tilebert sweep`: many builds through synthesis, place and route and the benchmark, into one file of records."""
+
+import itertools
+import os
+from collections.abc import Iterator
+from concurrent.futures import as_completed
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from golden.modes import K_MAX
+from hw.pnr import DEFAULT_DEVICES
+from hw.registry import Point, Record, measure, parse_modes, registry
+from hw.synth import PARTS
+from hw.verilog import UNITS
+from scripts import records
+from scripts.console import err, out, progress
+from scripts.files import check_place
+from scripts.fleet import executor
+
+
+def sweep(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="File of records, .csv; what is in it is done.")
+    ],
+    units: Annotated[
+        list[str] | None, typer.Option("--unit", help="A unit; several. Without one, the project's own list.")
+    ] = None,
+    mode_sets: Annotated[
+        list[str] | None, typer.Option("--modes", help="Modes of a build joined by +, or all; several sets.")
+    ] = None,
+    sizes: Annotated[
+        list[str] | None, typer.Option("--size", help="Rows x columns, as 8x8; several.")
+    ] = None,
+    k_maxes: Annotated[list[int] | None, typer.Option("--k-max", help="Largest K; several.")] = None,
+    targets: Annotated[list[str] | None, typer.Option("--target", help="Family of parts; several.")] = None,
+    exponent_bits: Annotated[
+        list[int] | None, typer.Option("--exponent-bits", help="Of log2 codes; several.")
+    ] = None,
+    no_dsp: Annotated[bool, typer.Option("--no-dsp", help="Builds without multiplier blocks.")] = False,
+    seeds: Annotated[
+        list[int] | None, typer.Option("--seed", help="Also place and route with this seed; several.")
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Processes; 0: one per core.")] = 0,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Run on the Dask cluster with this scheduler, host:port.")
+    ] = None,
+) -> None:
+    """Measure every combination of what is named; without a unit the list that the project keeps a baseline of.
+
+    An interrupted sweep goes on when the command is repeated.
+    """
+    check_place(output, "--output")
+    if workers < 0:
+        raise ValueError(f"--workers: expected 0 or more, got {workers}")
+    points = (
+        registry()
+        if units is None
+        else list(
+            _grid(
+                units,
+                mode_sets or ["w8a8"],
+                sizes or ["8x8"],
+                k_maxes or [K_MAX],
+                targets or ["ecp5"],
+                exponent_bits or [4],
+                not no_dsp,
+                [None, *(seeds or [])],
+            )
+        )
+    )
+    found = records.read(output)
+    missing = [point for point in points if not any(point.made(record.name) for record in found)]
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    with progress() as bar, executor(workers or os.cpu_count() or 1, scheduler) as pool:
+        bar.stage(f"{len(missing)} of {len(points)} builds")
+        futures = {pool.submit(measure, point): point for point in missing}
+        failed: BaseException | None = None
+        for number, future in enumerate(as_completed(futures), 1):
+            error = future.exception()
+            if error is not None:
+                # The others go on: what is finished is kept.
+                failed = error
+                err.print(f"tilebert: sweep: {futures[future].name}: {error}", markup=False, soft_wrap=True)
+                continue
+            records.append(output, future.result())
+            bar(number / len(missing), f"{futures[future].name} is done")
+    _report(points, records.read(output))
+    if failed is not None:
+        raise typer.Exit(1)
+
+
+def _grid(
+    units: list[str],
+    mode_sets: list[str],
+    sizes: list[str],
+    k_maxes: list[int],
+    targets: list[str],
+    exponent_bits: list[int],
+    dsp: bool,
+    seeds: list[int | None],
+) -> Iterator[Point]:
+    for name, values, known in (("--unit", units, UNITS), ("--target", targets, PARTS)):
+        for value in values:
+            if value not in known:
+                raise ValueError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
+    shapes = [_size(size) for size in sizes]
+    for target in targets:
+        if target not in DEFAULT_DEVICES and seeds != [None]:
+            raise ValueError(f"--seed: expected --target {' or '.join(DEFAULT_DEVICES)}, got {target}")
+    for unit, names, bits, (rows, cols), k_max, target, seed in itertools.product(
+        units, mode_sets, exponent_bits, shapes, k_maxes, targets, seeds
+    ):
+        point = Point(unit, parse_modes(names), bits, rows, cols, k_max, target, dsp, seed)
+        point.config  # noqa: B018 - so that what no build can be is told before anything runs
+        yield point
+
+
+def _size(text: str) -> tuple[int, int]:
+    parts = text.split("x")
+    if len(parts) != 2 or not all(part.isdigit() and int(part) for part in parts):
+        raise ValueError(f"--size: expected rows x columns as 8x8, got {text!r}")
+    return int(parts[0]), int(parts[1])
+
+
+def _report(points: list[Point], found: list[Record]) -> None:
+    kinds = list(dict.fromkeys(record.name.rpartition("/")[2] for record in found))
+    table = Table()
+    table.add_column("build", no_wrap=True)
+    for kind in kinds:
+        table.add_column(kind, justify="right")
+    values: dict[str, dict[str, Any]] = {}
+    for record in found:
+        build, _, kind = record.name.rpartition("/")
+        values.setdefault(build, {})[kind] = record.value
+    for build in dict.fromkeys(point.build for point in points):
+        row = values.get(build, {})
+        table.add_row(
+            build, *(f"{row[kind]:,.1f}".removesuffix(".0") if kind in row else "" for kind in kinds)
+        )
+    out.print(table)
