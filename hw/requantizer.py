@@ -24,14 +24,14 @@ class Requantizer(wiring.Component):
     M = 127, or 7 when `narrow`. mult is 0..2^15-1, shift 1..47; other shifts give no meaningful result.
 
     Members: sum In(signed output_width), scaling In(SCALING_LAYOUT), raw In(1), narrow In(1), y Out(signed
-    result_width). Latency 7 cycles, one result per cycle, no flow control. The rounding is TOSA's apply_scale_16 with
+    result_width). Latency 8 cycles, one result per cycle, no flow control. The rounding is TOSA's apply_scale_16 with
     single rounding. A raw result goes the same way, times 1 and shifted by 0.
 
     Cycles: bias; into and through the multipliers, one for each CHUNK bits (2); their products joined; the shift in
-    two steps; rounding and clamp.
+    two steps; rounding; clamp.
     """
 
-    latency = 7
+    latency = 8
 
     def __init__(self, config: Config):
         self._config = config
@@ -61,15 +61,28 @@ class Requantizer(wiring.Component):
         m.d.sync += product.eq(self._product(m, biased, mult, platform))
         shift = self._delayed(m, kept, 3, "shift")
         raw, narrow = (
-            self._delayed(m, value, 6, name) for value, name in ((self.raw, "raw"), (self.narrow, "narrow"))
+            self._delayed(m, value, 7, name) for value, name in ((self.raw, "raw"), (self.narrow, "narrow"))
         )
-        coarse, shifted = Signal.like(product), Signal.like(product)
+        coarse, shifted = (Signal.like(product, name=name, reset_less=True) for name in ("coarse", "shifted"))
         low = self._delayed(m, shift[:FINE], 1, "fine")
         m.d.sync += [
             coarse.eq(product >> (shift[FINE:] << FINE)),
             shifted.eq(coarse >> low),
-            self.y.eq(Mux(raw, shifted, self._clamped(shifted, narrow))),
         ]
+        # What lies far outside the bounds shows in the upper bits, and only the lower ones are rounded.
+        near = 10
+        beyond = shifted[near - 1 :]
+        rounded = Signal(signed(near), reset_less=True)
+        fits, whole = Signal(reset_less=True), Signal(signed(width), reset_less=True)
+        m.d.sync += [
+            rounded.eq(self._rounded(shifted[:near].as_signed())),
+            fits.eq(beyond.all() | ~beyond.any()),
+            whole.eq(shifted),
+        ]
+        bound = Mux(narrow, C(7, signed(9)), C(127, signed(9)))
+        within = Mux(rounded > bound, bound, Mux(rounded < -bound, -bound, rounded))
+        clamped = Mux(fits, within, Mux(whole[-1], -bound, bound))
+        m.d.sync += self.y.eq(Mux(raw, whole, clamped))
         return m
 
     def _product(self, m: Module, biased: Value, mult: Value, platform: object) -> Value:
@@ -85,16 +98,6 @@ class Requantizer(wiring.Component):
 
     def _multiplier(self) -> Multiplier:
         return Multiplier(MAX_WIDTH, MULT_WIDTH + 1, self._config.dsp)
-
-    def _clamped(self, shifted: Value, narrow: Value) -> Value:
-        """The rounded value within bounds; what lies far outside is told by its upper bits."""
-        near = 10
-        beyond = shifted[near - 1 :]
-        fits = beyond.all() | ~beyond.any()
-        rounded = self._rounded(shifted[:near].as_signed())
-        bound = Mux(narrow, C(7, signed(9)), C(127, signed(9)))
-        within = Mux(rounded > bound, bound, Mux(rounded < -bound, -bound, rounded))
-        return Mux(fits, within, Mux(shifted[-1], -bound, bound))
 
     def _rounded(self, doubled: Value) -> Value:
         """Of twice a value the value, a half away from minus infinity."""

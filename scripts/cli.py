@@ -14,6 +14,7 @@ from scripts.eval import evaluate
 from scripts.formats import formats
 from scripts.gemm import gemm
 from scripts.quantize import quantize
+from scripts.report import report
 from scripts.simulate import simulate
 from scripts.sweep import sweep
 from scripts.synth import synth
@@ -29,7 +30,21 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (simulate, gemm, bert, bench, quantize, train, table, formats, verilog, synth, sweep, compare):
+for command in (
+    simulate,
+    gemm,
+    bert,
+    bench,
+    quantize,
+    train,
+    table,
+    formats,
+    verilog,
+    synth,
+    sweep,
+    compare,
+    report,
+):
     app.command()(command)
 app.command("eval")(evaluate)
 

@@ -19,9 +19,11 @@ COLUMNS = 3
 FILL, MARK = "#4878a8", "#c44e28"
 
 
-def errors(title: str, x_label: str, y_label: str, panels: Mapping[str, Histogram]) -> Figure:
+def errors(
+    title: str, x_label: str, y_label: str, panels: Mapping[str, Histogram], columns: int = COLUMNS
+) -> Figure:
     """Relative errors in percent on a logarithmic axis, with each panel's median; all panels have the same axes."""
-    figure, axes = _grid(title, x_label, y_label, len(panels))
+    figure, axes = _grid(title, x_label, y_label, len(panels), columns)
     top = max(100 * float(subject.shares.max()) for subject in panels.values())
     for axis, (label, subject) in zip(axes, panels.items(), strict=True):
         # Logarithms on a linear axis: matplotlib's own logarithmic one takes twice as long to draw.
@@ -37,10 +39,12 @@ def errors(title: str, x_label: str, y_label: str, panels: Mapping[str, Histogra
     return figure
 
 
-def usage(title: str, y_label: str, panels: Mapping[str, NDArray[np.int64]]) -> Figure:
+def usage(
+    title: str, y_label: str, panels: Mapping[str, NDArray[np.int64]], columns: int = COLUMNS
+) -> Figure:
     """How often each code occurs, from counts as `golden.statistics.code_usage` orders them; zero stands out."""
     x_label = "code q; of log2 formats the exponent field e with the code's sign"
-    figure, axes = _grid(title, x_label, y_label, len(panels))
+    figure, axes = _grid(title, x_label, y_label, len(panels), columns)
     for axis, (label, counts) in zip(axes, panels.items(), strict=True):
         top = len(counts) // 2
         shares = 100 * counts / max(1, counts.sum())
@@ -90,8 +94,8 @@ def write(path: Path, figure: Figure) -> None:
     write_atomically(path, "--output", lambda file: figure.savefig(file, format="png", metadata=metadata))
 
 
-def _grid(title: str, x_label: str, y_label: str, count: int) -> tuple[Figure, list[Axes]]:
-    columns = min(COLUMNS, count)
+def _grid(title: str, x_label: str, y_label: str, count: int, most: int) -> tuple[Figure, list[Axes]]:
+    columns = min(most, count)
     rows = -(-count // columns)
     layout = ConstrainedLayoutEngine(h_pad=0.1, w_pad=0.08)
     figure = Figure(figsize=(3.2 * columns, 0.9 + 2.1 * rows), dpi=110, layout=layout)
@@ -110,3 +114,15 @@ def _grid(title: str, x_label: str, y_label: str, count: int) -> tuple[Figure, l
 
 def _note(axis: Axes, text: str, color: str, line: int = 0) -> None:
     axis.text(0.03, 0.95 - 0.12 * line, text, transform=axis.transAxes, fontsize=8, color=color, va="top")
+
+
+def inked(figure: Figure, ink: str, soft: str) -> None:
+    """Give text and axes of a figure these colours, where they have none of their own."""
+    texts = [figure._suptitle, figure._supxlabel, figure._supylabel]  # type: ignore[attr-defined]
+    for text in texts:
+        if text is not None:
+            text.set_color(ink)
+    for axis in figure.axes:
+        axis.tick_params(colors=ink)
+        axis.title.set_color(ink)
+        axis.spines[["left", "bottom"]].set_color(soft)

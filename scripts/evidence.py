@@ -1,0 +1,125 @@
+"""What the report shows, gathered from the files in which commands left their figures."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from golden.glue import task_of
+from golden.modes import Mode, mode
+from hw.registry import Point
+from scripts import grid, records
+from scripts.grid import FLOAT, Cell
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A format of the linear GEMMs: its mode, and its row in the table of trained models."""
+
+    label: str
+    mode_name: str
+    row: str
+    exponent_bits: int = 4
+
+    @property
+    def mode(self) -> Mode:
+        """The mode, which says how many products a PE forms per cycle."""
+        return mode(self.mode_name, self.exponent_bits)
+
+
+SUBJECTS = (
+    Subject("w8a8", "w8a8", "8 bits, clipped"),
+    Subject("w4a8", "w4a8", "w4a8"),
+    Subject("w4a4", "w4a4", "4 bits, clipped"),
+    Subject("wlog-a8, 3", "wlog-a8", "wlog-a8, 3", 3),
+    Subject("wlog-a8, 4", "wlog-a8", "wlog-a8, 4"),
+    Subject("wlog-alog, 4", "wlog-alog", "wlog-alog, 4"),
+    Subject("wpw-a8", "wpw-a8", "wpw-a8"),
+)
+
+SIZE = 8
+"""Rows and columns of the arrays that are compared."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """An array of a format, SIZE x SIZE: COMB per product and cycle, GOPS at its slowest seed (None: not run)."""
+
+    dsp: bool
+    comb_per_mac: float
+    mhz: float | None
+    gops: float | None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that was found; what was not run is empty."""
+
+    task: str
+    metric: str
+    float_figure: float | None
+    accuracy: dict[str, tuple[float | None, float]]
+    costs: dict[str, list[Cost]]
+    benches: list[dict[str, Any]]
+    sign_offs: list[dict[str, Any]]
+    histograms: dict[str, Any]
+
+
+def gather(
+    task: str,
+    trained: Path,
+    cells: Path,
+    benches: Sequence[Path],
+    sign_offs: Sequence[Path],
+    histograms: Path,
+) -> Evidence:
+    """Read the files, those that are there; raises ValueError that names a file that is damaged."""
+    metric = task_of(task).metrics[0]
+    found = grid.read_records(trained)
+    base = grid.find(found, Cell(task, FLOAT))
+    accuracy = {}
+    for subject in SUBJECTS:
+        record = grid.find(found, Cell(task, subject.row))
+        if record is not None:
+            before = record["post"][metric] if "post" in record else None
+            accuracy[subject.label] = (before, record["trained"][metric])
+    values = {record.name: record.value for record in records.read(cells)}
+    return Evidence(
+        task,
+        metric,
+        None if base is None else base["trained"][metric],
+        accuracy,
+        {subject.label: _costs(subject, values) for subject in SUBJECTS},
+        [_read(path) for path in benches if path.exists()],
+        [_read(path) for path in sign_offs if path.exists()],
+        _read(histograms) if histograms.exists() else {},
+    )
+
+
+def _costs(subject: Subject, values: dict[str, float]) -> list[Cost]:
+    costs = []
+    for dsp in (True, False):
+        build = Point("array", (subject.mode_name,), subject.exponent_bits, SIZE, SIZE, dsp=dsp).build
+        comb = values.get(f"{build}/COMB")
+        # A log2 build has no multiplier either way.
+        if comb is None or (dsp and not values.get(f"{build}/DSP")):
+            if dsp and comb is not None:
+                costs.append(_cost(subject, values, build, comb, False))
+            continue
+        costs.append(_cost(subject, values, build, comb, dsp))
+    return costs
+
+
+def _cost(subject: Subject, values: dict[str, float], build: str, comb: float, dsp: bool) -> Cost:
+    products = SIZE * SIZE * subject.mode.products
+    speeds = [value for name, value in values.items() if name.startswith(f"{build}/fmax-")]
+    mhz = min(speeds) if speeds else None
+    return Cost(dsp, comb / products, mhz, None if mhz is None else 2 * products * mhz / 1000)
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: expected JSON ({error})") from None

@@ -1,0 +1,239 @@
+"""`tilebert report`: what each format costs and gives, on one page."""
+
+from html import escape
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from matplotlib.figure import Figure
+
+from golden.glue import TASK_NAMES, task_of
+from golden.statistics import Histogram
+from scripts import charts, plots
+from scripts.charts import NARROW, WIDE, Spot
+from scripts.console import err, out
+from scripts.evidence import SIZE, SUBJECTS, Evidence, gather
+from scripts.files import check_folder, make_folder, write_text
+from scripts.peers import ARRAYS, PUBLISHED
+
+NOT_RUN = "<p class='none'>Not run.</p>"
+
+
+def report(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for index.html; made if missing.")],
+    task: Annotated[str, typer.Option(help=f"Of the metric: one of {', '.join(TASK_NAMES)}.")] = "similarity",
+    trained: Annotated[Path, typer.Option(help="Records of `table`.")] = Path("docs/trained.jsonl"),
+    cells: Annotated[Path, typer.Option(help="Records of `sweep`.")] = Path("docs/arrays.csv"),
+    bench: Annotated[list[Path] | None, typer.Option(help="JSON of `bench`; several.")] = None,
+    sign_off: Annotated[list[Path] | None, typer.Option(help="JSON of `synth --pnr`; several.")] = None,
+    histograms: Annotated[Path, typer.Option(help="histograms.json of `formats`.")] = Path(
+        "docs/histograms.json"
+    ),
+) -> None:
+    """Write one HTML page that needs no network, from the figures that other commands left in files.
+
+    What has not been run is said to be so.
+    """
+    task_of(task)
+    check_folder(output, "--output")
+    for name, paths in (("--bench", bench or []), ("--sign-off", sign_off or [])):
+        for path in paths:
+            if not path.is_file():
+                raise ValueError(f"{name}: expected a file, got {path} (no such file)")
+    benches = bench or sorted(Path("docs").glob("bench-*.json"))
+    signed = sign_off or sorted(Path("docs").glob("signoff-*.json"))
+    with err.status("drawing"):
+        evidence = gather(task, trained, cells, benches, signed, histograms)
+        text = page(evidence)
+    make_folder(output, "--output")
+    write_text(output / "index.html", "--output", text)
+    out.print(f"{output / 'index.html'}: {len(text.encode()):,} bytes", soft_wrap=True)
+
+
+def page(evidence: Evidence) -> str:
+    """The whole page."""
+    sections = (
+        (
+            "Formats",
+            _formats(evidence),
+            "tilebert table; tilebert sweep --unit array --seed 1 --seed 2 --seed 3",
+        ),
+        ("Accuracy against area", _plane(evidence, "area"), "tilebert table; tilebert sweep --unit array"),
+        (
+            "Accuracy against speed",
+            _plane(evidence, "speed"),
+            "tilebert sweep --unit array --seed 1 --seed 2 --seed 3",
+        ),
+        (
+            "Utilization by shape",
+            _utilization(evidence),
+            "tilebert bench --model MODEL --tokens N --mode MODE --json FILE",
+        ),
+        ("Resources by unit", _resources(evidence), "tilebert synth --unit core --pnr --json FILE"),
+        ("Weights in each format", _histograms(evidence), "tilebert formats -o DIR"),
+        ("Others", _peers(), ""),
+    )
+    parts = [
+        f"<section><h2>{title}</h2>{body}"
+        + (f"<p class='from'><code>{escape(command)}</code></p>" if command else "")
+        + "</section>"
+        for title, body, command in sections
+    ]
+    return _PAGE.replace("SECTIONS", "\n".join(parts))
+
+
+def _formats(evidence: Evidence) -> str:
+    rows = []
+    for subject in SUBJECTS:
+        before, after = evidence.accuracy.get(subject.label, (None, None))
+        costs = {cost.dsp: cost for cost in evidence.costs[subject.label]}
+        fast = costs.get(True) or costs.get(False)
+        with_blocks = costs[True].comb_per_mac if True in costs else None
+        rows.append(
+            [
+                subject.label,
+                str(subject.mode.products),
+                _figure(before, 2),
+                _figure(after, 2),
+                "none needed" if "log" in subject.mode_name else _figure(with_blocks, 1),
+                _figure(costs[False].comb_per_mac if False in costs else None, 1),
+                _figure(fast.mhz if fast else None, 1),
+                _figure(fast.gops if fast else None, 1),
+            ]
+        )
+    heads = [
+        "format",
+        "products per PE and cycle",
+        f"{evidence.metric}, post-training, %",
+        f"{evidence.metric}, trained, %",
+        "COMB per product, with multipliers",
+        "without",
+        "MHz, worst seed",
+        "GOPS",
+    ]
+    base = _figure(evidence.float_figure, 2)
+    lead = (
+        f"<p>The linear GEMMs of all-MiniLM-L6-v2 in each format; attention's two products stay in w8a8. "
+        f"Accuracy: {evidence.metric} on the dev split of {task_of(evidence.task).folder} "
+        f"({escape(evidence.task)}), in FP32 {base} %. Cost: the {SIZE} x {SIZE} array that computes the linear "
+        f"GEMMs on LFE5U-85F, speed grade 6, edge decoders, skew and drain included. One product slot is one "
+        f"multiply-accumulate (MAC); 1 GOPS is 10<sup>9</sup> multiplications and additions a second at the array.</p>"
+    )
+    return lead + _table(heads, rows)
+
+
+def _plane(evidence: Evidence, what: str) -> str:
+    spots = []
+    for subject in SUBJECTS:
+        figure = evidence.accuracy.get(subject.label)
+        for cost in evidence.costs[subject.label]:
+            x = cost.comb_per_mac if what == "area" else cost.gops
+            if figure is not None and x is not None:
+                spots.append(Spot(subject.label, x, figure[1], marked=cost.dsp))
+    if not spots:
+        return NOT_RUN
+    label = "COMB per MAC" if what == "area" else f"GOPS of {SIZE} x {SIZE} PEs, worst seed"
+    body = _both(
+        lambda width: charts.scatter(
+            spots, label, f"{evidence.metric}, trained, %", width, less=what == "area"
+        )
+    )
+    return (
+        "<p><span class='dot mark'></span> one multiplier block per PE &nbsp; <span class='dot'></span> no multiplier. "
+        "The line joins what no other beats in both (Pareto).</p>" + body
+    )
+
+
+def _utilization(evidence: Evidence) -> str:
+    values = {}
+    for record in evidence.benches:
+        layer = next(each for each in record["results"] if each["gemm"] == "layer")
+        size = f"{record['rows']}x{record['cols']}, {record['bus']} B a cycle"
+        name = f"{record['model']}, {record['tokens']} tokens\n{record['mode']}, {size}"
+        values[name] = 100 * layer["utilization"]
+    if not values:
+        return NOT_RUN
+    lead = "<p>Useful products over product slots of one encoder layer, loads included, counted in simulated RTL.</p>"
+    return lead + _both(lambda width: charts.bars(values, "%", width, digits=1))
+
+
+def _resources(evidence: Evidence) -> str:
+    parts = []
+    for record in evidence.sign_offs:
+        units = {name: cells["COMB"] for name, cells in record["cells_by_unit"].items()}
+        ordered = dict(sorted(units.items(), key=lambda item: -item[1]))
+        seeds = ", ".join(f"{mhz:.1f}" for mhz in record["fmax_mhz"].values()) or "not routed"
+        build = f"{record['unit']} {record['rows']} x {record['cols']}, {', '.join(record['modes'])}"
+        title = f"{build}, on {record['device']}: {seeds} MHz by seed"
+        parts.append(f"<h3>{escape(title)}</h3>")
+        parts.append(_both(lambda width, shown=ordered: charts.bars(shown, "COMB", width)))
+    return "".join(parts) or NOT_RUN
+
+
+def _histograms(evidence: Evidence) -> str:
+    data = evidence.histograms
+    if not data:
+        return NOT_RUN
+    edges = np.array(data["relative_error_edges"])
+    errors = {
+        label: Histogram(edges, np.array(each["counts"]), each["below"], each["above"])
+        for label, each in data["weight_errors"].items()
+    }
+    counts = {label: np.array(each["counts"]) for label, each in data["code_usage"].items()}
+
+    def drawn(figure: Figure) -> str:
+        plots.inked(figure, charts.INK, charts.SOFT)
+        return charts.svg(figure)
+
+    return _both(
+        lambda width: drawn(
+            plots.errors(
+                "Relative error of weights", "%", "share of weights in %", errors, 3 if width > NARROW else 1
+            )
+        )
+    ) + _both(
+        lambda width: drawn(
+            plots.usage("Use of codes", "share of weights in %", counts, 3 if width > NARROW else 1)
+        )
+    )
+
+
+def _peers() -> str:
+    arrays = _table(
+        ["64 int8 MACs on LFE5U-85F", "COMB per MAC", "FF per MAC", "COMB without multipliers", "MHz"],
+        [[name, comb, ff, without, mhz] for name, comb, ff, without, mhz in ARRAYS],
+    )
+    published = _table(["published", "figure", "source"], [list(row) for row in PUBLISHED])
+    lead = (
+        "<p>Other arrays under the same tools (Yosys 0.70, nextpnr 0.11, one or two seeds, ±10 %). None computes 4-bit "
+        "packed, log2 or dual-scale products, none switches formats at run time.</p>"
+    )
+    return lead + arrays + published
+
+
+def _both(draw: Any) -> str:
+    """A chart for a desk and one for a phone; the page shows one."""
+    return f"<div class='wide'>{draw(WIDE)}</div><div class='narrow'>{draw(NARROW)}</div>"
+
+
+def _table(heads: list[str], rows: list[list[str]]) -> str:
+    head = "".join(f"<th>{escape(text)}</th>" for text in heads)
+    # Each cell knows its heading: on a phone a row becomes a list.
+    body = "".join(
+        "<tr>"
+        + "".join(
+            f"<td data-head='{escape(name, quote=True)}'>{escape(text)}</td>"
+            for name, text in zip(heads, row, strict=True)
+        )
+        + "</tr>"
+        for row in rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _figure(value: float | None, digits: int) -> str:
+    return "not run" if value is None else f"{value:,.{digits}f}"
+
+
+_PAGE = (Path(__file__).parent / "report.html").read_text(encoding="utf-8")
