@@ -8,6 +8,7 @@ from hw.pnr import PlaceAndRouteError
 from hw.yosys import YosysError
 from scripts.bench import bench
 from scripts.bert import bert
+from scripts.build import build
 from scripts.compare import compare
 from scripts.console import err
 from scripts.eval import evaluate
@@ -41,6 +42,7 @@ for command in (
     formats,
     verilog,
     synth,
+    build,
     sweep,
     compare,
     report,

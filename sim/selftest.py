@@ -1,0 +1,89 @@
+"""Scripts of self-tests: small GEMMs in every mode of a build, with golden's results."""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.backend import golden_backend
+from golden.codec import all_codes
+from golden.formats import Format, Piecewise
+from golden.job import Epilogue, Job
+from golden.modes import Mode
+from golden.schedule import Schedule, schedule
+from hw.config import Config
+from hw.core import geometry
+from hw.drain import result_layout
+from hw.selftest import Script
+from sim import streams
+
+SHAPE = (5, 24, 7)
+"""M, K and N: more than one tile of a 4 x 4 array, none of them full."""
+
+PATIENCE = 4
+"""Times the predicted cycles until a script has failed."""
+
+
+def script(config: Config, seed: int = 0) -> Script:
+    """For each mode a raw and a requantized GEMM of random codes, the extremes among them.
+
+    Raises ValueError where the build's buffers do not hold SHAPE.
+    """
+    random = np.random.default_rng(seed)
+    jobs = [job for mode in config.modes for job in _pair(mode, config.k_max, random)]
+    plan = schedule(jobs, geometry(config), config.index)
+    results, modes = _results(config, plan, golden_backend(jobs, config.k_max))
+    return Script(
+        tuple(_numbers(streams.commands(plan))),
+        tuple(_numbers(streams.loads(plan))),
+        tuple(results),
+        tuple(modes),
+        PATIENCE * plan.cycles + 1000,
+    )
+
+
+def _pair(mode: Mode, k_max: int, random: np.random.Generator) -> list[Job]:
+    m, k, n = SHAPE
+    # A ratio of its own, so that it counts that the core is told.
+    w_format: Format = Piecewise(5) if isinstance(mode.w_format, Piecewise) else mode.w_format
+    x, w = (_codes(fmt, shape, random) for fmt, shape in ((mode.x_format, (m, k)), (w_format, (k, n))))
+    bias = random.integers(-(1 << 12), 1 << 12, n).astype(np.int32)
+    raw = Job(f"{mode.name}/raw", replace(mode, w_format=w_format), x, w, bias)
+    (sums,) = golden_backend([raw], k_max)
+    # The largest sums are clamped, the others are not.
+    shift = 15 + int(np.abs(sums).max()).bit_length() - 8
+    mult = random.integers(1 << 14, 1 << 15, n).astype(np.int32)
+    bits = 4 if mode.x_format.code_width == 4 and mode.products == 4 else 8
+    epilogue = Epilogue(mult, np.full(n, shift + 8 - bits, np.int32), bits)
+    return [raw, replace(raw, name=f"{mode.name}/requantized", epilogue=epilogue)]
+
+
+def _codes(fmt: Format, shape: tuple[int, int], random: np.random.Generator) -> NDArray[np.integer]:
+    codes = all_codes(fmt)
+    chosen = random.choice(codes, shape)
+    chosen.flat[:2] = codes[0], codes[-1]
+    return np.asarray(chosen.astype(fmt.dtype))
+
+
+def _results(config: Config, plan: Schedule, y: list[NDArray[np.integer]]) -> tuple[list[int], list[int]]:
+    """The result stream that a schedule has to give, and the mode of every payload."""
+    layout, width = result_layout(config), config.result_width
+    last, count = layout["last"].offset, layout["count"].offset
+    payloads: list[int] = []
+    modes: list[int] = []
+    for place in plan.places:
+        tile = y[place.job][place.row :, place.column :][: place.rows, : place.columns]
+        starts = range(0, place.columns, config.results)
+        chunks = [row[start : start + config.results] for row in tile for start in starts]
+        for index, chunk in enumerate(chunks):
+            word = sum(
+                (int(value) & ((1 << width) - 1)) << (width * lane) for lane, value in enumerate(chunk)
+            )
+            word |= (len(chunk) - 1) << count | (index + 1 == len(chunks)) << last
+            payloads.append(word)
+            modes.append(config.index(plan.jobs[place.job].mode))
+    return payloads, modes
+
+
+def _numbers(payloads: streams.Payloads) -> list[int]:
+    return [int.from_bytes(payload.tobytes(), "little") for payload in payloads]
