@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from refusal import refused
 
 from hw.registry import Point, Record, registry
 from scripts import records
@@ -102,11 +103,7 @@ def test_names_what_is_wrong(
     (tmp_path / "base.csv").write_text(LINES)
     (tmp_path / "bad.csv").write_text("text\n")
     (tmp_path / "worse.csv").write_text("name,unit,value,better\na,b,c,less\n")
-    assert run(arguments.split()) == 2
-    out, err = capfd.readouterr()
-    assert out == ""
-    assert err.startswith(f"tilebert: {message}"), err
-    assert err.count("\n") == 1
+    refused(arguments.split(), message, capfd)
     assert not (tmp_path / "x.csv").exists()
 
 

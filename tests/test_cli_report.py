@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from refusal import refused
 
 from golden.statistics import ERROR_EDGES
 from hw.registry import Record
@@ -146,11 +147,7 @@ def test_names_what_is_wrong(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "bad.txt").write_text("text\n")
-    assert run(arguments.split()) == 2
-    out, err = capfd.readouterr()
-    assert out == ""
-    assert err.startswith(f"tilebert: {message}"), err
-    assert err.count("\n") == 1
+    refused(arguments.split(), message, capfd)
     assert not (tmp_path / "out").exists()
 
 

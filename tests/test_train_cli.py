@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from refusal import refused
 
 from golden import checkpoint
 from golden.modes import mode
@@ -155,11 +156,7 @@ def test_train_names_what_is_wrong(case: str, folder: Path, capfd: pytest.Captur
     options, message = CASES[case]
     before = sorted(folder.rglob("*"))
     place = "" if "-o " in options else " -o x.safetensors"
-    assert run(f"train {options}{place}".split()) == 2
-    out, err = capfd.readouterr()
-    assert out == ""
-    assert err.startswith(f"tilebert: {message}"), err
-    assert err.count("\n") == 1
+    refused(f"train {options}{place}".split(), message, capfd)
     assert sorted(folder.rglob("*")) == before
 
 
@@ -209,11 +206,7 @@ def test_table_names_what_is_wrong(
 ) -> None:
     (folder / "bad.jsonl").write_text("text\n")
     place = "" if "--records" in options else " --records cells.jsonl"
-    assert run(f"table --glue glue {options}{place}".split()) == 2
-    out, err = capfd.readouterr()
-    assert out == ""
-    assert err.startswith(f"tilebert: {message}"), err
-    assert err.count("\n") == 1
+    refused(f"table --glue glue {options}{place}".split(), message, capfd)
 
 
 def test_the_latest_record_counts() -> None:

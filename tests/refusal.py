@@ -1,0 +1,14 @@
+"""What every command does with wrong input."""
+
+import pytest
+
+from scripts.cli import run
+
+
+def refused(words: list[str], message: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """One line on stderr that begins with the message, nothing on stdout, status 2."""
+    assert run(words) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.startswith(f"tilebert: {message}"), err
+    assert err.count("\n") == 1
