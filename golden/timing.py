@@ -81,7 +81,7 @@ def predict(commands: Sequence[Command], geometry: Geometry, heads: tuple[int, i
             if len(begins) > geometry.compute_queue:
                 decoded = max(decoded, begins[-geometry.compute_queue - 1])
             ready, panels = _ready(command, settings, rings, geometry)
-            begin = max(decoded + 4, ready + 4)
+            begin = max(decoded + 4, ready + 5)
             last = begin + settings.k - 1
             if begins:
                 begin = max(begin, ends[-1] + 1, begins[-1] + TILE_CYCLES)

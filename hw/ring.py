@@ -26,7 +26,8 @@ class RingBuffer(wiring.Component):
       address In(word address)          word to read
       word Out(8 * ring.word)           the word, `latency` cycles later
 
-    A beat a cycle in, a word a cycle out. A line can be read 2 cycles after its last beat.
+    A beat a cycle in, a word a cycle out. A line can be read 3 cycles after its last beat. Beats are counted when they
+    come and stored a cycle later: `put` reaches a few registers, and these reach the many.
     """
 
     latency = 2
@@ -54,9 +55,9 @@ class RingBuffer(wiring.Component):
         write, read = lines.write_port(), lines.read_port()
 
         line, complete = self._gathered(m)
-        written = Signal()
+        gathered, written = Signal(), Signal()
         m.d.comb += self.line.eq(complete)
-        m.d.sync += [written.eq(self.put & complete), write.data.eq(line)]
+        m.d.sync += [gathered.eq(self.put & complete), written.eq(gathered), write.data.eq(line)]
         m.d.comb += write.en.eq(written)
         with m.If(written):
             m.d.sync += [
@@ -79,24 +80,26 @@ class RingBuffer(wiring.Component):
         return m
 
     def _gathered(self, m: Module) -> tuple[Value, Value]:
-        """(line, whether the beat completes it): beats side by side until they fill a line."""
+        """(line, whether this beat completes it): beats side by side until they fill a line, a cycle after them."""
         ring = self.ring
+        beat, put = Signal(8 * ring.bus, reset_less=True), Signal()
+        m.d.sync += [beat.eq(self.beat), put.eq(self.put)]
         if ring.line == ring.bus:
-            return self.beat, Value.cast(1)
+            return beat, Value.cast(1)
         unit = gcd(ring.line, ring.bus)
         size, step = ring.line // unit, ring.bus // unit
-        held = Signal(8 * (ring.line - unit), reset_less=True)
-        count = Signal(range(size))
-        gathered = Signal(8 * (ring.line + ring.bus - unit))
-        complete = Signal()
+        count, units = Signal(range(size)), Signal(range(size))
+        complete, completed = Signal(), Signal()
         m.d.comb += complete.eq(count >= size - step)
-        with m.Switch(count):
-            for units in range(size):
-                with m.Case(units):
-                    m.d.comb += gathered.eq(Cat(held[: 8 * unit * units], self.beat))
+        m.d.sync += [units.eq(count), completed.eq(complete)]
         with m.If(self.put):
-            m.d.sync += [
-                held.eq(Mux(complete, gathered[8 * ring.line :], gathered)),
-                count.eq(Mux(self.end, 0, Mux(complete, count + step - size, count + step))),
-            ]
+            m.d.sync += count.eq(Mux(self.end, 0, Mux(complete, count + step - size, count + step)))
+        held = Signal(8 * (ring.line - unit), reset_less=True)
+        gathered = Signal(8 * (ring.line + ring.bus - unit))
+        with m.Switch(units):
+            for filled in range(size):
+                with m.Case(filled):
+                    m.d.comb += gathered.eq(Cat(held[: 8 * unit * filled], beat))
+        with m.If(put):
+            m.d.sync += held.eq(Mux(completed, gathered[8 * ring.line :], gathered))
         return gathered[: 8 * ring.line], complete
