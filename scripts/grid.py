@@ -93,7 +93,7 @@ def run(
     done = 0
     error: BaseException | None = None
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), max_tasks_per_child=1) as pool:
         for part in (needed, [cell for cell in missing if cell.row != FLOAT]):
             futures: dict[Future[Any], Cell] = {
                 pool.submit(run_cell, cell, glue, limit, epochs): cell for cell in part
