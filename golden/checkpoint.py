@@ -84,6 +84,10 @@ def save(model: QuantizedModel, path: Path, *, embeddings: bool = False) -> None
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         save_file({name: np.array(array, order="C") for name, array in tensors.items()}, partial, metadata)
+        # The library makes private files; this is an ordinary one.
+        umask = os.umask(0)
+        os.umask(umask)
+        partial.chmod(0o666 & ~umask)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

@@ -122,6 +122,9 @@ def test_overwrites_whole_or_not_at_all(tmp_path, model, monkeypatch):
     assert os.listdir(tmp_path) == ["m"]
     save(model, path, embeddings=True)
     assert_equal(load(path), model)
+    umask = os.umask(0)
+    os.umask(umask)
+    assert path.stat().st_mode & 0o777 == 0o666 & ~umask
     with pytest.raises(FileNotFoundError, match=r"nowhere: no such folder$"):
         save(model, tmp_path / "nowhere" / "m")
 

@@ -62,6 +62,7 @@ def save(objective: Objective, folder: Path) -> None:
         save_file(state, scratch / WEIGHTS)
         for name in ("config.json", "sentence_bert_config.json"):
             shutil.copy(model_folder() / name, scratch / name)
+        scratch.chmod(0o755)
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(scratch, folder)
     finally:
