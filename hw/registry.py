@@ -1,6 +1,5 @@
 """What is measured of the hardware: units by sets of modes and targets, and records of what they cost."""
 
-import itertools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -92,14 +91,13 @@ def measure(point: Point) -> list[Record]:
 
 
 def registry() -> list[Point]:
-    """What a baseline is kept of: small units in every mode, everything once on every target."""
-    sets = [*((name,) for name in MODE_NAMES), MODE_NAMES]
-    points = [Point(unit, names) for unit, names in itertools.product(("pe", "x_decoder", "w_decoder"), sets)]
-    points += [
-        Point("pe", (name,), bits) for name, bits in (("wlog-a8", 3), ("wlog-alog", 3), ("wlog-a8", 5))
-    ]
+    """What a baseline is kept of: the PE in every mode, the other units in all, everything once on every target."""
+    points = [Point("pe", names) for names in (*((name,) for name in MODE_NAMES), MODE_NAMES)]
+    more = (("wlog-a8", 3), ("wlog-alog", 3), ("wlog-a8", 5))
+    points += [Point("pe", (name,), bits) for name, bits in more]
     points += [Point("pe", (name,), dsp=False) for name in MODE_NAMES if not name.startswith("wlog")]
-    points += [Point(unit, MODE_NAMES) for unit in ("requantizer", "drain", "controller", "loader", "feeder")]
+    units = ("x_decoder", "w_decoder", "requantizer", "drain", "controller", "loader", "feeder")
+    points += [Point(unit, MODE_NAMES) for unit in units]
     for target in ("ecp5", "ice40", "xc7"):
         points += [Point(unit, ("w8a8",), rows=2, cols=2, target=target) for unit in ("array", "core")]
     return points
