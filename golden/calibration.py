@@ -48,7 +48,7 @@ def quantize_model(
     the largest magnitude seen. `bits` narrows the mode's linear formats: 5..7 ride in those of 8 bits. Raises
     ValueError for no sentence, ids as `Encoder.hidden_states`, or bits that the mode's datapath does not take.
     """
-    formats = mode if bits is None else _narrowed(mode, bits)
+    formats = mode if bits is None else with_bits(mode, bits)
     samples = collect(weights, sentences)
     layers = tuple(
         _quantize_layer(layer, sample, formats, clip)
@@ -62,8 +62,8 @@ def quantize_model(
     return QuantizedModel(mode, weights.config, tables, weights.embedding_norm, layers)
 
 
-def _narrowed(mode: Mode, bits: int) -> Mode:
-    """The mode with operands of `bits` bits where they are linear."""
+def with_bits(mode: Mode, bits: int) -> Mode:
+    """The mode with operands of `bits` bits where they are linear; raises ValueError where its datapath takes others."""
 
     def narrowed(fmt: Format) -> Format:
         if not isinstance(fmt, Linear):

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from golden import checkpoint
+from golden.calibration import with_bits
 from golden.glue import TASK_NAMES, Example, read_examples, task_of
 from golden.modes import mode
 from golden.quantized import QuantizedModel
@@ -53,6 +54,8 @@ def train(
     """
     from_float = not from_scratch
     chosen = mode(mode_name, exponent_bits)
+    if bits is not None:
+        with_bits(chosen, bits)
     task_of(task)
     options.check_training(epochs, rate, limit)
     check_place(output, "--output")
