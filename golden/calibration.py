@@ -63,7 +63,7 @@ def quantize_model(
 
 
 def with_bits(mode: Mode, bits: int) -> Mode:
-    """The mode with operands of `bits` bits where they are linear; raises ValueError where its datapath takes others."""
+    """The mode with linear operands of `bits` bits; raises ValueError where its datapath takes others."""
 
     def narrowed(fmt: Format) -> Format:
         if not isinstance(fmt, Linear):
