@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from golden.glue import task_of
+from golden.glue import TASK_NAMES, task_of
 from scripts import grid, options
 from scripts.console import err, out, progress
 from scripts.files import check_folder, check_place, make_folder, write_text
@@ -107,12 +107,15 @@ def table(
                 progress=report,
             )
     found = [record for record in grid.read_records(records) if record["seed"] == seed]
+    run_before = {record["task"] for record in found}
+    tasks = tuple(name for name in TASK_NAMES if name in run_before or name in tasks)
     out.print(_rich(found, tasks))
     if output is not None:
         from scripts import plots
 
         make_folder(output, "--output")
-        plots.write(output / "trained.png", plots.trained(_panels(found, tasks)))
+        if panels := _panels(found, tasks):
+            plots.write(output / "trained.png", plots.trained(panels))
     if page is not None and text is not None:
         write_text(page, "--page", _replaced(text, markdown(found, tasks)))
 
@@ -174,7 +177,7 @@ def _panels(
             if record is not None:
                 before = record["post"][metric] if "post" in record else None
                 rows[row] = (before, record["trained"][metric])
-        if rows:
+        if rows.keys() - {FLOAT}:
             panels[f"{name}, {metric}"] = rows
     return panels
 
