@@ -129,7 +129,7 @@ def executor(workers: int, scheduler: str | None) -> Executor:
             "--scheduler: expected the package distributed; pip install 'tilebert[cluster]'"
         ) from None
     try:
-        executor: Executor = Client(scheduler, timeout=10).getexecutor()
+        executor: Executor = Client(scheduler, timeout=10).get_executor()
     except OSError as error:
         raise ValueError(
             f"--scheduler: expected the address of a Dask scheduler, got {scheduler} ({error})"
