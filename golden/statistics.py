@@ -126,7 +126,7 @@ class WeightStatistics:
 def weight_statistics(model: QuantizedModel, weights: Weights) -> WeightStatistics:
     """Statistics of the model's codes against the float weights that they stand for."""
     signal = noise = 0.0
-    zeros = count = stored = 0
+    zeros = count = 0
     usage: NDArray[np.int64] = np.zeros(1, np.int64)
     errors = histogram([], ERROR_EDGES)
     for layer, source in zip(model.layers, weights.layers, strict=True):
@@ -137,10 +137,15 @@ def weight_statistics(model: QuantizedModel, weights: Weights) -> WeightStatisti
             signal, noise = signal + energies[0], noise + energies[1]
             zeros += int(np.count_nonzero(decode(dense.codes, dense.format) == 0))
             count += dense.codes.size
-            stored += int(np.prod(packed_shape(dense.codes.shape, dense.format)))
             usage = usage + code_usage(dense.codes, dense.format)
             errors += histogram(relative_errors(real, approximation), ERROR_EDGES)
-    return WeightStatistics(_decibel(signal, noise), zeros / count, stored, usage, errors)
+    return WeightStatistics(_decibel(signal, noise), zeros / count, stored_bytes(model), usage, errors)
+
+
+def stored_bytes(model: QuantizedModel) -> int:
+    """Bytes of the linear weights' codes as memory holds them, without scales."""
+    parts = (dense for layer in model.layers for dense in layer.dense.values())
+    return sum(int(np.prod(packed_shape(dense.codes.shape, dense.format))) for dense in parts)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,10 @@ class Record:
 
 @dataclass(frozen=True)
 class Point:
-    """A unit of a build for a target: its cells, or with `seed` its frequency after place and route."""
+    """A unit of a build for a target: its cells, or with `seed` its frequency after place and route.
+
+    Raises ValueError for modes or sizes that no build has.
+    """
 
     unit: str
     modes: tuple[str, ...]
@@ -39,9 +42,13 @@ class Point:
     dsp: bool = True
     seed: int | None = None
 
+    def __post_init__(self) -> None:
+        # What no build can be is told before anything runs.
+        _ = self.config
+
     @property
     def config(self) -> Config:
-        """The build. Raises ValueError for modes or sizes that no build has."""
+        """The build."""
         modes = tuple(mode(name, self.exponent_bits) for name in self.modes)
         return Config(modes=modes, rows=self.rows, cols=self.cols, k_max=self.k_max, dsp=self.dsp)
 

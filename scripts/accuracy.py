@@ -6,7 +6,7 @@ from pathlib import Path
 from golden.backend import golden_backend
 from golden.encoder import Encoder, float_encoder
 from golden.evaluation import evaluate_sts
-from golden.glue import SIMILARITY, Example, task_of
+from golden.glue import SIMILARITY, Example, read_examples, task_of
 from golden.head import Head, evaluate_head, metrics, predictions, read_texts
 from golden.quantized import QuantizedModel, quantized_encoder
 from golden.tokens import Tokenizer
@@ -15,6 +15,14 @@ from scripts.console import Bar
 
 Figures = dict[str, float]
 """A task's metrics in percent, the one that is quoted first; `classes` is the number of different ones predicted."""
+
+
+def read(task: str, glue: Path, split: str, limit: int | None = None) -> list[Example]:
+    """The first `limit` examples of a split (None for all); raises ValueError that names the option."""
+    try:
+        return read_examples(task_of(task), glue, split)[:limit]
+    except (OSError, ValueError) as error:
+        raise ValueError(f"--glue: {error}") from None
 
 
 def of_model(task: str, model: QuantizedModel, examples: Sequence[Example], bar: Bar) -> Figures:

@@ -128,7 +128,7 @@ def _labelled(figure: Figure, axis: Axes, spots: Sequence[Spot]) -> None:
                 # A label that had to move away is tied to its mark.
                 arrowprops={"arrowstyle": "-", "color": SOFT, "linewidth": 0.7} if abs(dy) > 9 else None,
             )
-            box = text.get_window_extent(figure.canvas.get_renderer())  # type: ignore[attr-defined]
+            box = text.get_window_extent()
             inside = whole.x0 <= box.x0 and box.x1 <= whole.x1 and whole.y0 <= box.y0 and box.y1 <= whole.y1
             if inside and not any(box.overlaps(other) for other in others):
                 taken.append(box)

@@ -12,13 +12,13 @@ from golden.backend import golden_backend
 from golden.encoder import Encoder, float_encoder
 from golden.evaluation import Similarity, evaluate_sts, pair_sequences, similarity
 from golden.formats import Log2
-from golden.glue import SIMILARITY, TASK_NAMES, Example, Task, read_examples, task_of
+from golden.glue import SIMILARITY, TASK_NAMES, Example, Task, task_of
 from golden.modes import MODE_NAMES, Mode, mode
 from golden.quantized import quantized_encoder
 from golden.tokens import Tokenizer
 from golden.weights import read_weights
 from scripts import options
-from scripts.accuracy import accuracy
+from scripts.accuracy import accuracy, read
 from scripts.console import Bar, err, out, progress
 from scripts.files import check_place, write_json
 from scripts.fleet import Setup, embed_on_rtl
@@ -120,7 +120,8 @@ def evaluate(
 
 
 def _report(record: dict[str, Any], kind: Task, tally: Tally | None) -> None:
-    table = Table(title=f"{record['task']} dev, {record['pairs']:,} pairs, in percent")
+    texts = "pairs" if len(kind.sentences) == 2 else "sentences"
+    table = Table(title=f"{record['task']} dev, {record['pairs']:,} {texts}, in percent")
     for heading in ("mode", "backend"):
         table.add_column(heading, no_wrap=True)
     for heading in (*(name.capitalize() for name in kind.metrics), "seconds"):
@@ -153,10 +154,7 @@ def read_pairs(glue: Path, limit: int | None = None, task: str = SIMILARITY) -> 
     """The first `limit` examples of a task's dev split (None for all); raises ValueError that names the option."""
     if limit is not None and limit < 2:
         raise ValueError(f"--limit: expected 2 pairs or more, got {limit}")
-    try:
-        return read_examples(task_of(task), glue)[:limit]
-    except (OSError, ValueError) as error:
-        raise ValueError(f"--glue: {error}") from None
+    return read(task, glue, "dev", limit)
 
 
 def load_encoder(chosen: Mode | None, checkpoint: Path | None = None, *, trained: bool = True) -> Encoder:

@@ -10,7 +10,8 @@ from golden.glue import task_of
 from golden.modes import Mode, mode
 from hw.registry import Point
 from scripts import grid, records
-from scripts.grid import FLOAT, Cell
+from scripts.eval import FLOAT
+from scripts.grid import Cell
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from golden.modes import Mode, mode
-from golden.packing import pack
-from golden.quantized import QuantizedModel
-from scripts.accuracy import of_float, of_model
+from golden.statistics import stored_bytes
+from scripts.accuracy import of_float, of_model, read
 from scripts.console import Silent
-from scripts.train import fine_tuned, load_trainer, read, training_device
+from scripts.eval import FLOAT
+from scripts.train import fine_tuned, load_trainer, training_device
 from sim.toolchain import cache_folder
-
-FLOAT = "fp32"
 
 
 @dataclass(frozen=True)
@@ -134,18 +132,11 @@ def run_cell(cell: Cell, glue: Path, limit: int | None = None, epochs: float | N
     )
     record |= {"post": post, "trained": of_model(cell.task, model, dev, bar)}
     return record | {
-        "weight_bytes": weight_bytes(model),
+        "weight_bytes": stored_bytes(model),
         "epochs": settings.epochs,
         "rate": settings.rate,
         "examples": len(dev),
     }
-
-
-def weight_bytes(model: QuantizedModel) -> int:
-    """Of the linear weights' packed codes."""
-    return sum(
-        pack(dense.codes, dense.format).nbytes for layer in model.layers for dense in layer.dense.values()
-    )
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:

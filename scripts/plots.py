@@ -118,10 +118,8 @@ def _note(axis: Axes, text: str, color: str, line: int = 0) -> None:
 
 def inked(figure: Figure, ink: str, soft: str) -> None:
     """Give text and axes of a figure these colours, where they have none of their own."""
-    texts = [figure._suptitle, figure._supxlabel, figure._supylabel]  # type: ignore[attr-defined]
-    for text in texts:
-        if text is not None:
-            text.set_color(ink)
+    for text in figure.texts:
+        text.set_color(ink)
     for axis in figure.axes:
         axis.tick_params(colors=ink)
         axis.title.set_color(ink)

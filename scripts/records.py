@@ -22,9 +22,9 @@ def read(path: Path) -> list[Record]:
                 continue
             try:
                 name, unit, value, better = row
-                if number == 1 or better not in get_args(Better):
+                if number == 1 or better not in _BETTER:
                     raise ValueError
-                records.append(Record(name, unit, float(value), better))  # type: ignore[arg-type]
+                records.append(Record(name, unit, float(value), _BETTER[better]))
             except ValueError:
                 expected = ",".join(_HEADER) if number == 1 else "a name, a unit, a number, less or more"
                 raise ValueError(
@@ -46,5 +46,7 @@ def append(path: Path, records: Iterable[Record]) -> None:
         file.flush()
         os.fsync(file.fileno())
 
+
+_BETTER: dict[str, Better] = {each: each for each in get_args(Better)}
 
 _HEADER = [field.name for field in fields(Record)]

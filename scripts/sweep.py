@@ -1,4 +1,4 @@
-"""`tilebert sweep`: many builds through synthesis, place and route and the benchmark, into one file of records."""
+"""`tilebert sweep`: many builds through synthesis and place and route, into one file of records."""
 
 import itertools
 import os
@@ -113,9 +113,7 @@ def _grid(
     for unit, names, bits, (rows, cols), k_max, target, seed in itertools.product(
         units, mode_sets, exponent_bits, shapes, k_maxes, targets, seeds
     ):
-        point = Point(unit, parse_modes(names), bits, rows, cols, k_max, target, dsp, seed)
-        point.config  # noqa: B018 - so that what no build can be is told before anything runs
-        yield point
+        yield Point(unit, parse_modes(names), bits, rows, cols, k_max, target, dsp, seed)
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -11,8 +11,9 @@ from rich.table import Table
 from golden.glue import TASK_NAMES, task_of
 from scripts import grid, options
 from scripts.console import err, out, progress
+from scripts.eval import FLOAT
 from scripts.files import check_folder, check_place, make_folder, write_text
-from scripts.grid import FLOAT, ROWS, Cell
+from scripts.grid import ROWS, Cell
 
 TASKS = ("similarity", "sts-b", "mrpc", "rte", "cola")
 
@@ -106,26 +107,26 @@ def table(
                 epochs=epochs,
                 progress=report,
             )
-    found = [record for record in grid.read_records(records) if record["seed"] == seed]
-    run_before = {record["task"] for record in found}
+    found = grid.read_records(records)
+    run_before = {record["task"] for record in found if record["seed"] == seed}
     tasks = tuple(name for name in TASK_NAMES if name in run_before or name in tasks)
-    out.print(_rich(found, tasks))
+    out.print(_rich(found, tasks, seed))
     if output is not None:
         from scripts import plots
 
         make_folder(output, "--output")
-        if panels := _panels(found, tasks):
+        if panels := _panels(found, tasks, seed):
             plots.write(output / "trained.png", plots.trained(panels))
     if page is not None and text is not None:
-        write_text(page, "--page", _replaced(text, markdown(found, tasks)))
+        write_text(page, "--page", _replaced(text, markdown(found, tasks, seed)))
 
 
-def markdown(records: list[dict[str, Any]], tasks: tuple[str, ...]) -> str:
+def markdown(records: list[dict[str, Any]], tasks: tuple[str, ...], seed: int = 0) -> str:
     """The table, and below it the papers' figures."""
     heads = [f"{name}, {task_of(name).metrics[0]}" for name in tasks]
     lines = [f"| format | weights, kB | {' | '.join(heads)} |", f"|---|---|{'---|' * len(tasks)}"]
     for row in (FLOAT, *ROWS):
-        cells = [grid.find(records, Cell(name, row, _seed(records))) for name in tasks]
+        cells = [grid.find(records, Cell(name, row, seed)) for name in tasks]
         sizes = {record["weight_bytes"] for record in cells if record and "weight_bytes" in record}
         size = f"{sizes.pop() / 1e3:,.0f}" if sizes else ""
         texts = [_text(record, name) for record, name in zip(cells, tasks, strict=True)]
@@ -140,10 +141,6 @@ def markdown(records: list[dict[str, Any]], tasks: tuple[str, ...]) -> str:
     return "\n".join(lines)
 
 
-def _seed(records: list[dict[str, Any]]) -> int:
-    return int(records[0]["seed"]) if records else 0
-
-
 def _text(record: dict[str, Any] | None, task: str) -> str:
     if record is None:
         return NOT_RUN
@@ -153,19 +150,19 @@ def _text(record: dict[str, Any] | None, task: str) -> str:
     return " → ".join(figures) + (" (one class)" if one else "")
 
 
-def _rich(records: list[dict[str, Any]], tasks: tuple[str, ...]) -> Table:
+def _rich(records: list[dict[str, Any]], tasks: tuple[str, ...], seed: int) -> Table:
     result = Table(title="Post-training → trained, in percent, on dev")
     result.add_column("format", no_wrap=True)
     for name in tasks:
         result.add_column(f"{name}\n{task_of(name).metrics[0]}", justify="right", no_wrap=True)
     for row in (FLOAT, *ROWS):
-        cells = (grid.find(records, Cell(name, row, _seed(records))) for name in tasks)
+        cells = (grid.find(records, Cell(name, row, seed)) for name in tasks)
         result.add_row(row, *(_text(record, name) for record, name in zip(cells, tasks, strict=True)))
     return result
 
 
 def _panels(
-    records: list[dict[str, Any]], tasks: tuple[str, ...]
+    records: list[dict[str, Any]], tasks: tuple[str, ...], seed: int
 ) -> dict[str, dict[str, tuple[float | None, float]]]:
     """By task's title and row: the metric before training, None for FP32, and after it."""
     panels: dict[str, dict[str, tuple[float | None, float]]] = {}
@@ -173,7 +170,7 @@ def _panels(
         metric = task_of(name).metrics[0]
         rows = {}
         for row in (FLOAT, *ROWS):
-            record = grid.find(records, Cell(name, row, _seed(records)))
+            record = grid.find(records, Cell(name, row, seed))
             if record is not None:
                 before = record["post"][metric] if "post" in record else None
                 rows[row] = (before, record["trained"][metric])

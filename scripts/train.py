@@ -9,11 +9,11 @@ import typer
 
 from golden import checkpoint
 from golden.calibration import with_bits
-from golden.glue import TASK_NAMES, Example, read_examples, task_of
+from golden.glue import TASK_NAMES, Example, task_of
 from golden.modes import mode
 from golden.quantized import QuantizedModel
 from scripts import options
-from scripts.accuracy import describe, of_float, of_model
+from scripts.accuracy import describe, of_float, of_model, read
 from scripts.console import Bar, err, out, progress
 from scripts.files import check_place, write_json
 from sim.toolchain import cache_folder
@@ -108,14 +108,6 @@ def train(
     for what in ("fp32", "trained"):
         if what in record:
             out.print(f"{what:8}{describe(record[what])} on dev, {len(examples['dev']):,} examples")
-
-
-def read(task: str, glue: Path, split: str, limit: int | None = None) -> list[Example]:
-    """The first `limit` examples of a split (None for all); raises ValueError that names the option."""
-    try:
-        return read_examples(task_of(task), glue, split)[:limit]
-    except (OSError, ValueError) as error:
-        raise ValueError(f"--glue: {error}") from None
 
 
 def load_trainer() -> Any:

@@ -112,7 +112,6 @@ def test_points_have_names_of_their_own() -> None:
     names = [point.name for point in points]
     assert len(set(names)) == len(names)
     for point in points:
-        point.config  # noqa: B018 - raises for what no build can be
         assert point.made(f"{point.build}/COMB")
         assert not any(other.made(f"{point.build}/COMB") for other in points if other is not point)
     routed = Point("array", ("w8a8",), seed=3)

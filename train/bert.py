@@ -83,9 +83,14 @@ class QuantizedBert(nn.Module):
 
     def sentence_vectors(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Mean of the states of each sentence's own tokens, at length 1: [B, hidden] of ids and mask [B, S]."""
-        states = self.bert(input_ids=ids, attention_mask=mask).last_hidden_state
-        inside = mask.unsqueeze(-1).to(states.dtype)
-        return nn.functional.normalize((states * inside).sum(1) / inside.sum(1), dim=-1)
+        return nn.functional.normalize(mean_states(self.bert, ids, mask), dim=-1)
+
+
+def mean_states(bert: Any, ids: Tensor, mask: Tensor, kinds: Tensor | None = None) -> Tensor:
+    """Mean of the last states of each text's own tokens: [B, hidden] of ids, mask and kinds (0 by default) [B, S]."""
+    states: Tensor = bert(input_ids=ids, attention_mask=mask, token_type_ids=kinds).last_hidden_state
+    inside = mask.unsqueeze(-1).to(states.dtype)
+    return (states * inside).sum(1) / inside.sum(1)
 
 
 def _before(quantizer: ActivationQuantizer) -> Any:

@@ -1,7 +1,7 @@
 """What a BERT is trained for: a loss against labels, a distance from a teacher."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,7 @@ from transformers import BertModel
 from golden.glue import MAX_SCORE, SIMILARITY, Example, Task, task_of
 from golden.head import read_texts
 from golden.tokens import Tokenizer
+from train.bert import mean_states
 from train.data import Batch, Data
 
 
@@ -23,7 +24,7 @@ def data_of(name: str, examples: Sequence[Example], tokenizer: Tokenizer) -> Dat
     return Data(list(zip(texts[0::2], texts[1::2], strict=True)), labels)
 
 
-class Objective(nn.Module):
+class Objective(nn.Module, ABC):
     """A BERT and what it is trained for. Its features are a text's mean state, [T * n, hidden]."""
 
     head: nn.Linear | None
@@ -35,23 +36,19 @@ class Objective(nn.Module):
 
     def features(self, batch: Batch) -> Tensor:
         """Mean of the states of each text's own tokens."""
-        call: Any = self.bert
-        states = call(input_ids=batch.ids, attention_mask=batch.mask, token_type_ids=batch.kinds)
-        inside = batch.mask.unsqueeze(-1).to(torch.float32)
-        total: Tensor = (states.last_hidden_state * inside).sum(1)
-        return total / inside.sum(1)
+        return mean_states(self.bert, batch.ids, batch.mask, batch.kinds)
 
+    @abstractmethod
     def outputs(self, batch: Batch) -> Tensor:
         """What golden's model of the task gives: [n, outputs]."""
-        raise NotImplementedError
 
+    @abstractmethod
     def loss(self, features: Tensor, labels: Tensor) -> Tensor:
         """Against labels [n]."""
-        raise NotImplementedError
 
+    @abstractmethod
     def distance(self, features: Tensor, taught: Tensor) -> Tensor:
         """From a teacher's features of the same texts."""
-        raise NotImplementedError
 
 
 class Similarity(Objective):
