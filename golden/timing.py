@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from golden.commands import Command, Compute, Configure, Geometry, Load, Output, Ring
 
-COMMAND_CYCLES = 5
+COMMAND_CYCLES = 6
 """From one command to the next, when nothing is in the way."""
 
-TILE_CYCLES = 2
+TILE_CYCLES = 3
 """From one tile's first k to the next one's, at least."""
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 from amaranth import Array as Choice
-from amaranth import Module, Mux, Signal, Value
+from amaranth import C, Module, Mux, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import bits_for
 
 from golden.commands import COMMAND_WIDTH, FIELDS, Opcode, Output, Ring, RingName, Status
 from hw.config import OFFSET_WIDTH, RATIO_WIDTH, Config
@@ -20,21 +21,40 @@ _BEHIND_WIDTH = FIELDS[Opcode.COMPUTE]["x"][1] + 2
 
 
 class _Account:
-    """A ring as the accepted commands leave it: `tail`, its oldest line, and the lines behind that."""
+    """A ring as the accepted commands leave it: `tail`, its oldest line, and the lines behind that.
+
+    What belongs to the compute command at hand goes through registers of its own, each a cycle after what it is made
+    from: `distance` from the tail to its panel and `spare` lines for that; lines `behind` the tail that its panel
+    ends, and whether they are loaded (`legal`); the tail as it `moved` there and lines `left` behind that.
+    """
 
     def __init__(self, ring: Ring, name: str):
         self.ring = ring
         self.tail = Signal(range(ring.lines), name=f"{name}_tail")
         self.fill = Signal(range(ring.lines + 1), name=f"{name}_fill")
         self.sequence = Signal(sequence_width(ring), name=f"{name}_sequence")
-        # Of the compute command at hand: lines from the tail to its panel's end, and whether they are loaded.
+        self.distance = Signal(_BEHIND_WIDTH, name=f"{name}_distance")
+        self.spare = Signal(signed(_BEHIND_WIDTH), name=f"{name}_spare")
+        self.known = Signal(name=f"{name}_known")
         self.behind = Signal(_BEHIND_WIDTH, name=f"{name}_behind")
         self.legal = Signal(name=f"{name}_legal")
+        self.moved = Signal(range(ring.lines), name=f"{name}_moved")
+        self.left = Signal(range(ring.lines + 1), name=f"{name}_left")
 
-    def moved(self, lines: Value) -> Value:
-        """The tail behind so many lines."""
-        moved = self.tail + lines
-        return Mux(moved >= self.ring.lines, moved - self.ring.lines, moved)
+    def follow(self, m: Module, line: Value, depth: Value, unused: Value) -> None:
+        """Look for a panel of `depth` lines from `line` on, or for none; done after three cycles."""
+        ahead, around = line - self.tail, line - self.tail + self.ring.lines
+        depth = Mux(unused, 0, depth)
+        end = self.tail + self.behind
+        m.d.sync += [
+            self.distance.eq(Mux(unused, 0, Mux(ahead < 0, around, ahead))),
+            self.spare.eq(self.fill - depth),
+            self.known.eq((line < self.ring.lines) | unused),
+            self.behind.eq(self.distance + depth),
+            self.legal.eq(self.known & (self.distance <= self.spare)),
+            self.moved.eq(Mux(end >= self.ring.lines, end - self.ring.lines, end)),
+            self.left.eq(self.fill - self.behind),
+        ]
 
 
 class Controller(wiring.Component):
@@ -45,7 +65,7 @@ class Controller(wiring.Component):
 
     A command is accepted against the rings as the commands before it leave them: a load must fit, a tile's panels
     must have been asked for and not been freed. What is accepted will therefore run, however slow the streams.
-    A command takes 5 cycles, and waits while the queue that it goes to is full or its status is not taken.
+    A command takes 6 cycles, and waits while the queue that it goes to is full or its status is not taken.
     """
 
     def __init__(self, config: Config):
@@ -62,48 +82,60 @@ class Controller(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         command = Signal(COMMAND_WIDTH, reset_less=True)
-        opcode = command[:8]
-        verdict = Signal(STATUS_WIDTH)
+        verdict, good = Signal(STATUS_WIDTH), Signal()
         accounts = [
             _Account(ring, name.name.lower()) for ring, name in zip(self._config.rings, RingName, strict=True)
         ]
         settings = self._settings()
-        judged = self._judged(m, command, accounts, settings)
+        total = Signal(34)
+        is_a = {opcode: Signal(name=f"is_{opcode.name.lower()}") for opcode in Opcode}
+        m.d.sync += [flag.eq(command[:8] == opcode) for opcode, flag in is_a.items()]
+        judged = self._judged(m, command, is_a, total, accounts, settings)
+        # What a command changes is written in the cycle after it is accepted, which these say.
+        done = {opcode: Signal(name=f"{opcode.name.lower()}_done") for opcode in Opcode}
+        refused = Signal()
         m.d.comb += self.status.payload.eq(verdict)
+        m.d.sync += [flag.eq(0) for flag in done.values()]
+        m.d.sync += refused.eq(0)
         with m.FSM():
             with m.State("FETCH"):
                 m.d.comb += self.commands.ready.eq(1)
                 m.d.sync += command.eq(self.commands.payload)
                 with m.If(self.commands.valid):
                     m.next = "MEASURE"
+            # Measures and comparisons are registers, written in every cycle.
             with m.State("MEASURE"):
-                # Its results are registers, written in every cycle.
+                m.next = "COMPARE"
+            with m.State("COMPARE"):
                 m.next = "JUDGE"
             with m.State("JUDGE"):
-                m.d.sync += verdict.eq(judged)
+                m.d.sync += [verdict.eq(judged), good.eq(judged == Status.OK)]
                 m.next = "ACT"
             with m.State("ACT"):
-                with m.If(verdict != Status.OK):
+                m.d.comb += [
+                    self.loads.valid.eq(good & is_a[Opcode.LOAD]),
+                    self.tiles.valid.eq(good & is_a[Opcode.COMPUTE]),
+                ]
+                m.d.sync += [
+                    done[Opcode.CONFIGURE].eq(good & is_a[Opcode.CONFIGURE]),
+                    done[Opcode.LOAD].eq(self.loads.valid & self.loads.ready),
+                    done[Opcode.COMPUTE].eq(self.tiles.valid & self.tiles.ready),
+                    refused.eq(~good & is_a[Opcode.CONFIGURE]),
+                ]
+                with m.If(~((self.loads.valid & ~self.loads.ready) | (self.tiles.valid & ~self.tiles.ready))):
                     m.next = "ANSWER"
-                    with m.If(opcode == Opcode.CONFIGURE):
-                        m.d.sync += settings["configured"].eq(0)
-                with m.Elif(opcode == Opcode.CONFIGURE):
-                    self._configure(m, command, settings)
-                    m.next = "ANSWER"
-                with m.Elif(opcode == Opcode.LOAD):
-                    m.d.comb += self.loads.valid.eq(1)
-                    with m.If(self.loads.ready):
-                        self._load(m, command, accounts)
-                        m.next = "ANSWER"
-                with m.Else():
-                    m.d.comb += self.tiles.valid.eq(1)
-                    with m.If(self.tiles.ready):
-                        self._free(m, command, accounts)
-                        m.next = "ANSWER"
             with m.State("ANSWER"):
                 m.d.comb += self.status.valid.eq(1)
                 with m.If(self.status.ready):
                     m.next = "FETCH"
+        with m.If(done[Opcode.CONFIGURE]):
+            self._configure(m, command, settings)
+        with m.If(done[Opcode.LOAD]):
+            self._load(m, command, total, accounts)
+        with m.If(done[Opcode.COMPUTE]):
+            self._free(m, command, accounts)
+        with m.If(refused):
+            m.d.sync += settings["configured"].eq(0)
         self._queue(m, command, accounts, settings)
         return m
 
@@ -121,93 +153,82 @@ class Controller(wiring.Component):
         }
 
     def _judged(
-        self, m: Module, command: Signal, accounts: list[_Account], settings: dict[str, Signal]
+        self,
+        m: Module,
+        command: Signal,
+        is_a: dict[Opcode, Signal],
+        total: Signal,
+        accounts: list[_Account],
+        settings: dict[str, Signal],
     ) -> Value:
-        """The status of the command, two cycles after it is there."""
+        """The status of the command, three cycles after it is there. `total` is what a load would fill its ring to."""
         config = self._config
         field = _field(command)
         configure, load, compute = Opcode.CONFIGURE, Opcode.LOAD, Opcode.COMPUTE
 
-        most_rows, most_columns = Signal(16), Signal(16)
         by_mode = [(config.rows * mode.x_lanes, config.cols * mode.w_lanes) for mode in config.modes]
-        m.d.comb += [
-            most_rows.eq(Choice(rows for rows, _ in by_mode)[settings["mode"]]),
-            most_columns.eq(Choice(columns for _, columns in by_mode)[settings["mode"]]),
-        ]
-        legal = {name: Signal(name=f"legal_{name}") for name in ("rows", "columns", "ring", "lines", "k")}
+        most_rows = Signal(range(config.rows * config.x_lanes + 1))
+        most_columns = Signal(range(config.cols * config.w_lanes + 1))
         ring, lines = field(load, "ring"), field(load, "lines")
         rows, columns, k = field(compute, "rows"), field(compute, "columns"), field(configure, "k")
-        total = Signal(34)
+        ratio, offset = field(configure, "ratio"), field(configure, "offset")
+        size = Signal(range(max(a.ring.lines for a in accounts) + 1))
+        x, w, p = accounts
+        checks = {
+            configure: [
+                (field(configure, "mode") < len(config.modes), Status.MODE),
+                (field(configure, "output") < len(Output), Status.OUTPUT),
+                (k != 0, Status.K),
+                (k <= config.k_max, Status.K),
+                (ratio != 0, Status.RATIO),
+                (ratio < 1 << RATIO_WIDTH, Status.RATIO),
+                (offset < 1 << OFFSET_WIDTH, Status.OFFSET),
+            ],
+            load: [
+                (ring < len(RingName), Status.RING),
+                (lines != 0, Status.LINES),
+                (lines <= size, Status.LINES),
+                (total <= size, Status.FULL),
+            ],
+            compute: [
+                (settings["configured"], Status.UNCONFIGURED),
+                (rows != 0, Status.ROWS),
+                (rows <= most_rows, Status.ROWS),
+                (columns != 0, Status.COLUMNS),
+                (columns <= most_columns, Status.COLUMNS),
+            ],
+        }
+        m.d.sync += [
+            most_rows.eq(Choice(rows for rows, _ in by_mode)[settings["mode"]]),
+            most_columns.eq(Choice(columns for _, columns in by_mode)[settings["mode"]]),
+            size.eq(Choice(a.ring.lines for a in accounts)[ring[:2]]),
+            total.eq(Choice(a.fill for a in accounts)[ring[:2]] + lines),
+        ]
         # Sums alone need no parameters.
         unused = settings["output"] == Output.SUM
-        fill, size = (
-            Choice(a.fill for a in accounts)[ring[:2]],
-            Choice(a.ring.lines for a in accounts)[ring[:2]],
-        )
-        m.d.sync += [
-            legal["rows"].eq((rows != 0) & (rows <= most_rows)),
-            legal["columns"].eq((columns != 0) & (columns <= most_columns)),
-            legal["ring"].eq(ring < len(RingName)),
-            legal["lines"].eq((lines != 0) & (lines <= size)),
-            legal["k"].eq((k != 0) & (k <= config.k_max)),
-            total.eq(fill + lines),
-        ]
         for account, name in zip(accounts, RingName, strict=True):
-            line = field(compute, name.name.lower())
-            depth = self._panel_lines(command, settings, name)
-            distance = Mux(
-                line >= account.tail, line - account.tail, line + account.ring.lines - account.tail
-            )
-            if name is RingName.P:
-                depth = Mux(unused, 0, depth)
-                distance = Mux(unused, 0, distance)
-            m.d.sync += account.behind.eq(distance + depth)
-            known = Signal(name=f"{name.name.lower()}_known")
-            m.d.sync += known.eq(line < account.ring.lines)
-            m.d.comb += account.legal.eq(
-                (known & (account.behind <= account.fill)) | (unused if name is RingName.P else 0)
+            account.follow(
+                m,
+                field(compute, name.name.lower()),
+                self._panel_lines(command, settings, name),
+                unused if name is RingName.P else C(0),
             )
 
-        def first(*checks: tuple[Value, Status]) -> Value:
-            verdict: Value = Value.cast(Status.OK.value)
-            for good, status in reversed(checks):
-                verdict = Mux(good, verdict, status.value)
-            return verdict
-
-        ratio, offset = field(configure, "ratio"), field(configure, "offset")
-        x, w, p = accounts
         verdict = Signal(STATUS_WIDTH)
         m.d.comb += verdict.eq(Status.OPCODE)
-        with m.Switch(command[:8]):
-            with m.Case(configure):
-                m.d.comb += verdict.eq(
-                    first(
-                        (field(configure, "mode") < len(config.modes), Status.MODE),
-                        (field(configure, "output") < len(Output), Status.OUTPUT),
-                        (legal["k"], Status.K),
-                        ((ratio != 0) & (ratio < 1 << RATIO_WIDTH), Status.RATIO),
-                        (offset < 1 << OFFSET_WIDTH, Status.OFFSET),
-                    )
-                )
-            with m.Case(load):
-                m.d.comb += verdict.eq(
-                    first(
-                        (legal["ring"], Status.RING),
-                        (legal["lines"], Status.LINES),
-                        (total <= Choice(a.ring.lines for a in accounts)[ring[:2]], Status.FULL),
-                    )
-                )
-            with m.Case(compute):
-                m.d.comb += verdict.eq(
-                    first(
-                        (settings["configured"], Status.UNCONFIGURED),
-                        (legal["rows"], Status.ROWS),
-                        (legal["columns"], Status.COLUMNS),
-                        (x.legal, Status.X),
-                        (w.legal, Status.W),
-                        (p.legal, Status.P),
-                    )
-                )
+        for opcode, of_command in checks.items():
+            legal = []
+            for good, status in of_command:
+                flag = Signal(name=f"good_{status.name.lower()}")
+                m.d.sync += flag.eq(good)
+                legal.append((flag, status))
+            if opcode is compute:
+                legal += [(x.legal, Status.X), (w.legal, Status.W), (p.legal, Status.P)]
+            with m.If(is_a[opcode]):
+                first: Value = Value.cast(Status.OK.value)
+                for flag, status in reversed(legal):
+                    first = Mux(flag, first, status.value)
+                m.d.comb += verdict.eq(first)
         return verdict
 
     def _panel_lines(self, command: Signal, settings: dict[str, Signal], name: RingName) -> Value:
@@ -219,10 +240,11 @@ class Controller(wiring.Component):
         return settings[f"{name.name.lower()}_lines"]
 
     def _chunks(self, command: Signal) -> Value:
-        """Cycles that a row of a tile's results takes to leave."""
+        """Cycles that a row of a tile's results takes to leave, of as many columns as the array has."""
         results = self._config.results
         columns = _field(command)(Opcode.COMPUTE, "columns")
-        return (columns + results - 1) >> (results.bit_length() - 1)
+        most = self._config.cols * self._config.w_lanes
+        return (columns[: bits_for(most)] + results - 1) >> (results.bit_length() - 1)
 
     def _configure(self, m: Module, command: Signal, settings: dict[str, Signal]) -> None:
         field = _field(command)
@@ -233,18 +255,18 @@ class Controller(wiring.Component):
             lines = (field(Opcode.CONFIGURE, "k") + ring.factor - 1) >> (ring.factor.bit_length() - 1)
             m.d.sync += settings[name].eq(lines)
 
-    def _load(self, m: Module, command: Signal, accounts: list[_Account]) -> None:
-        field = _field(command)
+    def _load(self, m: Module, command: Signal, total: Signal, accounts: list[_Account]) -> None:
+        ring = _field(command)(Opcode.LOAD, "ring")[:2]
         for account, name in zip(accounts, RingName, strict=True):
-            with m.If(field(Opcode.LOAD, "ring") == name.value):
-                m.d.sync += account.fill.eq(account.fill + field(Opcode.LOAD, "lines"))
+            with m.If(ring == name.value):
+                m.d.sync += account.fill.eq(total)
 
     def _free(self, m: Module, command: Signal, accounts: list[_Account]) -> None:
         for account, name in zip(accounts, RingName, strict=True):
             with m.If(self._frees(command, name)):
                 m.d.sync += [
-                    account.tail.eq(account.moved(account.behind)),
-                    account.fill.eq(account.fill - account.behind),
+                    account.tail.eq(account.moved),
+                    account.fill.eq(account.left),
                     account.sequence.eq(account.sequence + account.behind),
                 ]
 

@@ -94,7 +94,7 @@ class Core(wiring.Component):
                 rings[name].freed.eq(getattr(feeder, f"freed_{name}")),
             ]
         m.d.comb += [
-            rings["p"].address.eq(drain.address),
+            rings["p"].address.eq(drain.parameters),
             rings["p"].freed.eq(drain.freed),
             drain.word.eq(rings["p"].word),
             array.valid.eq(feeder.beat),
@@ -105,10 +105,8 @@ class Core(wiring.Component):
             array.beat.last.eq(feeder.last),
             collector.sums.eq(array.sums),
             collector.drained.eq(array.drained),
-            collector.row.eq(drain.row),
-            collector.read.eq(drain.read),
-            collector.finished.eq(drain.finished),
-            drain.whole.eq(collector.whole),
+            collector.address.eq(drain.address),
+            drain.count.eq(collector.count),
             drain.data.eq(collector.data),
             drain.tile.eq(feeder.tile),
             drain.started.eq(feeder.started),

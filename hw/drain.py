@@ -6,8 +6,10 @@ from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.commands import PARAMETER_BYTES, PARAMETER_FIELDS, Output
-from golden.modes import Mode
+from hw.collector import count_width
 from hw.config import BIAS_WIDTH, MULT_WIDTH, SHIFT_WIDTH, Config
+from hw.queue import Credits
+from hw.reader import Reader, any_of
 from hw.requantizer import Requantizer
 from hw.ring import RingBuffer
 from hw.target import place
@@ -27,20 +29,21 @@ _QUEUE_LATENCY = 2
 
 
 def drain_latency(config: Config) -> int:
-    """Cycles from a row's read to its first results on the stream."""
-    return _pipeline(config) + _QUEUE_LATENCY
+    """Cycles from a row's count in the collector to its first results on the stream."""
+    return 1 + _summed(config) + Requantizer.latency + _QUEUE_LATENCY
 
 
-def _pipeline(config: Config) -> int:
-    return 3 + 2 * int(config.has_regions) + Requantizer.latency
+def _summed(config: Config) -> int:
+    """Cycles from a chunk's address to its sums: read, two to choose a PE, one a part of it; three to join parts."""
+    return 4 + 3 * int(config.has_regions)
 
 
 class Drain(wiring.Component):
     """Reads the rows of finished tiles and hands out what is wanted of them, `config.results` per cycle.
 
-    Members: tile In(tile_layout) and started In(1) for every tile, in order; to the collector read, row, finished
-    Out, whole In, data In; to the parameters' ring address, freed Out, word In; results Out(stream of
-    result_layout).
+    Members: tile In(tile_layout) and started In(1) for every tile, in order, finished Out(1) when its sums are read;
+    to the collector address Out, count In, data In; to the parameters' ring parameters Out, freed Out, word In;
+    results Out(stream of result_layout).
 
     Rows ascend within a tile and columns within a row; rows and columns beyond those wanted do not appear. A chunk of
     results every cycle, while the sink takes them. Latency `drain_latency`.
@@ -54,12 +57,11 @@ class Drain(wiring.Component):
             {
                 "tile": In(tile_layout(config)),
                 "started": In(1),
-                "read": Out(1),
-                "row": Out(range(config.rows)),
-                "whole": In(1),
                 "finished": Out(1),
+                "address": Out(range(config.rows * slots)),
+                "count": In(count_width(config, slots)),
                 "data": In(data.ArrayLayout(config.sum_width, config.cols)),
-                "address": Out(range(ring.lines * ring.factor)),
+                "parameters": Out(range(ring.lines * ring.factor)),
                 "freed": Out(range(ring.lines + 1)),
                 "word": In(8 * ring.word),
                 "results": Out(stream.Signature(result_layout(config))),
@@ -67,82 +69,59 @@ class Drain(wiring.Component):
         )
 
     def elaborate(self, platform: object) -> Module:
-        config, layout = self._config, tile_layout(self._config)
+        config = self._config
         m = Module()
-        m.submodules.queue = queue = fifo.SyncFIFOBuffered(width=layout.size, depth=self._slots + 1)
-        m.d.comb += [queue.w_data.eq(self.tile), queue.w_en.eq(self.started)]
-        tile = data.View(layout, queue.r_data)
-
+        m.submodules.reader = reader = Reader(config, self._slots)
         m.submodules.waiting = waiting = fifo.SyncFIFOBuffered(width=result_layout(config).size, depth=QUEUE)
         # A chunk is read when there is room for it at the end of the pipeline, which nothing then holds up.
-        room = Signal(range(QUEUE + 1), init=QUEUE)
-        read = Signal()
-        m.d.sync += room.eq(room - read + (self.results.valid & self.results.ready))
-        m_index, chunk = Signal.like(tile.rows), Signal.like(tile.chunks)
-        row_end, end = Signal(), Signal()
-        pairs = self._any(tile.mode, [mode.x_lanes == 2 for mode in config.modes])
+        m.submodules.room = room = Credits(QUEUE)
+        taken = Signal()
+        m.d.sync += taken.eq(self.results.valid & self.results.ready)
+        chunk = reader.chunk
         m.d.comb += [
-            row_end.eq(chunk == tile.chunks),
-            end.eq(row_end & (m_index == tile.rows)),
-            self.row.eq(Mux(pairs, m_index >> 1, m_index)),
-            read.eq((room != 0) & queue.r_rdy & self.whole),
-            self.read.eq(read),
-            self.finished.eq(read & end),
-            queue.r_en.eq(self.finished),
+            reader.tile.eq(self.tile),
+            reader.started.eq(self.started),
+            reader.drained.eq(self.count),
+            reader.room.eq(room.any),
+            room.taken.eq(reader.read),
+            room.returned.eq(taken),
+            self.finished.eq(reader.finished),
+            self.address.eq(chunk.address),
         ]
-        with m.If(read):
-            m.d.sync += [
-                chunk.eq(Mux(row_end, 0, chunk + 1)),
-                m_index.eq(Mux(end, 0, m_index + row_end)),
-            ]
 
         delay = _Delay(m)
-        valid = delay(read, _pipeline(config), "valid", init=0)
-        last = delay(end, _pipeline(config), "last")
-        full = config.results - 1
-        count = delay(Mux(row_end, tile.columns, full), _pipeline(config), "count")
-        summed = _pipeline(config) - Requantizer.latency
-        output = delay(tile.output, summed, "output")
-
-        # The parameters arrive with the sums.
-        word = delay(self._parameter(tile, chunk), summed - RingBuffer.latency, "parameters")
-        freed = delay(Mux(self.finished, tile.p.frees, 0), summed - RingBuffer.latency, "freed")
-        m.d.comb += [self.address.eq(word), self.freed.eq(freed)]
+        summed, pipeline = _summed(config), _summed(config) + Requantizer.latency
+        # The parameters arrive a cycle before the sums.
+        early = summed - 1 - RingBuffer.latency
+        m.d.comb += [
+            self.parameters.eq(delay(chunk.parameters, early, "parameters")),
+            self.freed.eq(delay(Mux(reader.read, chunk.frees, 0), early, "freed")),
+        ]
+        output = delay(chunk.output, summed - 1, "output")
+        raw, narrow = delay(output < Output.EIGHT, 1, "raw"), delay(output == Output.FOUR, 1, "narrow")
 
         result = data.View(result_layout(config), waiting.w_data)
-        sums = self._sums(m, delay, tile, chunk, m_index)
-        for lane, value in enumerate(sums):
+        for lane, value in enumerate(self._sums(m, delay, chunk)):
             requantizer = place(
                 m, f"requantizer_{lane}", "requantizer", lambda: Requantizer(config), platform
             )
-            scaling = self._scaling(lane)
+            scaling = delay(Mux(output == Output.SUM, 0, self._scaling(lane)), 1, f"scaling_{lane}")
             m.d.comb += [
                 requantizer.sum.eq(value),
-                requantizer.scaling.eq(Mux(output == Output.SUM, 0, scaling)),
-                requantizer.raw.eq(output < Output.EIGHT),
-                requantizer.narrow.eq(output == Output.FOUR),
+                requantizer.scaling.eq(scaling),
+                requantizer.raw.eq(raw),
+                requantizer.narrow.eq(narrow),
                 result.y[lane].eq(requantizer.y),
             ]
         m.d.comb += [
-            result.last.eq(last),
-            result.count.eq(count),
-            waiting.w_en.eq(valid),
+            result.last.eq(delay(chunk.last, pipeline, "last")),
+            result.count.eq(delay(chunk.count, pipeline, "count")),
+            waiting.w_en.eq(delay(reader.read, pipeline, "valid")),
             self.results.valid.eq(waiting.r_rdy),
             self.results.payload.eq(waiting.r_data),
             waiting.r_en.eq(self.results.ready),
         ]
         return m
-
-    def _any(self, mode: Value, flags: list[bool]) -> Value:
-        """Whether the mode is one of those flagged."""
-        return Cat(mode == index for index, flag in enumerate(flags) if flag).any() if any(flags) else C(0)
-
-    def _parameter(self, tile: data.View, chunk: Value) -> Value:
-        """Word of the parameters' ring for a chunk."""
-        ring = self._config.p_ring
-        words = ring.lines * ring.factor
-        address = (tile.p.line << (ring.factor.bit_length() - 1)) + chunk
-        return Mux(address >= words, address - words, address)[: len(self.address)]
 
     def _scaling(self, lane: int) -> Value:
         """A column's parameters in the word read."""
@@ -151,65 +130,76 @@ class Drain(wiring.Component):
         starts = {name: start for name, (start, _) in PARAMETER_FIELDS.items()}
         return Cat(fields[starts[name] : starts[name] + width] for name, width in widths.items())
 
-    def _sums(self, m: Module, delay: "_Delay", tile: data.View, chunk: Value, m_index: Value) -> list[Value]:
+    def _sums(self, m: Module, delay: "_Delay", chunk: data.View) -> list[Value]:
         """The sum of every lane: PEs are chosen, then parts of their sums, then what is kept apart is joined."""
         config = self._config
         results, modes = config.results, config.modes
-        mode, part, upper = (
-            delay(tile.mode, 1, "mode"),
-            delay(chunk, 1, "chunk"),
-            delay(m_index[0], 2, "upper"),
-        )
-        wide = self._any(mode, [each.w_lanes == 2 for each in modes])
+        wide = any_of(chunk.mode, [each.w_lanes == 2 for each in modes])
         # As many PEs as results leave in a cycle: of two columns each, all of them take two cycles.
         per_window = results if config.w_lanes == 1 or results > 1 else 1
         padded = [self.data[c] for c in range(config.cols)]
         padded += [C(0, config.sum_width)] * (-config.cols % per_window)
         windows = [Cat(padded[first : first + per_window]) for first in range(0, len(padded), per_window)]
-        window = delay(Choice(windows)[Mux(wide, part >> 1, part)], 1, "window", reset_less=True)
-        second, mode = delay(part[0], 1, "second"), delay(mode, 1, "mode_2")
+        index = delay(Mux(wide, chunk.chunk >> 1, chunk.chunk), 1, "index")
+        window = delay(Choice(windows)[index], 1, "window", reset_less=True)
 
-        values = []
+        # A PE holds one result, or two columns' side by side in two lanes: all lanes' in half a window.
+        wide, second = delay(wide, 2, "wide"), delay(chunk.chunk[0], 2, "second")
+        pes = []
         for lane in range(results):
-            choices = []
-            for each in modes:
-                if each.w_lanes == 1:
-                    pe, w_lane = window.word_select(lane, config.sum_width), C(0, 1)
-                elif results == 1:
-                    pe, w_lane = window, second
-                else:
-                    pes = [
-                        window.word_select((lane + half * results) // 2, config.sum_width) for half in (0, 1)
-                    ]
-                    pe, w_lane = Mux(second, pes[1], pes[0]), C(lane % 2, 1)
-                choices.append(self._split(pe, each, w_lane, upper))
-            chosen = [Choice(parts)[mode] for parts in zip(*choices, strict=True)]
-            values.append([delay(value, 1, f"part_{lane}", reset_less=True) for value in chosen])
+            pe: Value = window.word_select(lane, config.sum_width) if per_window > 1 else window
+            if config.w_lanes == 2 and per_window > 1:
+                halves = [
+                    window.word_select((lane + half * results) // 2, config.sum_width) for half in (0, 1)
+                ]
+                pe = Mux(wide, Mux(second, halves[1], halves[0]), pe)
+            pes.append(delay(pe, 1, f"pe_{lane}", reset_less=True))
+
+        mode = delay(chunk.mode, 2, "mode")
+        quad = delay(any_of(mode, [each.products == 4 for each in modes]), 1, "quad")
+        pair = delay(any_of(mode, [each.products == 2 for each in modes]), 1, "pair")
+        upper, second = delay(chunk.upper, 3, "upper"), delay(second, 1, "second_pe")
+        values = []
+        for lane, pe in enumerate(pes):
+            column: Value = second if results == 1 else C(lane % 2, 1)
+            halves, lanes = self._split(pe)
+            low: Value = halves[0]
+            if config.has_pair:
+                low = Mux(pair, Mux(column, halves[1], halves[0]), low)
+            if config.has_quad:
+                low = Mux(
+                    quad, Mux(column, Mux(upper, lanes[3], lanes[2]), Mux(upper, lanes[1], lanes[0])), low
+                )
+            values.append((delay(low, 1, f"low_{lane}", reset_less=True), halves[-1]))
         if not config.has_regions:
             return [low for low, _ in values]
-        ratio = delay(tile.ratio, 3, "ratio")
-        single = [len(each.partial_bounds) == 1 for each in modes]
-        ratio = Mux(self._any(delay(mode, 1, "mode_3"), single), 0, ratio)
+
+        regions = any_of(mode, [len(each.partial_bounds) == 2 for each in modes])
+        ratio = delay(Mux(regions, delay(chunk.ratio, 2, "ratio"), 0), 2, "ratio_masked")
         joined = []
-        for lane, (low, high) in enumerate(values):
+        for lane, (low, half) in enumerate(values):
+            high = delay(half, 1, f"high_{lane}", reset_less=True)
             # Shift and add: the multipliers are for the requantizers.
-            terms = [Mux(ratio[bit], high << bit, 0) for bit in range(len(ratio))]
-            pairs = [
+            terms: list[Value] = [Mux(ratio[bit], high << bit, 0) for bit in range(len(ratio))]
+            terms = [
                 delay(a + b, 1, f"scaled_{lane}", reset_less=True)
                 for a, b in zip(terms[::2], terms[1::2], strict=True)
             ]
-            low = delay(low, 1, f"low_{lane}", reset_less=True)
-            total = (low + pairs[0] + pairs[1] + pairs[2])[: config.output_width].as_signed()
+            terms.append(delay(low, 1, f"kept_{lane}", reset_less=True))
+            terms = [
+                delay((a + b)[: config.output_width].as_signed(), 1, f"half_{lane}", reset_less=True)
+                for a, b in zip(terms[::2], terms[1::2], strict=True)
+            ]
+            total = (terms[0] + terms[1])[: config.output_width].as_signed()
             joined.append(delay(total, 1, f"joined_{lane}", reset_less=True))
         return joined
 
-    def _split(self, pe: Value, mode: Mode, w_lane: Value, x_lane: Value) -> tuple[Value, Value]:
-        """Of a PE's sums the one for these lanes, and the second part of a piece-wise one."""
-        config = self._config
+    def _split(self, pe: Value) -> tuple[list[Value], list[Value]]:
+        """A PE's sums as halves, and as lanes of halves."""
         halves: list[Value] = []
         lanes: list[Value] = []
         offset = 0
-        for widths in config.lanes:
+        for widths in self._config.lanes:
             half = pe[offset : offset + sum(widths)]
             halves.append(half.as_signed())
             start = 0
@@ -217,14 +207,7 @@ class Drain(wiring.Component):
                 lanes.append(half[start : start + width].as_signed())
                 start += width
             offset += sum(widths)
-        nothing = C(0, signed(1))
-        if mode.products == 4:
-            return Mux(w_lane, Mux(x_lane, lanes[3], lanes[2]), Mux(x_lane, lanes[1], lanes[0])), nothing
-        if mode.products == 2:
-            return Mux(w_lane, halves[1], halves[0]), nothing
-        if len(mode.partial_bounds) == 2:
-            return halves[0], halves[1]
-        return halves[0], nothing
+        return halves, lanes
 
 
 class _Delay:

@@ -1,11 +1,12 @@
 """The feeder: reads the panels of one tile after another into the array."""
 
 from amaranth import Cat, Module, Mux, Signal, Value
-from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.commands import Ring
 from hw.config import OFFSET_WIDTH, Config
+from hw.queue import Credits, Queue
 from hw.ring import RingBuffer, sequence_width
 from hw.tile import tile_layout
 
@@ -18,7 +19,7 @@ class Feeder(wiring.Component):
     `tile` Out(tile_layout) in the cycle of a tile's last address; finished In(1) when a tile's results are out.
 
     A tile waits for its panels, and its last k until the array's drain chains are free (`interval` cycles after
-    the tile before) and the collector has room (`slots` tiles). Throughput: max(k, interval, 2) cycles a tile.
+    the tile before) and the collector has room (`slots` tiles). Throughput: max(k, interval, 3) cycles a tile.
     """
 
     def __init__(self, config: Config, slots: int):
@@ -47,30 +48,24 @@ class Feeder(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         config, layout = self._config, tile_layout(self._config)
         m = Module()
-        m.submodules.queue = queue = fifo.SyncFIFOBuffered(width=layout.size, depth=config.compute_queue)
-        m.d.comb += [
-            queue.w_data.eq(self.tiles.payload),
-            queue.w_en.eq(self.tiles.valid),
-            self.tiles.ready.eq(queue.w_rdy),
-        ]
-        following, current = Signal(layout), Signal(layout)
-        waiting, ready, running, last = Signal(), Signal(), Signal(), Signal()
+        m.submodules.queue = queue = Queue(layout, config.compute_queue)
+        wiring.connect(m, wiring.flipped(self.tiles), queue.items)
+        following, current = queue.head.payload, Signal(layout)
+        ready, running, last = Signal(), Signal(), Signal()
         left = Signal(range(config.k_max))
-        go, begin = Signal(), Signal()
-        allowed = self._allowed(m, go & last)
+        go, begin, ended = Signal(), Signal(), Signal()
+        allowed = self._allowed(m, ended)
         m.d.comb += [
+            ended.eq(running & last & allowed),
             go.eq(running & (~last | allowed)),
-            begin.eq(waiting & ready & (~running | (go & last))),
-            queue.r_en.eq(queue.r_rdy & (~waiting | begin)),
+            begin.eq(ready & (~running | ended)),
+            queue.head.ready.eq(begin),
             self.tile.eq(current),
-            self.started.eq(go & last),
         ]
-        with m.If(queue.r_en):
-            m.d.sync += [following.eq(queue.r_data), waiting.eq(1), ready.eq(0)]
-        with m.Elif(begin):
-            m.d.sync += [waiting.eq(0), ready.eq(0)]
-        with m.Elif(waiting):
-            m.d.sync += ready.eq(self._loaded(following))
+        m.d.sync += [
+            ready.eq(queue.head.valid & ~begin & self._loaded(following)),
+            self.started.eq(begin),
+        ]
         with m.If(begin):
             m.d.sync += [
                 current.eq(following),
@@ -82,9 +77,9 @@ class Feeder(wiring.Component):
             m.d.sync += [left.eq(left - 1), last.eq(left == 1), running.eq(~last)]
         for name, ring in (("x", config.x_ring), ("w", config.w_ring)):
             self._address(m, ring, getattr(self, f"address_{name}"), following[name].line, begin, go)
-            m.d.comb += getattr(self, f"freed_{name}").eq(Mux(self.started, current[name].frees, 0))
+            m.d.sync += getattr(self, f"freed_{name}").eq(Mux(ended, current[name].frees, 0))
 
-        beat: Value = Cat(go, go & last, current.mode, current.offset)
+        beat: Value = Cat(go, ended, current.mode, current.offset)
         for stage in range(RingBuffer.latency):
             register = Signal.like(beat, name=f"beat_{stage}")
             m.d.sync += register.eq(beat)
@@ -92,18 +87,16 @@ class Feeder(wiring.Component):
         m.d.comb += Cat(self.beat, self.last, self.mode, self.offset).eq(beat)
         return m
 
-    def _allowed(self, m: Module, ended: Value) -> Signal:
-        """Whether a tile may end in this cycle."""
-        free = Signal(range(self._slots + 1), init=self._slots)
-        spacing = Signal(range(self._config.interval))
-        allowed = Signal()
-        m.d.comb += allowed.eq(free.any() & ~spacing.any())
-        m.d.sync += free.eq(free - ended + self.finished)
+    def _allowed(self, m: Module, ended: Value) -> Value:
+        """Whether a tile may end in this cycle: two registers."""
+        m.submodules.places = places = Credits(self._slots)
+        m.d.comb += [places.taken.eq(ended), places.returned.eq(self.finished)]
+        spacing, spaced = Signal(range(self._config.interval)), Signal(init=1)
         with m.If(ended):
-            m.d.sync += spacing.eq(self._config.interval - 1)
-        with m.Elif(spacing.any()):
-            m.d.sync += spacing.eq(spacing - 1)
-        return allowed
+            m.d.sync += [spacing.eq(self._config.interval - 1), spaced.eq(self._config.interval == 1)]
+        with m.Elif(~spaced):
+            m.d.sync += [spacing.eq(spacing - 1), spaced.eq(spacing == 1)]
+        return places.any & spaced
 
     def _loaded(self, tile: data.View) -> Value:
         """Whether all that a tile reads is in the rings."""

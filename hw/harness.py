@@ -7,12 +7,13 @@ from amaranth import Cat, ClockDomain, ClockSignal, Module, ResetSignal, Signal,
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.block_ram import with_output_registers
 from hw.config import Config
 from hw.operands import Product
 from hw.synth import PARTS
 from hw.target import place
 from hw.verilog import UNITS, emit
-from hw.yosys import DELAY_TARGET, run_yosys
+from hw.yosys import DELAY_TARGET, READ_DESIGN, run_yosys
 
 
 class Harness(wiring.Component):
@@ -68,7 +69,7 @@ def mapped(config: Config, unit: str = "array", target: str = "ecp5") -> str:
     command = part.command if config.dsp else part.command.replace(" -dsp", "")
     script = [
         DELAY_TARGET,
-        "read_verilog -sv design.v",
+        READ_DESIGN,
         # Names without a source give way to those with one.
         "rename -hide w:$*",
         # abc9 takes a field's alias "sums[0]" for bit 0 of the port "sums" and stops.
@@ -78,9 +79,10 @@ def mapped(config: Config, unit: str = "array", target: str = "ecp5") -> str:
         "write_json netlist.json",
     ]
     files = run_yosys("\n".join(script), inputs={"design.v": design.text}, outputs=["netlist.json"])
+    netlist = files["netlist.json"]
     if unit in ("array", "core"):
-        check(files["netlist.json"], config, *_CHECKED[target])
-    return files["netlist.json"]
+        check(netlist, config, *_CHECKED[target])
+    return with_output_registers(netlist) if target == "ecp5" else netlist
 
 
 _KEPT = ("array", "pe", "requantizer")

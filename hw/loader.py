@@ -1,11 +1,11 @@
 """Load commands, one after another: beats of the load stream go to the ring that asked for them."""
 
 from amaranth import Module, Mux, Signal
-from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.commands import RingName
 from hw.config import Config
+from hw.queue import Queue
 
 
 def load_layout(config: Config) -> data.StructLayout:
@@ -14,7 +14,7 @@ def load_layout(config: Config) -> data.StructLayout:
 
 
 class Loader(wiring.Component):
-    """Hands beats to the rings, load after load, without a cycle between them.
+    """Hands beats to the rings, load after load, with a cycle between them.
 
     Members: loads In(stream of load_layout), beats In(stream of 8 * bus bits); put Out(3), by ring, with `end`
     Out(1) for the last beat of a load; line In(3) and room In(3) from the rings. A beat a cycle while there is
@@ -37,26 +37,29 @@ class Loader(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         layout = load_layout(self._config)
         m = Module()
-        m.submodules.queue = queue = fifo.SyncFIFOBuffered(width=layout.size, depth=self._config.load_queue)
-        load = data.View(layout, queue.r_data)
+        # The load at its head and the current one are out of the queue.
+        m.submodules.queue = queue = Queue(layout, self._config.load_queue - 2)
+        wiring.connect(m, wiring.flipped(self.loads), queue.items)
+        load = queue.head.payload
+        chosen, left, stepped = Signal(3), Signal(self._config.line_width), Signal()
+        taken, line = Signal(), Signal()
         m.d.comb += [
-            queue.w_data.eq(self.loads.payload),
-            queue.w_en.eq(self.loads.valid),
-            self.loads.ready.eq(queue.w_rdy),
-        ]
-        done = Signal(self._config.line_width)
-        chosen, taken, line = Signal(3), Signal(), Signal()
-        with m.Switch(load.ring):
-            for ring in RingName:
-                with m.Case(ring.value):
-                    m.d.comb += [chosen.eq(1 << ring.value), line.eq(self.line[ring.value])]
-        m.d.comb += [
-            self.beats.ready.eq(queue.r_rdy & (self.room & chosen).any()),
+            line.eq((self.line & chosen).any()),
+            self.beats.ready.eq((self.room & chosen).any()),
             taken.eq(self.beats.valid & self.beats.ready),
             self.put.eq(Mux(taken, chosen, 0)),
-            self.end.eq(line & (done == load.lines)),
-            queue.r_en.eq(taken & self.end),
+            # Lines are counted a cycle late.
+            self.end.eq(line & (left == stepped)),
+            queue.head.ready.eq(~chosen.any()),
         ]
-        with m.If(taken & line):
-            m.d.sync += done.eq(Mux(self.end, 0, done + 1))
+        with m.If(chosen.any()):
+            m.d.sync += [stepped.eq(taken & line), left.eq(left - stepped)]
+            with m.If(taken & self.end):
+                m.d.sync += chosen.eq(0)
+        with m.Else():
+            m.d.sync += [
+                chosen.eq(Mux(queue.head.valid, 1 << load.ring, 0)),
+                left.eq(load.lines),
+                stepped.eq(0),
+            ]
         return m

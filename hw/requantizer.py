@@ -24,14 +24,14 @@ class Requantizer(wiring.Component):
     M = 127, or 7 when `narrow`. mult is 0..2^15-1, shift 1..47; other shifts give no meaningful result.
 
     Members: sum In(signed output_width), scaling In(SCALING_LAYOUT), raw In(1), narrow In(1), y Out(signed
-    result_width). Latency 8 cycles, one result per cycle, no flow control. The rounding is TOSA's apply_scale_16 with
+    result_width). Latency 10 cycles, one result per cycle, no flow control. The rounding is TOSA's apply_scale_16 with
     single rounding. A raw result goes the same way, times 1 and shifted by 0.
 
-    Cycles: bias; into and through the multipliers, one for each CHUNK bits (2); their products joined; the shift in
-    two steps; rounding; clamp.
+    Cycles: bias; into and through the multipliers, one for each CHUNK bits (2); their products joined (2); the shift
+    in two steps; rounding; comparison with the bounds; clamp.
     """
 
-    latency = 8
+    latency = 10
 
     def __init__(self, config: Config):
         self._config = config
@@ -59,15 +59,14 @@ class Requantizer(wiring.Component):
         m.d.sync += kept.eq(Mux(self.raw, 0, self.scaling.shift - 1))
         product = Signal(signed(width + MULT_WIDTH), reset_less=True)
         m.d.sync += product.eq(self._product(m, biased, mult, platform))
-        shift = self._delayed(m, kept, 3, "shift")
-        raw, narrow = (
-            self._delayed(m, value, 7, name) for value, name in ((self.raw, "raw"), (self.narrow, "narrow"))
-        )
+        shift = self._delayed(m, kept, 4, "shift")
+        narrow = self._delayed(m, self.narrow, 8, "narrow")
+        raw = self._delayed(m, self.raw, 9, "raw")
         coarse, shifted = (Signal.like(product, name=name, reset_less=True) for name in ("coarse", "shifted"))
-        low = self._delayed(m, shift[:FINE], 1, "fine")
+        fine = self._delayed(m, shift[:FINE], 1, "fine")
         m.d.sync += [
             coarse.eq(product >> (shift[FINE:] << FINE)),
-            shifted.eq(coarse >> low),
+            shifted.eq(coarse >> fine),
         ]
         # What lies far outside the bounds shows in the upper bits, and only the lower ones are rounded.
         near = 10
@@ -79,22 +78,38 @@ class Requantizer(wiring.Component):
             fits.eq(beyond.all() | ~beyond.any()),
             whole.eq(shifted),
         ]
-        bound = Mux(narrow, C(7, signed(9)), C(127, signed(9)))
-        within = Mux(rounded > bound, bound, Mux(rounded < -bound, -bound, rounded))
-        clamped = Mux(fits, within, Mux(whole[-1], -bound, bound))
-        m.d.sync += self.y.eq(Mux(raw, whole, clamped))
+        # Codes have 8 bits; what is clamped says to which bound.
+        code = Signal(signed(8), reset_less=True)
+        above, below, inside, narrowed = (
+            Signal(reset_less=True, name=name) for name in ("above", "below", "inside", "narrowed")
+        )
+        kept_whole = Signal.like(whole, reset_less=True)
+        m.d.sync += [
+            above.eq(Mux(narrow, rounded > 7, rounded > 127)),
+            below.eq(Mux(narrow, rounded < -7, rounded < -127)),
+            inside.eq(fits),
+            code.eq(rounded),
+            narrowed.eq(narrow),
+            kept_whole.eq(whole),
+        ]
+        bound = Mux(narrowed, C(7, signed(9)), C(127, signed(9)))
+        high = Mux(inside, above, ~kept_whole[-1])
+        low = Mux(inside, below, kept_whole[-1])
+        m.d.sync += self.y.eq(Mux(raw, kept_whole, Mux(high, bound, Mux(low, -bound, code))))
         return m
 
     def _product(self, m: Module, biased: Value, mult: Value, platform: object) -> Value:
-        """biased * mult, two cycles later: a multiplier for each chunk of bits, the highest of them signed."""
-        total: Value = C(0)
+        """biased * mult, three cycles later: a multiplier for each chunk of bits, the highest of them signed."""
+        parts: list[Value] = []
         for index, start in enumerate(range(0, len(biased), CHUNK)):
             last = start + CHUNK >= len(biased)
             chunk = biased[start:].as_signed() if last else biased[start : start + CHUNK]
             part = place(m, f"chunk_{index}", "scaler", self._multiplier, platform)
             m.d.comb += [part.x.eq(chunk), part.w.eq(mult)]
-            total = total + (part.p << start)
-        return total
+            parts.append(part.p << start)
+        return self._delayed(m, parts[0] + parts[1], 1, "lower") + sum(
+            self._delayed(m, part, 1, "upper") for part in parts[2:]
+        )
 
     def _multiplier(self) -> Multiplier:
         return Multiplier(MAX_WIDTH, MULT_WIDTH + 1, self._config.dsp)
@@ -106,7 +121,7 @@ class Requantizer(wiring.Component):
     @staticmethod
     def _delayed(m: Module, value: Value, cycles: int, name: str) -> Value:
         for stage in range(cycles):
-            register = Signal.like(value, name=f"{name}_{stage}", reset_less=True)
+            register = Signal(value.shape(), name=f"{name}_{stage}", reset_less=True)
             m.d.sync += register.eq(value)
             value = register
         return value

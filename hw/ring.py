@@ -27,10 +27,11 @@ class RingBuffer(wiring.Component):
       word Out(8 * ring.word)           the word, `latency` cycles later
 
     A beat a cycle in, a word a cycle out. A line can be read 3 cycles after its last beat. Beats are counted when they
-    come and stored a cycle later: `put` reaches a few registers, and these reach the many.
+    come and stored a cycle later: `put` reaches a few registers, and these reach the many. What the memory reads goes
+    through a register before a word is chosen from it: block RAMs have one inside (see hw.block_ram).
     """
 
-    latency = 2
+    latency = 3
 
     def __init__(self, ring: Ring):
         self.ring = ring
@@ -65,17 +66,24 @@ class RingBuffer(wiring.Component):
                 self.loaded.eq(self.loaded + 1),
             ]
 
-        # One less than the free lines: its sign says whether there is room.
+        # One and two less than the free lines, but for the line that the last cycle took: their signs say what is room.
         spare = Signal(range(-1, ring.lines), init=ring.lines - 1)
-        m.d.sync += spare.eq(spare - (self.put & complete) + self.freed)
-        m.d.comb += self.room.eq(spare >= 0)
+        scarce = Signal(range(-2, ring.lines - 1), init=ring.lines - 2)
+        m.d.sync += [
+            spare.eq(spare - gathered + self.freed),
+            scarce.eq(scarce - gathered + self.freed),
+        ]
+        m.d.comb += self.room.eq(Mux(gathered, scarce >= 0, spare >= 0))
 
         words = ring.factor.bit_length() - 1
-        part = Signal(words)
         m.d.comb += [read.addr.eq(self.address[words:]), read.en.eq(1)]
+        part, following = Signal(words), Signal(words)
+        stored = Signal(8 * ring.line, reset_less=True)
         m.d.sync += [
-            part.eq(self.address[:words]),
-            self.word.eq(read.data.word_select(part, 8 * ring.word)),
+            following.eq(self.address[:words]),
+            part.eq(following),
+            stored.eq(read.data),
+            self.word.eq(stored.word_select(part, 8 * ring.word)),
         ]
         return m
 

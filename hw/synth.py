@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from hw.config import Config
 from hw.verilog import Design, generate
-from hw.yosys import DELAY_TARGET, run_yosys
+from hw.yosys import DELAY_TARGET, READ_DESIGN, run_yosys
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def synthesize(unit: str, config: Config, target: str) -> Synthesis:
     command = part.command if config.dsp else part.command.replace(" -dsp", "")
     script = [
         DELAY_TARGET,
-        "read_verilog -sv design.v",
+        READ_DESIGN,
         *(f"setattr -mod -set keep_hierarchy 1 {name}" for name in design.shared if name in _KEPT),
         # Names of single elements (sums[0]) clash with names of bits when ABC maps around a kept hierarchy.
         f"hierarchy -top {design.top}; proc; opt_clean -purge",

