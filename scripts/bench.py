@@ -1,41 +1,20 @@
 """`tilebert bench`: how busy the array is, counted in the simulated hardware, by shape."""
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import typer
 from rich.table import Table
 
-from golden.backend import golden_backend
-from golden.commands import Load
 from golden.job import Job
-from golden.modes import K_MAX, mode
-from golden.shapes import ENCODERS, Encoder, layer_jobs
+from golden.modes import K_MAX
+from golden.shapes import ENCODERS, Encoder
 from scripts import options
-from scripts.console import err, out, progress
+from scripts.console import out, progress
 from scripts.files import write_json
-from sim.build import build
-from sim.compare import compare
-from sim.simulation import GroupResult, simulate
-from sim.streams import result_beats
+from scripts.layer import bounds, time_layer
+from sim.simulation import GroupResult
 
 ModelName = Literal["bert-base", "minilm"]
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """Cycles that a group cannot do without: of the multipliers, of the load stream (each panel once), of results."""
-
-    slots: float
-    bus: int
-    results: int
-
-    @property
-    def tightest(self) -> tuple[str, float]:
-        """The largest, and its name."""
-        named = {"slots": self.slots, "bus": float(self.bus), "results": float(self.results)}
-        name = max(named, key=lambda key: named[key])
-        return name, named[name]
 
 
 def bench(
@@ -71,21 +50,9 @@ def bench(
         w_words=w_words,
         results=results,
     )
-    jobs = layer_jobs(ENCODERS[model], tokens, mode(mode_name, exponent_bits))
-    groups = {**jobs, "layer": [job for group in jobs.values() for job in group]}
-    with err.status("golden"):
-        expected = {name: golden_backend(group, k_max) for name, group in jobs.items()}
-    expected["layer"] = [y for name in jobs for y in expected[name]]
     with progress() as bar:
-        bar.stage(f"building {rows} x {cols}")
-        built = build(config)
-        bar.stage("simulating")
-        run = simulate(built, list(groups.values()), progress=bar)
-    wrong = {
-        name: sum(compare(y, got).mismatches for y, got in zip(expected[name], group.y, strict=True))
-        for name, group in zip(groups, run.groups, strict=True)
-    }
-    records = [_record(name, group, wrong[name]) for name, group in zip(groups, run.groups, strict=True)]
+        timing = time_layer(config, model, tokens, mode_name, exponent_bits, bar.stage)
+    records = [_record(name, group, timing.wrong[name]) for name, group in timing.groups.items()]
     buffers = config.x_ring.lines * config.x_ring.line + config.w_ring.lines * config.w_ring.line
     write_json(
         json_file,
@@ -98,9 +65,9 @@ def bench(
             "bus": bus,
             "results_per_cycle": results,
             "buffer_bytes": buffers,
-            "bit_exact": not any(wrong.values()),
-            "verilog_sha256": built.design.sha256,
-            "seconds": run.seconds,
+            "bit_exact": timing.exact,
+            "verilog_sha256": timing.build.design.sha256,
+            "seconds": timing.run.seconds,
             "results": records,
         },
     )
@@ -109,20 +76,12 @@ def bench(
         f"buffers of {buffers // 1024} KB"
     )
     _report(title, ENCODERS[model], records)
-    if any(wrong.values()):
+    if not timing.exact:
         raise typer.Exit(1)
-    total = sum(y.size for each in expected.values() for y in each)
-    out.print(f"exact: all {total:,} results equal golden, {run.cycles:,} cycles in {run.seconds:.0f} s")
-
-
-def bounds(group: GroupResult) -> Bounds:
-    """The least cycles for what a group computed."""
-    schedule = group.schedule
-    once: dict[object, int] = {}
-    loads = (command for command in schedule.commands if isinstance(command, Load))
-    for panel, load in zip(schedule.panels, loads, strict=True):
-        once[panel] = schedule.geometry.rings[load.ring].beats(load.lines)
-    return Bounds(schedule.busy, sum(once.values()), result_beats(schedule))
+    run = timing.run
+    out.print(
+        f"exact: all {timing.results:,} results equal golden, {run.cycles:,} cycles in {run.seconds:.0f} s"
+    )
 
 
 def _record(name: str, group: GroupResult, wrong: int) -> dict[str, Any]:

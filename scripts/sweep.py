@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from golden.modes import K_MAX
+from golden.shapes import ENCODERS
 from hw.pnr import DEFAULT_DEVICES
 from hw.registry import Point, Record, measure, parse_modes, registry
 from hw.synth import PARTS
@@ -19,6 +20,7 @@ from scripts import records
 from scripts.console import err, out, progress
 from scripts.files import check_place
 from scripts.fleet import executor
+from scripts.layer import LayerPoint
 
 
 def sweep(
@@ -43,6 +45,10 @@ def sweep(
     seeds: Annotated[
         list[int] | None, typer.Option("--seed", help="Also place and route with this seed; several.")
     ] = None,
+    models: Annotated[
+        list[str] | None,
+        typer.Option("--bench", help="Also simulate a layer of this model in each mode; several."),
+    ] = None,
     workers: Annotated[int, typer.Option(help="Processes; 0: one per core.")] = 0,
     scheduler: Annotated[
         str | None, typer.Option(help="Run on the Dask cluster with this scheduler, host:port.")
@@ -55,28 +61,38 @@ def sweep(
     check_place(output, "--output")
     if workers < 0:
         raise ValueError(f"--workers: expected 0 or more, got {workers}")
-    points = (
-        registry()
-        if units is None
-        else list(
-            _grid(
-                units,
-                mode_sets or ["w8a8"],
-                sizes or ["8x8"],
-                k_maxes or [K_MAX],
-                targets or ["ecp5"],
-                exponent_bits or [4],
-                not no_dsp,
-                [None, *(seeds or [])],
-            )
-        )
+    for name, values, known in (
+        ("--unit", units, UNITS),
+        ("--target", targets, PARTS),
+        ("--bench", models, ENCODERS),
+    ):
+        for value in values or []:
+            if value not in known:
+                raise ValueError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
+    points: list[Point | LayerPoint] = list(registry()) if units is None and models is None else []
+    shapes = [_size(size) for size in sizes or ["8x8"]]
+    chosen = [parse_modes(names) for names in mode_sets or ["w8a8"]]
+    bits, depths = exponent_bits or [4], k_maxes or [K_MAX]
+    points += _grid(
+        units or [], chosen, shapes, depths, targets or ["ecp5"], bits, not no_dsp, [None, *(seeds or [])]
     )
+    single = dict.fromkeys(name for names in chosen for name in names)
+    points += [
+        LayerPoint(model, name, log2, rows, cols, k_max)
+        for model, name, log2, (rows, cols), k_max in itertools.product(
+            models or [], single, bits, shapes, depths
+        )
+    ]
+    points = list({point.name: point for point in points}.values())
+    for point in points:
+        # What no build can be is told before anything runs.
+        _ = point.config
     found = records.read(output)
     missing = [point for point in points if not any(point.made(record.name) for record in found)]
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with progress() as bar, executor(workers or os.cpu_count() or 1, scheduler) as pool:
         bar.stage(f"{len(missing)} of {len(points)} builds")
-        futures = {pool.submit(measure, point): point for point in missing}
+        futures = {pool.submit(measured, point): point for point in missing}
         failed: BaseException | None = None
         for number, future in enumerate(as_completed(futures), 1):
             error = future.exception()
@@ -92,28 +108,28 @@ def sweep(
         raise typer.Exit(1)
 
 
+def measured(point: Point | LayerPoint) -> list[Record]:
+    """Records of a point."""
+    return point.measure() if isinstance(point, LayerPoint) else measure(point)
+
+
 def _grid(
     units: list[str],
-    mode_sets: list[str],
-    sizes: list[str],
+    mode_sets: list[tuple[str, ...]],
+    shapes: list[tuple[int, int]],
     k_maxes: list[int],
     targets: list[str],
     exponent_bits: list[int],
     dsp: bool,
     seeds: list[int | None],
 ) -> Iterator[Point]:
-    for name, values, known in (("--unit", units, UNITS), ("--target", targets, PARTS)):
-        for value in values:
-            if value not in known:
-                raise ValueError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
-    shapes = [_size(size) for size in sizes]
     for target in targets:
         if target not in DEFAULT_DEVICES and seeds != [None]:
             raise ValueError(f"--seed: expected --target {' or '.join(DEFAULT_DEVICES)}, got {target}")
     for unit, names, bits, (rows, cols), k_max, target, seed in itertools.product(
         units, mode_sets, exponent_bits, shapes, k_maxes, targets, seeds
     ):
-        yield Point(unit, parse_modes(names), bits, rows, cols, k_max, target, dsp, seed)
+        yield Point(unit, names, bits, rows, cols, k_max, target, dsp, seed)
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -123,7 +139,7 @@ def _size(text: str) -> tuple[int, int]:
     return int(parts[0]), int(parts[1])
 
 
-def _report(points: list[Point], found: list[Record]) -> None:
+def _report(points: list[Point | LayerPoint], found: list[Record]) -> None:
     kinds = list(dict.fromkeys(record.name.rpartition("/")[2] for record in found))
     table = Table()
     table.add_column("build", no_wrap=True)

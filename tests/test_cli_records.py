@@ -89,6 +89,7 @@ def test_compare(
         ),
         ("sweep -o x.csv --unit pe --modes all --no-dsp", "no-dsp: expected one mode"),
         ("sweep -o gone/x.csv", "--output: expected a file in an existing folder, got gone/x.csv"),
+        ("sweep -o x.csv --bench elmo", "--bench: expected one of bert-base, minilm, got 'elmo'"),
         ("sweep -o x.csv --workers -1", "--workers: expected 0 or more, got -1"),
     ],
 )
@@ -135,4 +136,23 @@ def test_sweep_goes_on_where_it_was(tmp_path: Path, capfd: pytest.CaptureFixture
     assert "ecp5/array/1x2/w8a8/k64" in out
     before = path.read_text()
     assert run(words.split()) == 0
+    assert path.read_text() == before
+
+
+@pytest.mark.slow
+def test_sweep_times_a_layer_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "r.csv"
+    words = f"sweep -o {path} --bench minilm --modes w4a4 --modes w4a4 --size 16x16 --workers 1".split()
+    assert run(words) == 0
+    found = {record.name.removeprefix("bench/minilm-128/16x16/"): record for record in records.read(path)}
+    assert set(found) == {"w4a4/cycles", "w4a4/busy"}
+    cycles, busy = found["w4a4/cycles"], found["w4a4/busy"]
+    assert (cycles.better, busy.better, cycles.unit, busy.unit) == ("less", "more", "cycles", "percent")
+    # Products of the six linear GEMMs, four a cycle and PE, and of attention's, one in w8a8, on 256 PEs.
+    slots = (128 * 384 * (4 * 384 + 2 * 1536) / 4 + 12 * 2 * 128 * 128 * 32) / 256
+    assert slots < cycles.value < 1.3 * slots
+    assert busy.value == pytest.approx(100 * slots / cycles.value)
+    before = path.read_text()
+    capfd.readouterr()
+    assert run(words) == 0
     assert path.read_text() == before

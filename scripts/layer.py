@@ -1,0 +1,139 @@
+"""A layer of an encoder on the simulated core: what it takes, and what no order could take less than."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from golden.backend import golden_backend
+from golden.commands import Load
+from golden.modes import K_MAX, mode
+from golden.shapes import ENCODERS, layer_jobs
+from hw.config import Config
+from hw.registry import Record
+from sim.build import Build, build
+from sim.compare import compare
+from sim.simulation import GroupResult, Run, simulate
+from sim.streams import result_beats
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Cycles that a group cannot do without: of the multipliers, of the load stream (each panel once), of results."""
+
+    slots: float
+    bus: int
+    results: int
+
+    @property
+    def tightest(self) -> tuple[str, float]:
+        """The largest, and its name."""
+        named = {"slots": self.slots, "bus": float(self.bus), "results": float(self.results)}
+        name = max(named, key=lambda key: named[key])
+        return name, named[name]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """A layer's GEMMs, each by itself and `layer` as one sequence: what each took and how many results are wrong."""
+
+    build: Build
+    run: Run
+    groups: dict[str, GroupResult]
+    wrong: dict[str, int]
+    results: int
+
+    @property
+    def exact(self) -> bool:
+        """Whether every result is golden's."""
+        return not any(self.wrong.values())
+
+
+def time_layer(
+    config: Config,
+    model: str,
+    tokens: int,
+    mode_name: str,
+    exponent_bits: int = 4,
+    progress: Callable[[str], None] = lambda stage: None,
+) -> Timing:
+    """Simulate a layer of a model (a key of golden.shapes.ENCODERS) on random codes.
+
+    Linear GEMMs run in the mode, attention in w8a8; the build must hold both.
+    """
+    jobs = layer_jobs(ENCODERS[model], tokens, mode(mode_name, exponent_bits))
+    groups = {**jobs, "layer": [job for group in jobs.values() for job in group]}
+    progress("golden")
+    expected = {name: golden_backend(group, config.k_max) for name, group in jobs.items()}
+    expected["layer"] = [y for name in jobs for y in expected[name]]
+    progress(f"building {config.rows} x {config.cols}")
+    built = build(config)
+    progress("simulating")
+    run = simulate(built, list(groups.values()))
+    named = dict(zip(groups, run.groups, strict=True))
+    wrong = {
+        name: sum(compare(y, got).mismatches for y, got in zip(expected[name], group.y, strict=True))
+        for name, group in named.items()
+    }
+    return Timing(built, run, named, wrong, sum(y.size for each in expected.values() for y in each))
+
+
+def bounds(group: GroupResult) -> Bounds:
+    """The least cycles for what a group computed."""
+    schedule = group.schedule
+    once: dict[object, int] = {}
+    loads = (command for command in schedule.commands if isinstance(command, Load))
+    for panel, load in zip(schedule.panels, loads, strict=True):
+        once[panel] = schedule.geometry.rings[load.ring].beats(load.lines)
+    return Bounds(schedule.busy, sum(once.values()), result_beats(schedule))
+
+
+@dataclass(frozen=True)
+class LayerPoint:
+    """A layer of an encoder, 128 tokens, on a build of its mode and w8a8: cycles, and how busy the multipliers are."""
+
+    model: str
+    mode_name: str
+    exponent_bits: int = 4
+    rows: int = 8
+    cols: int = 8
+    k_max: int = K_MAX
+
+    tokens = 128
+
+    @property
+    def config(self) -> Config:
+        """The build; raises ValueError for modes or sizes that none has."""
+        names = dict.fromkeys((self.mode_name, "w8a8"))
+        modes = tuple(mode(name, self.exponent_bits) for name in names)
+        return Config(modes=modes, rows=self.rows, cols=self.cols, k_max=self.k_max)
+
+    @property
+    def name(self) -> str:
+        """That of its build: it is measured once."""
+        return self.build
+
+    @property
+    def build(self) -> str:
+        """What the names of its records begin with."""
+        log2 = f"-{self.exponent_bits}" if "log" in self.mode_name else ""
+        parts = [
+            "bench",
+            f"{self.model}-{self.tokens}",
+            f"{self.rows}x{self.cols}",
+            f"{self.mode_name}{log2}",
+        ]
+        return "/".join(parts + ([f"k{self.k_max}"] if self.k_max != K_MAX else []))
+
+    def made(self, record: str) -> bool:
+        """Whether a record of that name is one of this point's."""
+        return record.rpartition("/")[0] == self.build
+
+    def measure(self) -> list[Record]:
+        """Its records; raises ValueError where a result is not golden's."""
+        timing = time_layer(self.config, self.model, self.tokens, self.mode_name, self.exponent_bits)
+        if not timing.exact:
+            raise ValueError(f"{self.build}: {sum(timing.wrong.values())} results differ from golden's")
+        layer = timing.groups["layer"]
+        return [
+            Record(f"{self.build}/cycles", "cycles", float(layer.cycles), "less"),
+            Record(f"{self.build}/busy", "percent", 100 * layer.utilization, "more"),
+        ]
