@@ -137,7 +137,10 @@ def place_and_route(
             if progress:
                 progress(seed)
             start = time.monotonic()
-            report = _run(Path(folder), DEVICES[device], seed, frequency, weight)
+            try:
+                report = _run(Path(folder), DEVICES[device], seed, frequency, weight)
+            except PlaceAndRouteError as error:
+                raise PlaceAndRouteError(f"nextpnr on {device}, seed {seed}: {error}") from None
             seconds = time.monotonic() - start
             placements.append(_placement(report, device, seed, frequency, seconds))
             if done:
@@ -152,7 +155,7 @@ def _run(folder: Path, device: Device, seed: int, frequency: float, weight: int)
     run = subprocess.run([*_command(device.family), *arguments], cwd=folder, capture_output=True, text=True)
     if run.returncode != 0:
         lines = [line for line in (run.stdout + run.stderr).splitlines() if "ERROR" in line]
-        raise PlaceAndRouteError(lines[0] if lines else f"nextpnr: exit status {run.returncode}")
+        raise PlaceAndRouteError(lines[0] if lines else f"exit status {run.returncode}")
     report: dict[str, Any] = json.loads((folder / "report.json").read_text())
     return report
 

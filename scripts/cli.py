@@ -60,7 +60,7 @@ def run(arguments: list[str] | None = None) -> int:
     except (ToolError, TrainingError, YosysError, PlaceAndRouteError) as error:
         return _fail(str(error), 1)
     except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted", 130)
+        status = _INTERRUPTED
     except Exception as error:
         # What the option parser finds; its classes are private, their message is not.
         if not hasattr(error, "format_message"):
@@ -69,7 +69,12 @@ def run(arguments: list[str] | None = None) -> int:
             print(error.format_message())
             return 0
         return _fail(error.format_message(), 2)
-    return int(status or 0)
+    # Typer takes some interrupts for itself and says nothing.
+    return _fail("interrupted", _INTERRUPTED) if status == _INTERRUPTED else int(status or 0)
+
+
+_INTERRUPTED = 130
+"""Exit status of a command that control-C stopped."""
 
 
 def main() -> None:

@@ -2,15 +2,19 @@
 
 import json
 import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from golden.modes import mode
+from hw import pnr
 from hw.census import cells_by_unit
 from hw.config import Config
 from hw.harness import _instances, check, mapped
 from hw.pnr import PlaceAndRouteError, _signal, _steps, place_and_route
 from hw.signoff import SignOff, sign_off
+from scripts.cli import run
 
 CONFIG = Config(modes=(mode("w8a8"),), rows=2, cols=2)
 
@@ -127,8 +131,48 @@ def test_sign_off_on_ice40_repeats() -> None:
 @pytest.mark.slow
 def test_a_part_that_is_too_small() -> None:
     config = Config(modes=CONFIG.modes, rows=3, cols=3, k_max=64)
-    with pytest.raises(PlaceAndRouteError, match="ERROR"):
+    with pytest.raises(
+        PlaceAndRouteError,
+        match=r"^nextpnr on iCE40UP5K, seed 1: ERROR: Unable to place cell .* no BELs remaining",
+    ):
         sign_off("array", config, "iCE40UP5K", (1,), 50.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (PlaceAndRouteError("ERROR: no way"), 1, "nextpnr on iCE40UP5K, seed 2: ERROR: no way"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+    ids=["routing fails", "interrupt"],
+)
+def test_what_was_finished_is_kept(
+    error: BaseException,
+    status: int,
+    line: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    original = pnr._run
+
+    def second_fails(
+        folder: Path, device: pnr.Device, seed: int, frequency: float, weight: int
+    ) -> dict[str, Any]:
+        if seed == 2:
+            raise error
+        return original(folder, device, seed, frequency, weight)
+
+    monkeypatch.setattr(pnr, "_run", second_fails)
+    words = (
+        "synth --unit pe --target ice40 --mode w8a8 --k-max 64 --pnr --clock 50 --seed 1 --seed 2 --seed 3"
+    )
+    assert run([*words.split(), "--json", str(tmp_path / "pe.json")]) == status
+    assert capfd.readouterr().err.splitlines()[-1] == f"tilebert: {line}"
+    kept = json.loads((tmp_path / "pe.json").read_text())
+    assert kept["fmax_mhz"].keys() == {"1"}
+    assert kept["worst_fmax_mhz"] == kept["fmax_mhz"]["1"]
 
 
 def test_unknown_device(netlist: str) -> None:
