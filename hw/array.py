@@ -3,7 +3,7 @@
 from itertools import pairwise
 from typing import Any
 
-from amaranth import Cat, Module, Signal, Value
+from amaranth import Cat, Module, ResetSignal, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -49,13 +49,18 @@ class Array(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         config = self.config
         m = Module()
-        pes = [
-            [
-                place(m, f"pe_{r}_{c}", "pe", lambda: processing_element(config), platform)
-                for c in range(config.cols)
-            ]
-            for r in range(config.rows)
-        ]
+        # A reset goes down the rows at the pace of the tags: each register drives one row, and what comes in behind
+        # it stays behind it. One reset of all PEs would have far to go.
+        reset: Value = ResetSignal()
+        pes = []
+        for r in range(config.rows):
+            reset = _delayed(m, reset, f"reset_{r}")
+            pes.append(
+                [
+                    place(m, f"pe_{r}_{c}", "pe", lambda: processing_element(config), platform, reset)
+                    for c in range(config.cols)
+                ]
+            )
         for r, row in enumerate(pes):
             for c, pe in enumerate(row):
                 if c + 1 < config.cols:
@@ -155,6 +160,6 @@ class Array(wiring.Component):
 
 
 def _delayed(m: Module, value: Value, name: str, *, reset: bool = False) -> Value:
-    register = Signal.like(value, name=name, reset_less=not reset)
+    register = Signal(value.shape(), name=name, reset_less=not reset)
     m.d.sync += register.eq(value)
     return register

@@ -5,6 +5,7 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import Config
+from hw.target import place
 
 
 def count_width(config: Config, slots: int) -> int:
@@ -12,11 +13,49 @@ def count_width(config: Config, slots: int) -> int:
     return (2 * config.rows * slots).bit_length() + 1
 
 
+class Column(wiring.Component):
+    """The sums of one column's chain.
+
+    Members: write In(1), to In(row), sum In(width); address In(row), data Out(width) `latency` cycles later. The
+    register before the memory is the column's own, as a ring's bank has its own (see hw.ring.Bank).
+    """
+
+    latency = 2
+
+    def __init__(self, width: int, depth: int):
+        self._width, self._depth = width, depth
+        super().__init__(
+            {
+                "write": In(1),
+                "to": In(range(depth)),
+                "sum": In(width),
+                "address": In(range(depth)),
+                "data": Out(width),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.memory = rows = memory.Memory(shape=self._width, depth=self._depth, init=[])
+        write, read = rows.write_port(), rows.read_port()
+        address = Signal.like(self.address, reset_less=True)
+        m.d.sync += address.eq(self.address)
+        m.d.comb += [
+            write.en.eq(self.write),
+            write.addr.eq(self.to),
+            write.data.eq(self.sum),
+            read.en.eq(1),
+            read.addr.eq(address),
+            self.data.eq(read.data),
+        ]
+        return m
+
+
 class Collector(wiring.Component):
     """One memory per column, written as its chain drains and read one array row at a time.
 
     Members: sums In(cols x sum_width) and drained In(cols) from the array; address In(row) of the sums that stand at
-    `data` Out(cols x sum_width) in the next cycle; count Out(count_width) rows that can be read, since the reset.
+    `data` Out(cols x sum_width) `Column.latency` cycles later; count Out(count_width) rows that can be read.
     Rows are stored in turn, `rows` of them for each of `slots` tiles; whoever launches tiles keeps their number at
     that. A row written and a row read per cycle.
     """
@@ -42,17 +81,19 @@ class Collector(wiring.Component):
         with m.If(self.drained[0]):
             m.d.sync += address.eq(Mux(address == self._depth - 1, 0, address + 1))
         for c in range(self._config.cols):
-            m.submodules[f"column_{c}"] = column = memory.Memory(
-                shape=self._config.sum_width, depth=self._depth, init=[]
+            column = place(
+                m,
+                f"column_{c}",
+                "column",
+                lambda: Column(self._config.sum_width, self._depth),
+                platform,
             )
-            write, read = column.write_port(), column.read_port()
             m.d.comb += [
-                write.addr.eq(address),
-                write.data.eq(self.sums[c]),
-                write.en.eq(self.drained[c]),
-                read.addr.eq(self.address),
-                read.en.eq(1),
-                self.data[c].eq(read.data),
+                column.write.eq(self.drained[c]),
+                column.to.eq(address),
+                column.sum.eq(self.sums[c]),
+                column.address.eq(self.address),
+                self.data[c].eq(column.data),
             ]
             address, previous = Signal.like(address, name=f"address_{c + 1}"), address
             m.d.sync += address.eq(previous)

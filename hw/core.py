@@ -77,7 +77,7 @@ class Core(wiring.Component):
         m.submodules.array = array = Array(config)
         m.submodules.collector = collector = Collector(config, SLOTS)
         m.submodules.drain = drain = Drain(config, SLOTS)
-        rings = {name: RingBuffer(ring) for name, ring in zip("xwp", config.rings, strict=True)}
+        rings = {name: RingBuffer(ring, name) for name, ring in zip("xwp", config.rings, strict=True)}
         for index, (name, ring) in enumerate(rings.items()):
             m.submodules[f"{name}_ring"] = ring
             m.d.comb += [

@@ -6,7 +6,7 @@ from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.commands import PARAMETER_BYTES, PARAMETER_FIELDS, Output
-from hw.collector import count_width
+from hw.collector import Column, count_width
 from hw.config import BIAS_WIDTH, MULT_WIDTH, SHIFT_WIDTH, Config
 from hw.queue import Credits
 from hw.reader import Reader, any_of
@@ -35,7 +35,7 @@ def drain_latency(config: Config) -> int:
 
 def _summed(config: Config) -> int:
     """Cycles from a chunk's address to its sums: read, two to choose a PE, one a part of it; three to join parts."""
-    return 4 + 3 * int(config.has_regions)
+    return Column.latency + 3 + 3 * int(config.has_regions)
 
 
 class Drain(wiring.Component):
@@ -95,7 +95,7 @@ class Drain(wiring.Component):
         early = summed - 1 - RingBuffer.latency
         m.d.comb += [
             self.parameters.eq(delay(chunk.parameters, early, "parameters")),
-            self.freed.eq(delay(Mux(reader.read, chunk.frees, 0), early, "freed")),
+            self.freed.eq(delay(Mux(reader.read, chunk.frees, 0), early, "freed", init=0)),
         ]
         output = delay(chunk.output, summed - 1, "output")
         raw, narrow = delay(output < Output.EIGHT, 1, "raw"), delay(output == Output.FOUR, 1, "narrow")
@@ -116,7 +116,7 @@ class Drain(wiring.Component):
         m.d.comb += [
             result.last.eq(delay(chunk.last, pipeline, "last")),
             result.count.eq(delay(chunk.count, pipeline, "count")),
-            waiting.w_en.eq(delay(reader.read, pipeline, "valid")),
+            waiting.w_en.eq(delay(reader.read, pipeline, "valid", init=0)),
             self.results.valid.eq(waiting.r_rdy),
             self.results.payload.eq(waiting.r_data),
             waiting.r_en.eq(self.results.ready),
@@ -140,11 +140,12 @@ class Drain(wiring.Component):
         padded = [self.data[c] for c in range(config.cols)]
         padded += [C(0, config.sum_width)] * (-config.cols % per_window)
         windows = [Cat(padded[first : first + per_window]) for first in range(0, len(padded), per_window)]
-        index = delay(Mux(wide, chunk.chunk >> 1, chunk.chunk), 1, "index")
-        window = delay(Choice(windows)[index], 1, "window", reset_less=True)
+        read = Column.latency
+        index = delay(Mux(wide, chunk.chunk >> 1, chunk.chunk), read, "index")
+        window = delay(Choice(windows)[index], 1, "window")
 
         # A PE holds one result, or two columns' side by side in two lanes: all lanes' in half a window.
-        wide, second = delay(wide, 2, "wide"), delay(chunk.chunk[0], 2, "second")
+        wide, second = delay(wide, read + 1, "wide"), delay(chunk.chunk[0], read + 1, "second")
         pes = []
         for lane in range(results):
             pe: Value = window.word_select(lane, config.sum_width) if per_window > 1 else window
@@ -153,12 +154,12 @@ class Drain(wiring.Component):
                     window.word_select((lane + half * results) // 2, config.sum_width) for half in (0, 1)
                 ]
                 pe = Mux(wide, Mux(second, halves[1], halves[0]), pe)
-            pes.append(delay(pe, 1, f"pe_{lane}", reset_less=True))
+            pes.append(delay(pe, 1, f"pe_{lane}"))
 
-        mode = delay(chunk.mode, 2, "mode")
+        mode = delay(chunk.mode, read + 1, "mode")
         quad = delay(any_of(mode, [each.products == 4 for each in modes]), 1, "quad")
         pair = delay(any_of(mode, [each.products == 2 for each in modes]), 1, "pair")
-        upper, second = delay(chunk.upper, 3, "upper"), delay(second, 1, "second_pe")
+        upper, second = delay(chunk.upper, read + 2, "upper"), delay(second, 1, "second_pe")
         values = []
         for lane, pe in enumerate(pes):
             column: Value = second if results == 1 else C(lane % 2, 1)
@@ -170,28 +171,25 @@ class Drain(wiring.Component):
                 low = Mux(
                     quad, Mux(column, Mux(upper, lanes[3], lanes[2]), Mux(upper, lanes[1], lanes[0])), low
                 )
-            values.append((delay(low, 1, f"low_{lane}", reset_less=True), halves[-1]))
+            values.append((delay(low, 1, f"low_{lane}"), halves[-1]))
         if not config.has_regions:
             return [low for low, _ in values]
 
         regions = any_of(mode, [len(each.partial_bounds) == 2 for each in modes])
-        ratio = delay(Mux(regions, delay(chunk.ratio, 2, "ratio"), 0), 2, "ratio_masked")
+        ratio = delay(Mux(regions, delay(chunk.ratio, read + 1, "ratio"), 0), 2, "ratio_masked")
         joined = []
         for lane, (low, half) in enumerate(values):
-            high = delay(half, 1, f"high_{lane}", reset_less=True)
+            high = delay(half, 1, f"high_{lane}")
             # Shift and add: the multipliers are for the requantizers.
             terms: list[Value] = [Mux(ratio[bit], high << bit, 0) for bit in range(len(ratio))]
+            terms = [delay(a + b, 1, f"scaled_{lane}") for a, b in zip(terms[::2], terms[1::2], strict=True)]
+            terms.append(delay(low, 1, f"kept_{lane}"))
             terms = [
-                delay(a + b, 1, f"scaled_{lane}", reset_less=True)
-                for a, b in zip(terms[::2], terms[1::2], strict=True)
-            ]
-            terms.append(delay(low, 1, f"kept_{lane}", reset_less=True))
-            terms = [
-                delay((a + b)[: config.output_width].as_signed(), 1, f"half_{lane}", reset_less=True)
+                delay((a + b)[: config.output_width].as_signed(), 1, f"half_{lane}")
                 for a, b in zip(terms[::2], terms[1::2], strict=True)
             ]
             total = (terms[0] + terms[1])[: config.output_width].as_signed()
-            joined.append(delay(total, 1, f"joined_{lane}", reset_less=True))
+            joined.append(delay(total, 1, f"joined_{lane}"))
         return joined
 
     def _split(self, pe: Value) -> tuple[list[Value], list[Value]]:
@@ -211,17 +209,15 @@ class Drain(wiring.Component):
 
 
 class _Delay:
-    """Registers one behind the other."""
+    """Registers one behind the other; those with `init` are set to it at a reset."""
 
     def __init__(self, m: Module):
         self._m = m
 
-    def __call__(
-        self, value: Value, cycles: int, name: str, init: int = 0, reset_less: bool = False
-    ) -> Value:
+    def __call__(self, value: Value, cycles: int, name: str, init: int | None = None) -> Value:
         value = Value.cast(value)
         for stage in range(cycles):
-            register = Signal(value.shape(), name=f"{name}_{stage}", init=init, reset_less=reset_less)
+            register = Signal(value.shape(), name=f"{name}_{stage}", init=init or 0, reset_less=init is None)
             self._m.d.sync += register.eq(value)
             value = register
         return value

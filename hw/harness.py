@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 from hw.block_ram import with_output_registers
 from hw.config import Config
 from hw.operands import Product
-from hw.synth import PARTS
+from hw.synth import KEPT, PARTS
 from hw.target import place
 from hw.verilog import UNITS, emit
 from hw.yosys import DELAY_TARGET, READ_DESIGN, run_yosys
@@ -74,7 +74,7 @@ def mapped(config: Config, unit: str = "array", target: str = "ecp5") -> str:
         "rename -hide w:$*",
         # abc9 takes a field's alias "sums[0]" for bit 0 of the port "sums" and stops.
         "rename -hide w:*\\[*",
-        *(f"setattr -mod -set keep_hierarchy 1 {name}" for name in _KEPT if name in design.shared),
+        *(f"setattr -mod -set keep_hierarchy 1 {name}" for name in design.shared if name.startswith(KEPT)),
         f"{command} {'' if config.dsp else part.no_dsp} -top {design.top}",
         "write_json netlist.json",
     ]
@@ -84,8 +84,6 @@ def mapped(config: Config, unit: str = "array", target: str = "ecp5") -> str:
         check(netlist, config, *_CHECKED[target])
     return with_output_registers(netlist) if target == "ecp5" else netlist
 
-
-_KEPT = ("array", "pe", "requantizer")
 
 _CHECKED = {"ecp5": ("MULT18X18D", "TRELLIS_FF"), "ice40": ("SB_MAC16", "SB_DFF")}
 """A family's multiplier, and how its flip-flops' names begin."""

@@ -95,7 +95,9 @@ class Requantizer(wiring.Component):
         bound = Mux(narrowed, C(7, signed(9)), C(127, signed(9)))
         high = Mux(inside, above, ~kept_whole[-1])
         low = Mux(inside, below, kept_whole[-1])
-        m.d.sync += self.y.eq(Mux(raw, kept_whole, Mux(high, bound, Mux(low, -bound, code))))
+        y = Signal.like(self.y, reset_less=True)
+        m.d.sync += y.eq(Mux(raw, kept_whole, Mux(high, bound, Mux(low, -bound, code))))
+        m.d.comb += self.y.eq(y)
         return m
 
     def _product(self, m: Module, biased: Value, mult: Value, platform: object) -> Value:

@@ -1,5 +1,6 @@
 """Operand buffers: rings of lines in block RAM, filled from the load stream and read word by word."""
 
+from functools import partial
 from math import gcd
 
 from amaranth import Cat, Module, Mux, Signal, Value
@@ -7,11 +8,56 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.commands import Ring
+from hw.target import place
 
 
 def sequence_width(ring: Ring) -> int:
     """Bits in which line numbers are counted: two that are a ring apart compare right, either way round."""
     return ring.lines.bit_length() + 1
+
+
+BANK = 1 << 17
+"""Bits of memory that share an address register: eight block RAMs of ECP5. 32 of them stand all over the part."""
+
+
+class Bank(wiring.Component):
+    """Some bits of every line, with registers of their own before the memory and behind it.
+
+    Members: write In(1), to In(line), line In(width): stored a cycle later; address In(line), data Out(width) `latency`
+    cycles later. What a line is read as in the cycle that stores it is undefined.
+
+    Every bank is kept apart in mapping: its registers equal other banks', and merged they would drive all of them.
+    Block RAMs have the register behind the memory inside (see hw.block_ram).
+    """
+
+    latency = 3
+
+    def __init__(self, width: int, lines: int):
+        super().__init__(
+            {
+                "write": In(1),
+                "to": In(range(lines)),
+                "line": In(width),
+                "address": In(range(lines)),
+                "data": Out(width),
+            }
+        )
+        self._shape, self._lines = width, lines
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.memory = lines = memory.Memory(shape=self._shape, depth=self._lines, init=[])
+        write, read = lines.write_port(), lines.read_port()
+        stored, address = Signal(self._shape, reset_less=True), Signal.like(self.address, reset_less=True)
+        m.d.comb += [read.addr.eq(address), read.en.eq(1), self.data.eq(stored)]
+        m.d.sync += [
+            write.en.eq(self.write),
+            write.addr.eq(self.to),
+            write.data.eq(self.line),
+            address.eq(self.address),
+            stored.eq(read.data),
+        ]
+        return m
 
 
 class RingBuffer(wiring.Component):
@@ -27,14 +73,15 @@ class RingBuffer(wiring.Component):
       word Out(8 * ring.word)           the word, `latency` cycles later
 
     A beat a cycle in, a word a cycle out. A line can be read 3 cycles after its last beat. Beats are counted when they
-    come and stored a cycle later: `put` reaches a few registers, and these reach the many. What the memory reads goes
-    through a register before a word is chosen from it: block RAMs have one inside (see hw.block_ram).
+    come and stored a cycle later: `put` reaches a few registers, and these reach the many. `name` is that of the
+    banks' modules, the same for equal rings alone.
     """
 
-    latency = 3
+    latency = Bank.latency + 1
 
-    def __init__(self, ring: Ring):
+    def __init__(self, ring: Ring, name: str = "ring"):
         self.ring = ring
+        self._name = name
         super().__init__(
             {
                 "beat": In(8 * ring.bus),
@@ -52,19 +99,29 @@ class RingBuffer(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         ring = self.ring
         m = Module()
-        m.submodules.memory = lines = memory.Memory(shape=8 * ring.line, depth=ring.lines, init=[])
-        write, read = lines.write_port(), lines.read_port()
-
         line, complete = self._gathered(m)
         gathered, written = Signal(), Signal()
+        next_line, address = Signal(range(ring.lines)), Signal(range(ring.lines))
         m.d.comb += self.line.eq(complete)
-        m.d.sync += [gathered.eq(self.put & complete), written.eq(gathered), write.data.eq(line)]
-        m.d.comb += write.en.eq(written)
+        m.d.sync += [gathered.eq(self.put & complete), written.eq(gathered)]
+        with m.If(gathered):
+            m.d.sync += next_line.eq(Mux(next_line == ring.lines - 1, 0, next_line + 1))
         with m.If(written):
-            m.d.sync += [
-                write.addr.eq(Mux(write.addr == ring.lines - 1, 0, write.addr + 1)),
-                self.loaded.eq(self.loaded + 1),
+            m.d.sync += self.loaded.eq(self.loaded + 1)
+        read = []
+        width = max(1, min(ring.line, BANK // ring.lines // 8)) * 8
+        for index, start in enumerate(range(0, 8 * ring.line, width)):
+            bits = min(width, 8 * ring.line - start)
+            bank = place(
+                m, f"bank_{index}", f"{self._name}_bank_{bits}", partial(Bank, bits, ring.lines), platform
+            )
+            m.d.comb += [
+                bank.write.eq(gathered),
+                bank.to.eq(next_line),
+                bank.line.eq(line[start : start + bits]),
+                bank.address.eq(address),
             ]
+            read.append(bank.data)
 
         # One and two less than the free lines, but for the line that the last cycle took: their signs say what is room.
         spare = Signal(range(-1, ring.lines), init=ring.lines - 1)
@@ -76,15 +133,13 @@ class RingBuffer(wiring.Component):
         m.d.comb += self.room.eq(Mux(gathered, scarce >= 0, spare >= 0))
 
         words = ring.factor.bit_length() - 1
-        m.d.comb += [read.addr.eq(self.address[words:]), read.en.eq(1)]
-        part, following = Signal(words), Signal(words)
-        stored = Signal(8 * ring.line, reset_less=True)
-        m.d.sync += [
-            following.eq(self.address[:words]),
-            part.eq(following),
-            stored.eq(read.data),
-            self.word.eq(stored.word_select(part, 8 * ring.word)),
-        ]
+        m.d.comb += address.eq(self.address[words:])
+        part = self.address[:words]
+        for stage in range(Bank.latency):
+            register = Signal(words, name=f"part_{stage}", reset_less=True)
+            m.d.sync += register.eq(part)
+            part = register
+        m.d.sync += self.word.eq(Cat(*read).word_select(part, 8 * ring.word))
         return m
 
     def _gathered(self, m: Module) -> tuple[Value, Value]:

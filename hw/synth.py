@@ -23,8 +23,8 @@ class Part:
 
 TargetName = Literal["ecp5", "ice40", "xc7"]
 
-_KEPT = ("pe", "requantizer")
-"""Modules mapped once and kept whole until counted."""
+KEPT = ("array", "pe", "requantizer", "column", *(f"{ring}_bank" for ring in "xwp"))
+"""How the names of modules begin that are mapped once and kept whole: for time, and so that registers stay apart."""
 
 PARTS = {
     "ecp5": Part("LFE5U-85F", "synth_ecp5", "-nodsp"),
@@ -89,7 +89,7 @@ def synthesize(unit: str, config: Config, target: str) -> Synthesis:
     script = [
         DELAY_TARGET,
         READ_DESIGN,
-        *(f"setattr -mod -set keep_hierarchy 1 {name}" for name in design.shared if name in _KEPT),
+        *(f"setattr -mod -set keep_hierarchy 1 {name}" for name in design.shared if name.startswith(KEPT)),
         # Names of single elements (sums[0]) clash with names of bits when ABC maps around a kept hierarchy.
         f"hierarchy -top {design.top}; proc; opt_clean -purge",
         f"{command} {no_dsp} -top {design.top}",

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Literal, get_args
 
-from amaranth import ClockSignal, Module, ResetSignal
+from amaranth import ClockSignal, Module, ResetInserter, ResetSignal, Value
 from amaranth.back import rtlil
 from amaranth.hdl import Instance
 from amaranth.lib import wiring
@@ -29,7 +29,9 @@ class Target:
         self.modules: dict[str, str] = {}
         self._signatures: dict[str, wiring.Signature] = {}
 
-    def instance(self, module: str, factory: Callable[[], wiring.Component]) -> tuple[Instance, Any]:
+    def instance(
+        self, module: str, factory: Callable[[], wiring.Component], reset: Value | None = None
+    ) -> tuple[Instance, Any]:
         """An instance of `module` and the signals at its ports; written by `factory` when the name is new."""
         if module not in self.modules:
             component = factory()
@@ -42,22 +44,29 @@ class Target:
             prefix = "i" if member.flow == wiring.In else "o"
             ports[f"{prefix}_{'__'.join(map(str, path))}"] = value
         # A module has a clock or reset port only if something in it uses that.
-        for port, value in (("clk", ClockSignal()), ("rst", ResetSignal())):
+        for port, value in (("clk", ClockSignal()), ("rst", ResetSignal() if reset is None else reset)):
             if re.search(rf"^  wire .*input \d+ +\\{port}$", text, re.MULTILINE):
                 ports[f"i_{port}"] = value
         return Instance(module, **ports), signals
 
 
 def place(
-    m: Module, name: str, module: str, factory: Callable[[], wiring.Component], platform: object
+    m: Module,
+    name: str,
+    module: str,
+    factory: Callable[[], wiring.Component],
+    platform: object,
+    reset: Value | None = None,
 ) -> Any:
     """Put what `factory` makes into `m` as submodule `name`; returns the object that carries its ports.
 
     On a `Target` every placement of `module` shares one definition, so the same name must mean the same
-    component; elsewhere (Amaranth's simulator) each placement is a component of its own.
+    component; elsewhere (Amaranth's simulator) each placement is a component of its own. `reset` takes the place of
+    the domain's there, and is one more elsewhere.
     """
     if isinstance(platform, Target):
-        m.submodules[name], ports = platform.instance(module, factory)
+        m.submodules[name], ports = platform.instance(module, factory, reset)
         return ports
-    m.submodules[name] = component = factory()
+    component = factory()
+    m.submodules[name] = component if reset is None else ResetInserter(reset)(component)
     return component
