@@ -20,8 +20,10 @@ def with_output_registers(netlist: str) -> str:
         cells: Cells = module["cells"]
         readers = _readers(cells)
         for cell in [each for each in cells.values() if each["type"] == "DP16KD"]:
-            for port in "AB":
-                _absorb(cells, readers, cell, port)
+            # 36 bits are read through both ports' outputs, on port B's clock and enable.
+            wide = int(cell["parameters"].get("DATA_WIDTH_A", "0"), 2) == 36
+            for ports in ["AB"] if wide else ["A", "B"]:
+                _absorb(cells, readers, cell, ports)
     return json.dumps(design)
 
 
@@ -36,28 +38,32 @@ def _readers(cells: Cells) -> dict[Any, list[tuple[str, str]]]:
     return readers
 
 
-def _absorb(cells: Cells, readers: dict[Any, list[tuple[str, str]]], cell: dict[str, Any], port: str) -> None:
-    """Move the flip-flops behind one port into the block RAM, where all of them can."""
-    pins = cell["connections"]
-    if cell["parameters"][f"REGMODE_{port}"] != "NOREG" or pins[f"OCE{port}"] != ["1"]:
+def _absorb(
+    cells: Cells, readers: dict[Any, list[tuple[str, str]]], cell: dict[str, Any], ports: str
+) -> None:
+    """Move the flip-flops behind one port, or two that work as one, into the block RAM, where all of them can."""
+    pins, settings = cell["connections"], cell["parameters"]
+    modes = [f"REGMODE_{port}" for port in ports]
+    if any(settings[mode] != "NOREG" for mode in modes) or pins[f"OCE{ports[-1]}"] != ["1"]:
         return
     outputs = {
         name: bits[0]
         for name, bits in pins.items()
-        if name.startswith(f"DO{port}") and bits and readers[bits[0]]
+        if name.startswith(tuple(f"DO{port}" for port in ports)) and bits and readers[bits[0]]
     }
     registers = {}
     for name, bit in outputs.items():
         if len(readers[bit]) != 1:
             return
         register, pin = readers[bit][0]
-        if pin != "DI" or register not in cells or not _plain(cells[register], pins[f"CLK{port}"]):
+        if pin != "DI" or register not in cells or not _plain(cells[register], pins[f"CLK{ports[-1]}"]):
             return
         registers[name] = register
     for name, register in registers.items():
         pins[name] = cells.pop(register)["connections"]["Q"]
     if registers:
-        cell["parameters"][f"REGMODE_{port}"] = "OUTREG"
+        settings.update(dict.fromkeys(modes, "OUTREG"))
+        pins.update({f"OCE{port}": ["1"] for port in ports})
 
 
 def _plain(cell: dict[str, Any], clock: list[Any]) -> bool:

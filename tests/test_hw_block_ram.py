@@ -79,20 +79,41 @@ def test_other_registers_stay(change: dict[str, Any]) -> None:
     assert json.loads(with_output_registers(before)) == json.loads(before)
 
 
-def test_a_ring_gives_up_as_many_flip_flops_as_a_line_has_bits() -> None:
-    ring = Ring(word=8, words=2048, bus=8)
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_port_of_36_bits_is_one(plain: bool) -> None:
+    """Its upper half leaves through the other port's outputs."""
+    design = json.loads(netlist())
+    cells = design["modules"]["top"]["cells"]
+    cells["ram"]["parameters"]["DATA_WIDTH_A"] = f"{36:032b}"
+    pins = cells["ram"]["connections"]
+    pins |= {"DOA0": [13], "OCEA": ["0"]}
+    cells["ram"]["port_directions"]["DOA0"] = "output"
+    cells["third"] = flip_flop(13, 23, **({} if plain else {"LSR": [5]}))
+    moved = json.loads(with_output_registers(json.dumps(design)))
+    if not plain:
+        assert moved == design
+        return
+    ram = moved["modules"]["top"]["cells"]["ram"]
+    assert set(moved["modules"]["top"]["cells"]) == {"ram", "table"}
+    assert (ram["parameters"]["REGMODE_A"], ram["parameters"]["REGMODE_B"]) == ("OUTREG", "OUTREG")
+    assert (ram["connections"]["DOA0"], ram["connections"]["OCEA"]) == ([23], ["1"])
+
+
+@pytest.mark.parametrize("words", [2048, 64])
+def test_a_ring_gives_up_as_many_flip_flops_as_a_line_has_bits(words: int) -> None:
+    ring = Ring(word=32, words=words, bus=8)
     design = emit(RingBuffer(ring), "ring", "ecp5")
     script = f"{READ_DESIGN}\nsynth_ecp5 -top ring\nwrite_json netlist.json"
     mapped = run_yosys(script, inputs={"design.v": design.text}, outputs=["netlist.json"])["netlist.json"]
 
+    def cells(text: str) -> list[dict[str, Any]]:
+        return list(json.loads(text)["modules"]["ring"]["cells"].values())
+
     def count(text: str, kind: str) -> int:
-        cells = json.loads(text)["modules"]["ring"]["cells"].values()
-        return sum(cell["type"] == kind for cell in cells)
+        return sum(cell["type"] == kind for cell in cells(text))
 
     moved = with_output_registers(mapped)
     assert count(mapped, "TRELLIS_FF") - count(moved, "TRELLIS_FF") == 8 * ring.line
     assert count(mapped, "DP16KD") == count(moved, "DP16KD") > 0
-    rams = [
-        cell for cell in json.loads(moved)["modules"]["ring"]["cells"].values() if cell["type"] == "DP16KD"
-    ]
-    assert {cell["parameters"]["REGMODE_B"] for cell in rams} == {"OUTREG"}
+    modes = [cell["parameters"]["REGMODE_B"] for cell in cells(moved) if cell["type"] == "DP16KD"]
+    assert set(modes) == {"OUTREG"}
