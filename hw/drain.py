@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 from golden.commands import PARAMETER_BYTES, PARAMETER_FIELDS, Output
 from hw.collector import Column, count_width
 from hw.config import BIAS_WIDTH, MULT_WIDTH, SHIFT_WIDTH, Config
+from hw.joiner import Joiner
 from hw.queue import Credits
 from hw.reader import Reader, any_of
 from hw.requantizer import Requantizer
@@ -34,8 +35,8 @@ def drain_latency(config: Config) -> int:
 
 
 def _summed(config: Config) -> int:
-    """Cycles from a chunk's address to its sums: read, two to choose a PE, one a part of it; three to join parts."""
-    return Column.latency + 3 + 3 * int(config.has_regions)
+    """Cycles from a chunk's address to its sums: read, two to choose a PE, one a part of it; more to join parts."""
+    return Column.latency + 3 + Joiner.latency * int(config.has_regions)
 
 
 class Drain(wiring.Component):
@@ -101,7 +102,7 @@ class Drain(wiring.Component):
         raw, narrow = delay(output < Output.EIGHT, 1, "raw"), delay(output == Output.FOUR, 1, "narrow")
 
         result = data.View(result_layout(config), waiting.w_data)
-        for lane, value in enumerate(self._sums(m, delay, chunk)):
+        for lane, value in enumerate(self._sums(m, delay, chunk, platform)):
             requantizer = place(
                 m, f"requantizer_{lane}", "requantizer", lambda: Requantizer(config), platform
             )
@@ -130,7 +131,7 @@ class Drain(wiring.Component):
         starts = {name: start for name, (start, _) in PARAMETER_FIELDS.items()}
         return Cat(fields[starts[name] : starts[name] + width] for name, width in widths.items())
 
-    def _sums(self, m: Module, delay: "_Delay", chunk: data.View) -> list[Value]:
+    def _sums(self, m: Module, delay: "_Delay", chunk: data.View, platform: object) -> list[Value]:
         """The sum of every lane: PEs are chosen, then parts of their sums, then what is kept apart is joined."""
         config = self._config
         results, modes = config.results, config.modes
@@ -175,21 +176,18 @@ class Drain(wiring.Component):
         if not config.has_regions:
             return [low for low, _ in values]
 
+        # A sum of one part has nothing above it.
         regions = any_of(mode, [len(each.partial_bounds) == 2 for each in modes])
         ratio = delay(Mux(regions, delay(chunk.ratio, read + 1, "ratio"), 0), 2, "ratio_masked")
         joined = []
         for lane, (low, half) in enumerate(values):
-            high = delay(half, 1, f"high_{lane}")
-            # Shift and add: the multipliers are for the requantizers.
-            terms: list[Value] = [Mux(ratio[bit], high << bit, 0) for bit in range(len(ratio))]
-            terms = [delay(a + b, 1, f"scaled_{lane}") for a, b in zip(terms[::2], terms[1::2], strict=True)]
-            terms.append(delay(low, 1, f"kept_{lane}"))
-            terms = [
-                delay((a + b)[: config.output_width].as_signed(), 1, f"half_{lane}")
-                for a, b in zip(terms[::2], terms[1::2], strict=True)
+            joiner = place(m, f"joiner_{lane}", "joiner", lambda: Joiner(config), platform)
+            m.d.comb += [
+                joiner.low.eq(low),
+                joiner.high.eq(delay(half, 1, f"high_{lane}")),
+                joiner.ratio.eq(ratio),
             ]
-            total = (terms[0] + terms[1])[: config.output_width].as_signed()
-            joined.append(delay(total, 1, f"joined_{lane}"))
+            joined.append(joiner.y)
         return joined
 
     def _split(self, pe: Value) -> tuple[list[Value], list[Value]]:

@@ -157,6 +157,13 @@ class RingBuffer(wiring.Component):
         m.d.sync += [units.eq(count), completed.eq(complete)]
         with m.If(self.put):
             m.d.sync += count.eq(Mux(self.end, 0, Mux(complete, count + step - size, count + step)))
+        if unit == ring.bus:
+            # Whole beats: the oldest leaves at the low end, and nothing is chosen.
+            shifted = Signal(8 * (ring.line - ring.bus), reset_less=True)
+            line = Cat(shifted, beat)
+            with m.If(put):
+                m.d.sync += shifted.eq(line[8 * ring.bus :])
+            return line, complete
         held = Signal(8 * (ring.line - unit), reset_less=True)
         gathered = Signal(8 * (ring.line + ring.bus - unit))
         with m.Switch(units):
