@@ -95,7 +95,8 @@ class Collector(wiring.Component):
                 column.address.eq(self.address),
                 self.data[c].eq(column.data),
             ]
-            address, previous = Signal.like(address, name=f"address_{c + 1}"), address
+            # Behind a reset an address is there before a sum can be.
+            address, previous = Signal.like(address, name=f"address_{c + 1}", reset_less=True), address
             m.d.sync += address.eq(previous)
         m.d.sync += self.count.eq(self.count + self.drained[-1])
         return m

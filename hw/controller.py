@@ -87,7 +87,8 @@ class Controller(wiring.Component):
             _Account(ring, name.name.lower()) for ring, name in zip(self._config.rings, RingName, strict=True)
         ]
         settings = self._settings()
-        total = Signal(34)
+        # More lines than a ring has are refused for that.
+        total = Signal(range(4 * max(ring.lines for ring in self._config.rings)))
         is_a = {opcode: Signal(name=f"is_{opcode.name.lower()}") for opcode in Opcode}
         m.d.sync += [flag.eq(command[:8] == opcode) for opcode, flag in is_a.items()]
         judged = self._judged(m, command, is_a, total, accounts, settings)
@@ -202,7 +203,7 @@ class Controller(wiring.Component):
             most_rows.eq(Choice(rows for rows, _ in by_mode)[settings["mode"]]),
             most_columns.eq(Choice(columns for _, columns in by_mode)[settings["mode"]]),
             size.eq(Choice(a.ring.lines for a in accounts)[ring[:2]]),
-            total.eq(Choice(a.fill for a in accounts)[ring[:2]] + lines),
+            total.eq(Choice(a.fill for a in accounts)[ring[:2]] + lines[: len(size)]),
         ]
         # Sums alone need no parameters.
         unused = settings["output"] == Output.SUM
