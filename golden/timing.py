@@ -8,6 +8,9 @@ from golden.commands import Command, Compute, Configure, Geometry, Load, Output,
 COMMAND_CYCLES = 6
 """From one command to the next, when nothing is in the way."""
 
+LOAD_GAP = 1
+"""Cycles between two loads."""
+
 TILE_CYCLES = 3
 """From one tile's first k to the next one's, at least."""
 
@@ -75,7 +78,7 @@ def predict(commands: Sequence[Command], geometry: Geometry, heads: tuple[int, i
         elif isinstance(command, Load):
             if len(loads) >= geometry.load_queue:
                 decoded = max(decoded, loads[-geometry.load_queue])
-            start = max(decoded + 1, loads[-1] if loads else 0)
+            start = max(decoded + 1, loads[-1] + LOAD_GAP if loads else 0)
             loads.append(rings[command.ring].load(command.lines, start))
         else:
             if len(begins) > geometry.compute_queue:
