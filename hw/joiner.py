@@ -29,17 +29,14 @@ class Joiner(wiring.Component):
             self._register(m, value, name)
             for value, name in ((self.low, "low_0"), (self.high, "high"), (self.ratio, "ratio"))
         )
-        terms: list[Value] = [Mux(ratio[bit], high << bit, 0) for bit in range(RATIO_WIDTH)]
-        terms = [
+        terms = [Mux(ratio[bit], high << bit, 0) for bit in range(RATIO_WIDTH)]
+        pairs = [
             self._sum(m, a, b, f"pair_{i}")
             for i, (a, b) in enumerate(zip(terms[::2], terms[1::2], strict=True))
         ]
-        terms.append(self._register(m, low, "low_1"))
-        terms = [
-            self._sum(m, a, b, f"half_{i}")
-            for i, (a, b) in enumerate(zip(terms[::2], terms[1::2], strict=True))
-        ]
-        m.d.comb += self.y.eq(self._sum(m, *terms, "total"))
+        lower = self._sum(m, self._register(m, low, "low_1"), pairs[0], "lower")
+        upper = self._sum(m, pairs[1], pairs[2], "upper")
+        m.d.comb += self.y.eq(self._sum(m, lower, upper, "total"))
         return m
 
     def _sum(self, m: Module, a: Value, b: Value, name: str) -> Signal:

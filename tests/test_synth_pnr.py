@@ -157,12 +157,10 @@ def test_what_was_finished_is_kept(
 ) -> None:
     original = pnr._run
 
-    def second_fails(
-        folder: Path, device: pnr.Device, seed: int, frequency: float, weight: int
-    ) -> dict[str, Any]:
+    def second_fails(folder: Path, device: pnr.Device, seed: int, *options: Any) -> dict[str, Any]:
         if seed == 2:
             raise error
-        return original(folder, device, seed, frequency, weight)
+        return original(folder, device, seed, *options)
 
     monkeypatch.setattr(pnr, "_run", second_fails)
     words = (
