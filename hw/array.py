@@ -51,7 +51,7 @@ class Array(wiring.Component):
         m = Module()
         # A reset goes down the rows at the pace of the tags: each register drives one row, and what comes in behind
         # it stays behind it. One reset of all PEs would have far to go.
-        reset: Value = ResetSignal()
+        reset: Value = ResetSignal(allow_reset_less=True)
         pes = []
         for r in range(config.rows):
             reset = _delayed(m, reset, f"reset_{r}")

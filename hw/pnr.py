@@ -60,8 +60,8 @@ def timing_weight(config: Config) -> int:
 def router_of(unit: str) -> str:
     """nextpnr's router for a unit: its own choice, router1, but for cores.
 
-    Of an 8 x 8 core's 150,000 wires router1 still had 92 left after six minutes and had made no progress eight
-    minutes later; router2 routes it in less than two.
+    Of an 8 x 8 core's 150,000 wires router1 had 92 left after six minutes and was no further four minutes later;
+    router2 routes it in less than two.
     """
     return "router2" if unit == "core" else "router1"
 
