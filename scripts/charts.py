@@ -54,7 +54,8 @@ def scatter(spots: Sequence[Spot], x_label: str, y_label: str, width: int, *, le
 
 def bars(values: Mapping[str, float], x_label: str, width: int, digits: int = 0) -> str:
     """Horizontal bars, the first on top, each with its value."""
-    figure, axis = _figure(width, 60 + 24 * max(1, len(values)))
+    pitch = 36 if any("\n" in name for name in values) else 24
+    figure, axis = _figure(width, 60 + pitch * max(1, len(values)))
     places = range(len(values))
     axis.barh(places, list(values.values()), color=FILL, height=0.7)
     axis.set_yticks(places, list(values))

@@ -1,6 +1,6 @@
 """Histograms as PNG files: small multiples, one panel for each format."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -60,10 +60,10 @@ def usage(
     return figure
 
 
-def trained(panels: Mapping[str, Mapping[str, tuple[float | None, float]]]) -> Figure:
-    """A metric in percent by format: a ring before training, a dot after it, a line where FP32 is."""
+def trained(panels: Mapping[str, Mapping[str, tuple[float | None, float]]], order: Sequence[str]) -> Figure:
+    """A metric in percent by format, in that order: a ring before training, a dot after it, a line where FP32 is."""
     layout = ConstrainedLayoutEngine(h_pad=0.1, w_pad=0.08)
-    rows = list(dict.fromkeys(row for panel in panels.values() for row in panel if row != "fp32"))
+    rows = [row for row in order if any(row in panel for panel in panels.values())]
     figure = Figure(figsize=(1.8 + 2.1 * max(1, len(panels)), 1.4 + 0.24 * len(rows)), dpi=110, layout=layout)
     FigureCanvasAgg(figure)
     figure.suptitle("Post-training (ring) and trained (dot), by format; the line is FP32", fontsize=11)

@@ -116,7 +116,7 @@ def table(
 
         make_folder(output, "--output")
         if panels := _panels(found, tasks, seed):
-            plots.write(output / "trained.png", plots.trained(panels))
+            plots.write(output / "trained.png", plots.trained(panels, tuple(ROWS)))
     if page is not None and text is not None:
         write_text(page, "--page", _replaced(text, markdown(found, tasks, seed)))
 
