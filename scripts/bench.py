@@ -51,7 +51,7 @@ def bench(
         results=results,
     )
     with progress() as bar:
-        timing = time_layer(config, model, tokens, mode_name, exponent_bits, bar.stage)
+        timing = time_layer(config, model, tokens, mode_name, exponent_bits, bar)
     records = [_record(name, group, timing.wrong[name]) for name, group in timing.groups.items()]
     buffers = config.x_ring.lines * config.x_ring.line + config.w_ring.lines * config.w_ring.line
     write_json(

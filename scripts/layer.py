@@ -1,6 +1,5 @@
 """A layer of an encoder on the simulated core: what it takes, and what no order could take less than."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from golden.backend import golden_backend
@@ -9,6 +8,7 @@ from golden.modes import K_MAX, mode
 from golden.shapes import ENCODERS, layer_jobs
 from hw.config import Config
 from hw.registry import Record
+from scripts.console import Bar, Silent
 from sim.build import Build, build
 from sim.compare import compare
 from sim.simulation import GroupResult, Run, simulate
@@ -52,8 +52,8 @@ def time_layer(
     model: str,
     tokens: int,
     mode_name: str,
-    exponent_bits: int = 4,
-    progress: Callable[[str], None] = lambda stage: None,
+    exponent_bits: int,
+    bar: Bar,
 ) -> Timing:
     """Simulate a layer of a model (a key of golden.shapes.ENCODERS) on random codes.
 
@@ -61,13 +61,13 @@ def time_layer(
     """
     jobs = layer_jobs(ENCODERS[model], tokens, mode(mode_name, exponent_bits))
     groups = {**jobs, "layer": [job for group in jobs.values() for job in group]}
-    progress("golden")
+    bar.stage("golden")
     expected = {name: golden_backend(group, config.k_max) for name, group in jobs.items()}
     expected["layer"] = [y for name in jobs for y in expected[name]]
-    progress(f"building {config.rows} x {config.cols}")
+    bar.stage(f"building {config.rows} x {config.cols}")
     built = build(config)
-    progress("simulating")
-    run = simulate(built, list(groups.values()))
+    bar.stage("simulating")
+    run = simulate(built, list(groups.values()), progress=bar)
     named = dict(zip(groups, run.groups, strict=True))
     wrong = {
         name: sum(compare(y, got).mismatches for y, got in zip(expected[name], group.y, strict=True))
@@ -129,7 +129,9 @@ class LayerPoint:
 
     def measure(self) -> list[Record]:
         """Its records; raises ValueError where a result is not golden's."""
-        timing = time_layer(self.config, self.model, self.tokens, self.mode_name, self.exponent_bits)
+        timing = time_layer(
+            self.config, self.model, self.tokens, self.mode_name, self.exponent_bits, Silent()
+        )
         if not timing.exact:
             raise ValueError(f"{self.build}: {sum(timing.wrong.values())} results differ from golden's")
         layer = timing.groups["layer"]
