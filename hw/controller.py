@@ -33,13 +33,13 @@ class _Account:
         self.tail = Signal(range(ring.lines), name=f"{name}_tail")
         self.fill = Signal(range(ring.lines + 1), name=f"{name}_fill")
         self.sequence = Signal(sequence_width(ring), name=f"{name}_sequence")
-        self.distance = Signal(_BEHIND_WIDTH, name=f"{name}_distance")
-        self.spare = Signal(signed(_BEHIND_WIDTH), name=f"{name}_spare")
-        self.known = Signal(name=f"{name}_known")
-        self.behind = Signal(_BEHIND_WIDTH, name=f"{name}_behind")
-        self.legal = Signal(name=f"{name}_legal")
-        self.moved = Signal(range(ring.lines), name=f"{name}_moved")
-        self.left = Signal(range(ring.lines + 1), name=f"{name}_left")
+        self.distance = Signal(_BEHIND_WIDTH, name=f"{name}_distance", reset_less=True)
+        self.spare = Signal(signed(_BEHIND_WIDTH), name=f"{name}_spare", reset_less=True)
+        self.known = Signal(name=f"{name}_known", reset_less=True)
+        self.behind = Signal(_BEHIND_WIDTH, name=f"{name}_behind", reset_less=True)
+        self.legal = Signal(name=f"{name}_legal", reset_less=True)
+        self.moved = Signal(range(ring.lines), name=f"{name}_moved", reset_less=True)
+        self.left = Signal(range(ring.lines + 1), name=f"{name}_left", reset_less=True)
 
     def follow(self, m: Module, line: Value, depth: Value, unused: Value) -> None:
         """Look for a panel of `depth` lines from `line` on, or for none; done after three cycles."""

@@ -1,6 +1,10 @@
 """The core: commands and operands in, results out."""
 
-from amaranth import Module
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from amaranth import Module, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,7 +16,9 @@ from hw.controller import STATUS_WIDTH, Controller
 from hw.drain import Drain, drain_latency, result_layout
 from hw.feeder import Feeder
 from hw.loader import Loader
+from hw.reset import ResetStage
 from hw.ring import RingBuffer
+from hw.target import place
 
 SLOTS = 4
 """Tiles whose results the collector holds: two to fill and empty in turn, two on their way through the array."""
@@ -20,7 +26,7 @@ SLOTS = 4
 
 def core_latency(config: Config) -> int:
     """Cycles from the last k of a tile leaving its queue to the first results, with nothing in the way."""
-    return RingBuffer.latency + array_latency(config) + config.cols + drain_latency(config)
+    return Feeder.latency + array_latency(config) + config.cols + drain_latency(config)
 
 
 def geometry(config: Config) -> Geometry:
@@ -54,7 +60,8 @@ class Core(wiring.Component):
     Loads, products and results overlap: a tile takes the longest of its K, the drain's interval, its share of the load
     stream and of the result stream. `ready` and `valid` depend on registers alone. No clock enable enters the
     array: while the sink stalls, the last k of a tile waits until the collector has room. A reset of one cycle makes
-    the core as new, but for the contents of its buffers, which no accepted command can read.
+    the core as new a cycle later, but for the contents of its buffers, which no accepted command can read; in the
+    cycle between, nothing is ready or valid.
     """
 
     def __init__(self, config: Config):
@@ -71,15 +78,18 @@ class Core(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         config = self.config
         m = Module()
-        m.submodules.controller = controller = Controller(config)
-        m.submodules.loader = loader = Loader(config)
-        m.submodules.feeder = feeder = Feeder(config, SLOTS)
-        m.submodules.array = array = Array(config)
-        m.submodules.collector = collector = Collector(config, SLOTS)
-        m.submodules.drain = drain = Drain(config, SLOTS)
-        rings = {name: RingBuffer(ring, name) for name, ring in zip("xwp", config.rings, strict=True)}
+        unit = _Units(m, platform)
+        controller = unit("controller", lambda: Controller(config))
+        loader = unit("loader", lambda: Loader(config))
+        feeder = unit("feeder", lambda: Feeder(config, SLOTS))
+        array = unit("array", lambda: Array(config))
+        collector = unit("collector", lambda: Collector(config, SLOTS))
+        drain = unit("drain", lambda: Drain(config, SLOTS))
+        rings = {
+            name: unit(f"{name}_ring", partial(RingBuffer, ring, name))
+            for name, ring in zip("xwp", config.rings, strict=True)
+        }
         for index, (name, ring) in enumerate(rings.items()):
-            m.submodules[f"{name}_ring"] = ring
             m.d.comb += [
                 ring.beat.eq(self.loads.payload),
                 ring.put.eq(loader.put[index]),
@@ -114,8 +124,33 @@ class Core(wiring.Component):
         ]
         wiring.connect(m, controller.loads, loader.loads)
         wiring.connect(m, controller.tiles, feeder.tiles)
-        wiring.connect(m, wiring.flipped(self.commands), controller.commands)
-        wiring.connect(m, wiring.flipped(self.loads), loader.beats)
-        wiring.connect(m, controller.status, wiring.flipped(self.status))
-        wiring.connect(m, drain.results, wiring.flipped(self.results))
+        # Nothing passes while the units are being reset.
+        closed = unit.stage("streams")
+        for source, sink in (
+            (wiring.flipped(self.commands), controller.commands),
+            (wiring.flipped(self.loads), loader.beats),
+            (controller.status, wiring.flipped(self.status)),
+            (drain.results, wiring.flipped(self.results)),
+        ):
+            m.d.comb += [
+                sink.payload.eq(source.payload),
+                sink.valid.eq(source.valid & ~closed),
+                source.ready.eq(sink.ready & ~closed),
+            ]
         return m
+
+
+class _Units:
+    """Places the core's units, each with a stage of the reset for itself."""
+
+    def __init__(self, m: Module, platform: object):
+        self._m, self._platform = m, platform
+
+    def __call__(self, name: str, factory: Callable[[], wiring.Component]) -> Any:
+        return place(self._m, name, name, factory, self._platform, self.stage(name))
+
+    def stage(self, name: str) -> Value:
+        """The reset, for one unit."""
+        placed = place(self._m, f"reset_{name}", "reset_stage", ResetStage, self._platform)
+        reset: Value = placed.reset
+        return reset

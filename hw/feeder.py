@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from golden.commands import Ring
 from hw.config import OFFSET_WIDTH, Config
+from hw.delay import Delay
 from hw.queue import Credits, Queue
 from hw.ring import RingBuffer, sequence_width
 from hw.tile import tile_layout
@@ -21,6 +22,9 @@ class Feeder(wiring.Component):
     A tile waits for its panels, and its last k until the array's drain chains are free (`interval` cycles after
     the tile before) and the collector has room (`slots` tiles). Throughput: max(k, interval, 3) cycles a tile.
     """
+
+    latency = 1 + RingBuffer.latency
+    """Cycles from a tile's k to its operands at the array."""
 
     def __init__(self, config: Config, slots: int):
         self._config = config
@@ -50,7 +54,7 @@ class Feeder(wiring.Component):
         m = Module()
         m.submodules.queue = queue = Queue(layout, config.compute_queue)
         wiring.connect(m, wiring.flipped(self.tiles), queue.items)
-        following, current = queue.head.payload, Signal(layout)
+        following, current = queue.head.payload, Signal(layout, reset_less=True)
         ready, running, last = Signal(), Signal(), Signal()
         left = Signal(range(config.k_max))
         go, begin, ended = Signal(), Signal(), Signal()
@@ -62,9 +66,11 @@ class Feeder(wiring.Component):
             queue.head.ready.eq(begin),
             self.tile.eq(current),
         ]
+        went = Signal()
         m.d.sync += [
             ready.eq(queue.head.valid & ~begin & self._loaded(following)),
             self.started.eq(begin),
+            went.eq(go),
         ]
         with m.If(begin):
             m.d.sync += [
@@ -76,15 +82,17 @@ class Feeder(wiring.Component):
         with m.Elif(go):
             m.d.sync += [left.eq(left - 1), last.eq(left == 1), running.eq(~last)]
         for name, ring in (("x", config.x_ring), ("w", config.w_ring)):
-            self._address(m, ring, getattr(self, f"address_{name}"), following[name].line, begin, go)
+            # A cycle late, so that few registers wait for what decides, and those of an address for two flip-flops.
+            m.d.comb += getattr(self, f"address_{name}").eq(
+                self._address(m, name, ring, current[name].line, self.started, went)
+            )
             m.d.sync += getattr(self, f"freed_{name}").eq(Mux(ended, current[name].frees, 0))
 
-        beat: Value = Cat(go, ended, current.mode, current.offset)
-        for stage in range(RingBuffer.latency):
-            register = Signal.like(beat, name=f"beat_{stage}")
-            m.d.sync += register.eq(beat)
-            beat = register
-        m.d.comb += Cat(self.beat, self.last, self.mode, self.offset).eq(beat)
+        delay = Delay(m)
+        m.d.comb += [
+            Cat(self.beat, self.last).eq(delay(Cat(go, ended), self.latency, "beat", init=0)),
+            Cat(self.mode, self.offset).eq(delay(Cat(current.mode, current.offset), self.latency, "about")),
+        ]
         return m
 
     def _allowed(self, m: Module, ended: Value) -> Value:
@@ -105,12 +113,13 @@ class Feeder(wiring.Component):
         ]
         return ~Cat(difference[-1] for difference in ahead).any()
 
-    def _address(
-        self, m: Module, ring: Ring, address: Signal, line: Value, begin: Value, step: Value
-    ) -> None:
-        """Count words through a ring, from a panel's first line on."""
+    def _address(self, m: Module, name: str, ring: Ring, line: Value, begin: Value, step: Value) -> Signal:
+        """Words of a ring, counted from a panel's first line on."""
         words = ring.lines * ring.factor
+        address = Signal(range(words), name=f"address_{name}", reset_less=True)
+        following = address + 1 if words == 1 << len(address) else Mux(address == words - 1, 0, address + 1)
         with m.If(begin):
             m.d.sync += address.eq(line << (ring.factor.bit_length() - 1))
         with m.Elif(step):
-            m.d.sync += address.eq(Mux(address == words - 1, 0, address + 1))
+            m.d.sync += address.eq(following)
+        return address

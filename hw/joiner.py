@@ -1,9 +1,10 @@
 """Two sums of a piece-wise output as one: low + ratio * high."""
 
-from amaranth import Module, Mux, Signal, Value, signed
+from amaranth import Module, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.carry import ZERO, Chain, Term, both
 from hw.config import RATIO_WIDTH, Config
 
 
@@ -29,15 +30,25 @@ class Joiner(wiring.Component):
             self._register(m, value, name)
             for value, name in ((self.low, "low_0"), (self.high, "high"), (self.ratio, "ratio"))
         )
-        terms = [Mux(ratio[bit], high << bit, 0) for bit in range(RATIO_WIDTH)]
+        chain = Chain(m, platform)
         pairs = [
-            self._sum(m, a, b, f"pair_{i}")
-            for i, (a, b) in enumerate(zip(terms[::2], terms[1::2], strict=True))
+            self._register(
+                m,
+                chain.add(
+                    f"pair_{bit}", self._term(high, ratio, bit), self._term(high, ratio, bit + 1)
+                ).as_signed(),
+                f"pair_{bit}",
+            )
+            for bit in range(0, RATIO_WIDTH, 2)
         ]
         lower = self._sum(m, self._register(m, low, "low_1"), pairs[0], "lower")
         upper = self._sum(m, pairs[1], pairs[2], "upper")
         m.d.comb += self.y.eq(self._sum(m, lower, upper, "total"))
         return m
+
+    def _term(self, high: Value, ratio: Value, bit: int) -> list[Term]:
+        """high << bit where the ratio has that bit, which the adder's cells choose."""
+        return [ZERO] * bit + [both(each, ratio[bit]) for each in high[: self._width - bit]]
 
     def _sum(self, m: Module, a: Value, b: Value, name: str) -> Signal:
         """The sum in a register, of as many bits as the result has."""

@@ -2,15 +2,15 @@
 
 from amaranth import Module, Mux, Shape, Signal
 from amaranth.hdl import ShapeLike
-from amaranth.lib import fifo, stream, wiring
+from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 
 class Queue(wiring.Component):
-    """A FIFO whose next item stands in a register: who takes it moves one flip-flop, not the FIFO's pointers.
+    """A FIFO between two registers: who gives an item or takes one moves a flip-flop, not the memory's pointers.
 
     Members: items In(stream of shape), head Out(stream of shape). It holds `depth` items and the one at its head.
-    Latency 3 cycles, an item every second cycle; `valid` and `ready` depend on registers alone.
+    Latency 3 cycles, an item every third cycle; `valid` and `ready` are registers.
     """
 
     def __init__(self, shape: ShapeLike, depth: int):
@@ -21,18 +21,39 @@ class Queue(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         width = Shape.cast(self._shape).width
-        m.submodules.fifo = inner = fifo.SyncFIFOBuffered(width=width, depth=self._depth)
+        m.submodules.memory = rows = memory.Memory(shape=width, depth=self._depth, init=[])
+        write, read = rows.write_port(), rows.read_port(domain="comb")
+        item, head = Signal(width, reset_less=True), Signal(width, reset_less=True)
+        taken, ready = Signal(), Signal(init=1)
+        count = Signal(range(self._depth + 1))
+        moved = Signal()
         m.d.comb += [
-            inner.w_data.eq(self.items.payload),
-            inner.w_en.eq(self.items.valid),
-            self.items.ready.eq(inner.w_rdy),
-            inner.r_en.eq(~self.head.valid),
+            self.items.ready.eq(ready),
+            write.addr.eq(_turned(m, "produce", self._depth, taken)),
+            write.data.eq(item),
+            write.en.eq(taken),
+            read.addr.eq(_turned(m, "consume", self._depth, moved)),
+            moved.eq(~self.head.valid & (count != 0)),
+            self.head.payload.eq(head),
         ]
-        with m.If(self.head.valid):
-            m.d.sync += self.head.valid.eq(~self.head.ready)
-        with m.Else():
-            m.d.sync += [self.head.payload.eq(inner.r_data), self.head.valid.eq(inner.r_rdy)]
+        m.d.sync += [
+            item.eq(self.items.payload),
+            taken.eq(self.items.valid & ready),
+            ready.eq(~(self.items.valid & ready) & ~taken & (count != self._depth)),
+            count.eq(count + taken - moved),
+            self.head.valid.eq(Mux(self.head.valid, ~self.head.ready, moved)),
+        ]
+        with m.If(~self.head.valid):
+            m.d.sync += head.eq(read.data)
         return m
+
+
+def _turned(m: Module, name: str, depth: int, step: Signal) -> Signal:
+    """A place among `depth`, which moves on with `step`."""
+    place = Signal(range(depth), name=name)
+    with m.If(step):
+        m.d.sync += place.eq(Mux(place == depth - 1, 0, place + 1))
+    return place
 
 
 class Credits(wiring.Component):

@@ -71,12 +71,13 @@ class Reader(wiring.Component):
         config, depth = self._config, self._config.rows * self._slots
         m = Module()
         m.submodules.queue = queue = Queue(tile_layout(config), self._slots + 1)
-        tile, running = Signal(tile_layout(config)), Signal()
+        tile, running = Signal(tile_layout(config), reset_less=True), Signal()
         m_index, chunk = Signal.like(tile.rows), Signal.like(tile.chunks)
         # Of the tile's first row and of the current one: place in the collector, and count when it has drained.
         first, address = Signal(range(depth)), Signal(range(depth))
         base, needs = Signal.like(self.drained), Signal.like(self.drained, init=1)
 
+        offer = Signal(self._layout, reset_less=True)
         offered, reached, step = Signal(), Signal(), Signal()
         row_end, end, turn = Signal(), Signal(), Signal()
         pairs = any_of(tile.mode, [mode.x_lanes == 2 for mode in config.modes])
@@ -110,19 +111,20 @@ class Reader(wiring.Component):
             reached.eq(Mux(step, self._reached(needs), self._reached(self.chunk.needs))),
             self.finished.eq(self.read & self.chunk.last),
         ]
+        m.d.comb += self.chunk.eq(offer)
         with m.If(step):
             m.d.sync += [
-                self.chunk.address.eq(address),
-                self.chunk.needs.eq(needs),
-                self.chunk.chunk.eq(chunk),
-                self.chunk.upper.eq(m_index[0]),
-                self.chunk.parameters.eq(self._parameters(tile, chunk)),
-                self.chunk.frees.eq(Mux(end, tile.p.frees, 0)),
-                self.chunk.mode.eq(tile.mode),
-                self.chunk.output.eq(tile.output),
-                self.chunk.ratio.eq(tile.ratio),
-                self.chunk.count.eq(Mux(row_end, tile.columns, config.results - 1)),
-                self.chunk.last.eq(end),
+                offer.address.eq(address),
+                offer.needs.eq(needs),
+                offer.chunk.eq(chunk),
+                offer.upper.eq(m_index[0]),
+                offer.parameters.eq(self._parameters(tile, chunk)),
+                offer.frees.eq(Mux(end, tile.p.frees, 0)),
+                offer.mode.eq(tile.mode),
+                offer.output.eq(tile.output),
+                offer.ratio.eq(tile.ratio),
+                offer.count.eq(Mux(row_end, tile.columns, config.results - 1)),
+                offer.last.eq(end),
             ]
         return m
 

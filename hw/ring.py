@@ -16,8 +16,8 @@ def sequence_width(ring: Ring) -> int:
     return ring.lines.bit_length() + 1
 
 
-BANK = 1 << 17
-"""Bits of memory that share an address register: eight block RAMs of ECP5. 32 of them stand all over the part."""
+BANK = 1 << 16
+"""Bits of memory that share an address register: four block RAMs of ECP5. 32 of them stand all over the part."""
 
 
 class Bank(wiring.Component):
@@ -139,7 +139,9 @@ class RingBuffer(wiring.Component):
             register = Signal(words, name=f"part_{stage}", reset_less=True)
             m.d.sync += register.eq(part)
             part = register
-        m.d.sync += self.word.eq(Cat(*read).word_select(part, 8 * ring.word))
+        word = Signal.like(self.word, reset_less=True)
+        m.d.sync += word.eq(Cat(*read).word_select(part, 8 * ring.word))
+        m.d.comb += self.word.eq(word)
         return m
 
     def _gathered(self, m: Module) -> tuple[Value, Value]:

@@ -23,7 +23,16 @@ class Part:
 
 TargetName = Literal["ecp5", "ice40", "xc7"]
 
-KEPT = ("array", "pe", "joiner", "requantizer", "column", *(f"{ring}_bank" for ring in "xwp"))
+KEPT = (
+    "reset_stage",
+    "array",
+    "pe",
+    "lane",
+    "joiner",
+    "requantizer",
+    "column",
+    *(f"{ring}_bank" for ring in "xwp"),
+)
 """How the names of modules begin that are mapped once and kept whole: for time, and so that registers stay apart."""
 
 PARTS = {
