@@ -14,6 +14,12 @@ LOAD_GAP = 1
 TILE_CYCLES = 3
 """From one tile's first k to the next one's, at least."""
 
+PLACE_CYCLES = 3
+"""From the drain's taking of a tile's last chunk to the last k of the tile that was waiting for its place."""
+
+FREE_CYCLES = 1
+"""From a tile's last k to its lines being free, more than from a line's last beat to its being loaded."""
+
 
 class _Line:
     """A ring's traffic in lines since the start: when they were loaded, and when they were given back."""
@@ -90,7 +96,7 @@ def predict(commands: Sequence[Command], geometry: Geometry, heads: tuple[int, i
                 begin = max(begin, ends[-1] + 1, begins[-1] + TILE_CYCLES)
                 last = max(begin + settings.k - 1, ends[-1] + geometry.interval)
             if len(outs) >= geometry.slots:
-                last = max(last, outs[-geometry.slots] - geometry.drain)
+                last = max(last, outs[-geometry.slots] - geometry.drain + PLACE_CYCLES)
             begins.append(begin)
             ends.append(last)
             chunks = -(-command.columns // geometry.lanes)
@@ -100,7 +106,7 @@ def predict(commands: Sequence[Command], geometry: Geometry, heads: tuple[int, i
             outs.append(max(out + command.rows * chunks, drained + chunks))
             for ring, end in panels.items():
                 if command.free >> ring & 1:
-                    rings[ring].free(end, last if ring < 2 else outs[-1] - geometry.drain)
+                    rings[ring].free(end, FREE_CYCLES + (last if ring < 2 else outs[-1] - geometry.drain))
     return round(outs[-1]) if outs else round(decoded)
 
 

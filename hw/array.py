@@ -11,6 +11,7 @@ from hw.config import Config
 from hw.decoder import WDecoder, XDecoder, decoder_latency, mode_tags
 from hw.pe import tag_layout
 from hw.processing import pe_class, processing_element
+from hw.reset import staged
 from hw.target import place
 
 
@@ -49,18 +50,17 @@ class Array(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         config = self.config
         m = Module()
-        # A reset goes down the rows at the pace of the tags: each register drives one row, and what comes in behind
-        # it stays behind it. One reset of all PEs would have far to go.
-        reset: Value = ResetSignal(allow_reset_less=True)
         pes = []
+        first: Value = ResetSignal(allow_reset_less=True)
         for r in range(config.rows):
-            reset = _delayed(m, reset, f"reset_{r}")
-            pes.append(
-                [
-                    place(m, f"pe_{r}_{c}", "pe", lambda: processing_element(config), platform, reset)
-                    for c in range(config.cols)
-                ]
-            )
+            # A reset goes to the PEs at the pace of their operands, so what comes in behind it stays behind it. One
+            # for all, or for a row, would have far to go.
+            first = reset = staged(m, f"{r}_0", first, platform)
+            row = []
+            for c in range(config.cols):
+                reset = staged(m, f"{r}_{c}", reset, platform) if c else first
+                row.append(place(m, f"pe_{r}_{c}", "pe", lambda: processing_element(config), platform, reset))
+            pes.append(row)
         for r, row in enumerate(pes):
             for c, pe in enumerate(row):
                 if c + 1 < config.cols:

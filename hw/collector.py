@@ -1,5 +1,7 @@
 """Storage for the results of tiles in flight: it takes what the array cannot hold back."""
 
+from functools import partial
+
 from amaranth import Module, Mux, Signal
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
@@ -13,8 +15,12 @@ def count_width(config: Config, slots: int) -> int:
     return (2 * config.rows * slots).bit_length() + 1
 
 
+PART = 40
+"""Bits of a sum that share an address register, a column's or half of it where PEs have two."""
+
+
 class Column(wiring.Component):
-    """The sums of one column's chain.
+    """The sums of one column's chain, or a part of them.
 
     Members: write In(1), to In(row), sum In(width); address In(row), data Out(width) `latency` cycles later. The
     register before the memory is the column's own, as a ring's bank has its own (see hw.ring.Bank).
@@ -81,20 +87,22 @@ class Collector(wiring.Component):
         with m.If(self.drained[0]):
             m.d.sync += address.eq(Mux(address == self._depth - 1, 0, address + 1))
         for c in range(self._config.cols):
-            column = place(
-                m,
-                f"column_{c}",
-                "column",
-                lambda: Column(self._config.sum_width, self._depth),
-                platform,
-            )
-            m.d.comb += [
-                column.write.eq(self.drained[c]),
-                column.to.eq(address),
-                column.sum.eq(self.sums[c]),
-                column.address.eq(self.address),
-                self.data[c].eq(column.data),
-            ]
+            for part in range(0, self._config.sum_width, PART):
+                width = min(PART, self._config.sum_width - part)
+                column = place(
+                    m,
+                    f"column_{c}_{part}",
+                    f"column_{width}",
+                    partial(Column, width, self._depth),
+                    platform,
+                )
+                m.d.comb += [
+                    column.write.eq(self.drained[c]),
+                    column.to.eq(address),
+                    column.sum.eq(self.sums[c][part : part + width]),
+                    column.address.eq(self.address),
+                    self.data[c][part : part + width].eq(column.data),
+                ]
             # Behind a reset an address is there before a sum can be.
             address, previous = Signal.like(address, name=f"address_{c + 1}", reset_less=True), address
             m.d.sync += address.eq(previous)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from amaranth import Module, Value
+from amaranth import Module, ResetSignal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -16,7 +16,7 @@ from hw.controller import STATUS_WIDTH, Controller
 from hw.drain import Drain, drain_latency, result_layout
 from hw.feeder import Feeder
 from hw.loader import Loader
-from hw.reset import ResetStage
+from hw.reset import staged
 from hw.ring import RingBuffer
 from hw.target import place
 
@@ -151,6 +151,4 @@ class _Units:
 
     def stage(self, name: str) -> Value:
         """The reset, for one unit."""
-        placed = place(self._m, f"reset_{name}", "reset_stage", ResetStage, self._platform)
-        reset: Value = placed.reset
-        return reset
+        return staged(self._m, name, ResetSignal(allow_reset_less=True), self._platform)

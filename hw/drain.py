@@ -3,7 +3,7 @@
 from typing import Any
 
 from amaranth import Cat, Module, Mux, Value, signed
-from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.commands import PARAMETER_BYTES, PARAMETER_FIELDS, Output
@@ -11,7 +11,7 @@ from hw.collector import count_width
 from hw.config import BIAS_WIDTH, MULT_WIDTH, SHIFT_WIDTH, Config
 from hw.delay import Delay
 from hw.lane import QUEUE, ResultLane, control_layout, control_times, summed
-from hw.queue import Credits
+from hw.queue import Buffer, Credits
 from hw.reader import Reader, any_of
 from hw.requantizer import Requantizer
 from hw.ring import RingBuffer
@@ -30,7 +30,7 @@ _QUEUE_LATENCY = 2
 
 def drain_latency(config: Config) -> int:
     """Cycles from a row's count in the collector to its first results on the stream."""
-    return 1 + summed(config) + Requantizer.latency + _QUEUE_LATENCY
+    return 2 + summed(config) + Requantizer.latency + _QUEUE_LATENCY
 
 
 class Drain(wiring.Component):
@@ -76,7 +76,7 @@ class Drain(wiring.Component):
             reader.started.eq(self.started),
             reader.drained.eq(self.count),
             reader.room.eq(room.any),
-            room.taken.eq(reader.read),
+            room.taken.eq(reader.taken),
             room.returned.eq(delay(taken, 1, "taken", init=0)),
             self.finished.eq(reader.finished),
             self.address.eq(chunk.address),
@@ -97,13 +97,13 @@ class Drain(wiring.Component):
             ]
         # What comes with the results goes the same way.
         about = Cat(chunk.count, chunk.last)
-        m.submodules.waiting = waiting = fifo.SyncFIFOBuffered(width=len(about), depth=QUEUE)
+        m.submodules.waiting = waiting = Buffer(len(about), QUEUE)
         m.d.comb += [
-            waiting.w_data.eq(delay(about, pipeline, "about")),
-            waiting.w_en.eq(delay(put, 1, "last_put", init=0)),
-            waiting.r_en.eq(self.results.ready),
-            self.results.valid.eq(waiting.r_rdy),
-            Cat(self.results.payload.count, self.results.payload.last).eq(waiting.r_data),
+            waiting.item.eq(delay(about, pipeline, "about")),
+            waiting.put.eq(delay(put, 1, "last_put", init=0)),
+            waiting.take.eq(self.results.ready),
+            self.results.valid.eq(waiting.valid),
+            Cat(self.results.payload.count, self.results.payload.last).eq(waiting.head),
         ]
         return m
 

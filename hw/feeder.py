@@ -54,7 +54,11 @@ class Feeder(wiring.Component):
         m = Module()
         m.submodules.queue = queue = Queue(layout, config.compute_queue)
         wiring.connect(m, wiring.flipped(self.tiles), queue.items)
-        following, current = queue.head.payload, Signal(layout, reset_less=True)
+        following = queue.head.payload
+        # What begins is at hand a cycle later, with `started`: so many registers wait for a flip-flop alone.
+        begun, current = Signal(layout, reset_less=True), Signal(layout, reset_less=True)
+        with m.If(self.started):
+            m.d.sync += current.eq(begun)
         ready, running, last = Signal(), Signal(), Signal()
         left = Signal(range(config.k_max))
         go, begin, ended = Signal(), Signal(), Signal()
@@ -64,17 +68,18 @@ class Feeder(wiring.Component):
             go.eq(running & (~last | allowed)),
             begin.eq(ready & (~running | ended)),
             queue.head.ready.eq(begin),
-            self.tile.eq(current),
+            self.tile.eq(begun),
         ]
-        went = Signal()
+        went, over = Signal(), Signal()
         m.d.sync += [
             ready.eq(queue.head.valid & ~begin & self._loaded(following)),
             self.started.eq(begin),
+            begun.eq(following),
             went.eq(go),
+            over.eq(ended),
         ]
         with m.If(begin):
             m.d.sync += [
-                current.eq(following),
                 running.eq(1),
                 left.eq(following.depth),
                 last.eq(following.depth == 0),
@@ -82,16 +87,17 @@ class Feeder(wiring.Component):
         with m.Elif(go):
             m.d.sync += [left.eq(left - 1), last.eq(left == 1), running.eq(~last)]
         for name, ring in (("x", config.x_ring), ("w", config.w_ring)):
-            # A cycle late, so that few registers wait for what decides, and those of an address for two flip-flops.
             m.d.comb += getattr(self, f"address_{name}").eq(
-                self._address(m, name, ring, current[name].line, self.started, went)
+                self._address(m, name, ring, begun[name].line, self.started, went)
             )
-            m.d.sync += getattr(self, f"freed_{name}").eq(Mux(ended, current[name].frees, 0))
+            m.d.sync += getattr(self, f"freed_{name}").eq(Mux(over, current[name].frees, 0))
 
         delay = Delay(m)
         m.d.comb += [
             Cat(self.beat, self.last).eq(delay(Cat(go, ended), self.latency, "beat", init=0)),
-            Cat(self.mode, self.offset).eq(delay(Cat(current.mode, current.offset), self.latency, "about")),
+            Cat(self.mode, self.offset).eq(
+                delay(Cat(current.mode, current.offset), self.latency - 1, "about")
+            ),
         ]
         return m
 

@@ -2,13 +2,14 @@
 
 from amaranth import Array as Choice
 from amaranth import Module, Mux, Value, signed
-from amaranth.lib import data, fifo, wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.collector import Column
 from hw.config import RATIO_WIDTH, Config
 from hw.delay import Delay
 from hw.joiner import Joiner
+from hw.queue import Buffer
 from hw.requantizer import SCALING_LAYOUT, Requantizer
 from hw.target import place
 
@@ -93,16 +94,16 @@ class ResultLane(wiring.Component):
             m.d.comb += [joiner.low.eq(low), joiner.high.eq(high), joiner.ratio.eq(control["ratio"])]
             low = joiner.y
         requantizer = place(m, "requantizer", "requantizer", lambda: Requantizer(config), platform)
-        m.submodules.waiting = waiting = fifo.SyncFIFOBuffered(width=config.result_width, depth=QUEUE)
+        m.submodules.waiting = waiting = Buffer(signed(config.result_width), QUEUE)
         m.d.comb += [
             requantizer.sum.eq(low),
             requantizer.scaling.eq(delay(Mux(control["bare"], 0, self.scaling), 1, "scaling")),
             requantizer.raw.eq(control["raw"]),
             requantizer.narrow.eq(control["narrow"]),
-            waiting.w_data.eq(requantizer.y),
-            waiting.w_en.eq(delay(self.put, 1, "put", init=0)),
-            waiting.r_en.eq(self.take),
-            self.y.eq(waiting.r_data),
+            waiting.item.eq(requantizer.y),
+            waiting.put.eq(delay(self.put, 1, "put", init=0)),
+            waiting.take.eq(self.take),
+            self.y.eq(waiting.head),
         ]
         return m
 

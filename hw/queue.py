@@ -1,6 +1,6 @@
 """Queues between the parts of the core, and the places that they share out."""
 
-from amaranth import Module, Mux, Shape, Signal
+from amaranth import Module, Mux, Shape, Signal, Value
 from amaranth.hdl import ShapeLike
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -48,7 +48,7 @@ class Queue(wiring.Component):
         return m
 
 
-def _turned(m: Module, name: str, depth: int, step: Signal) -> Signal:
+def _turned(m: Module, name: str, depth: int, step: Value) -> Signal:
     """A place among `depth`, which moves on with `step`."""
     place = Signal(range(depth), name=name)
     with m.If(step):
@@ -56,19 +56,58 @@ def _turned(m: Module, name: str, depth: int, step: Signal) -> Signal:
     return place
 
 
-class Credits(wiring.Component):
-    """Places to hand out, `count` of them: `any` Out(1) while there is one, taken In(1), returned In(1).
+class Buffer(wiring.Component):
+    """A FIFO of `depth` items without a way to hold up who gives: that is for credits.
 
-    `any` is a register: a place returned counts from the next cycle on. A place may be taken only while there is one.
+    Members: item In(shape) and put In(1); head Out(shape) and valid Out(1), take In(1) while it is valid. Latency 2
+    cycles, an item a cycle; head and `valid` are registers.
     """
 
-    def __init__(self, count: int):
-        self._count = count
-        super().__init__({"any": Out(1, init=1), "taken": In(1), "returned": In(1)})
+    def __init__(self, shape: ShapeLike, depth: int):
+        self._shape = shape
+        self._depth = depth
+        super().__init__(
+            {"item": In(shape), "put": In(1), "head": Out(shape), "valid": Out(1), "take": In(1)}
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        left = Signal(range(self._count + 1), init=self._count)
+        width = Shape.cast(self._shape).width
+        m.submodules.memory = rows = memory.Memory(shape=width, depth=self._depth, init=[])
+        m.submodules.stored = stored = Credits(self._depth, 0)
+        write, read = rows.write_port(), rows.read_port(domain="comb")
+        head = Signal(width, reset_less=True)
+        free = Signal()
+        m.d.comb += [
+            free.eq(~self.valid | self.take),
+            stored.returned.eq(self.put),
+            stored.taken.eq(free & stored.any),
+            write.addr.eq(_turned(m, "produce", self._depth, self.put)),
+            write.data.eq(self.item),
+            write.en.eq(self.put),
+            read.addr.eq(_turned(m, "consume", self._depth, stored.taken)),
+            self.head.eq(head),
+        ]
+        with m.If(free):
+            m.d.sync += [head.eq(read.data), self.valid.eq(stored.any)]
+        return m
+
+
+class Credits(wiring.Component):
+    """Places to hand out, `count` of them: `any` Out(1) while there is one, taken In(1), returned In(1).
+
+    At first `left` of them can be taken, or all. `any` is a register: a place returned counts from the next cycle on. A
+    place may be taken only while there is one.
+    """
+
+    def __init__(self, count: int, left: int | None = None):
+        self._count = count
+        self._left = count if left is None else left
+        super().__init__({"any": Out(1, init=int(self._left > 0)), "taken": In(1), "returned": In(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        left = Signal(range(self._count + 1), init=self._left)
         m.d.sync += [
             left.eq(left - self.taken + self.returned),
             self.any.eq(Mux(self.taken, left > 1, left != 0) | self.returned),

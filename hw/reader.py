@@ -21,7 +21,6 @@ def chunk_layout(config: Config, slots: int) -> data.StructLayout:
     return data.StructLayout(
         {
             "address": range(config.rows * slots),
-            "needs": count_width(config, slots),
             "chunk": range(max(2, -(-config.cols * config.w_lanes // config.results))),
             "upper": 1,
             "parameters": range(ring.lines * ring.factor),
@@ -44,8 +43,8 @@ class Reader(wiring.Component):
     """Offers the chunks of tiles, rows ascending within a tile and columns within a row, each when it has drained.
 
     Members: tile In(tile_layout) and started In(1) for every tile, in order; drained In(count_width), the collector's
-    count; room In(1) when a chunk can be taken; chunk Out(chunk_layout) and read Out(1) when it is; finished Out(1)
-    the cycle after a tile's last.
+    count; room In(1) when a chunk can be taken, taken Out(1) when it is; chunk Out(chunk_layout) and read Out(1) a
+    cycle later; finished Out(1) the cycle after a tile's last.
 
     A chunk every cycle. All that decides about a chunk stands in registers: the next one is made while this one
     waits, and rows are compared with the count a cycle before.
@@ -62,6 +61,7 @@ class Reader(wiring.Component):
                 "drained": In(count_width(config, slots)),
                 "room": In(1),
                 "chunk": Out(self._layout),
+                "taken": Out(1),
                 "read": Out(1),
                 "finished": Out(1),
             }
@@ -77,24 +77,40 @@ class Reader(wiring.Component):
         first, address = Signal(range(depth)), Signal(range(depth))
         base, needs = Signal.like(self.drained), Signal.like(self.drained, init=1)
 
-        offer = Signal(self._layout, reset_less=True)
-        offered, reached, step = Signal(), Signal(), Signal()
-        row_end, end, turn = Signal(), Signal(), Signal()
+        # Whether the current chunk ends a row, and the current row the tile.
+        row_end, last_row = Signal(), Signal()
+        offered, reached, step, end, turn = (
+            Signal(name=name) for name in ("offered", "reached", "step", "end", "turn")
+        )
+        offer_needs = Signal.like(needs, reset_less=True)
+        head = queue.head.payload
         pairs = any_of(tile.mode, [mode.x_lanes == 2 for mode in config.modes])
         m.d.comb += [
             queue.items.payload.eq(self.tile),
             queue.items.valid.eq(self.started),
-            self.read.eq(offered & reached & self.room),
-            step.eq(running & (~offered | self.read)),
-            row_end.eq(chunk == tile.chunks),
-            end.eq(row_end & (m_index == tile.rows)),
+            self.taken.eq(offered & reached & self.room),
+            step.eq(running & (~offered | self.taken)),
+            end.eq(row_end & last_row),
             turn.eq((step & end) | ~running),
             queue.head.ready.eq(turn),
         ]
         with m.If(turn):
-            m.d.sync += [tile.eq(queue.head.payload), running.eq(queue.head.valid)]
+            m.d.sync += [
+                tile.eq(head),
+                running.eq(queue.head.valid),
+                row_end.eq(head.chunks == 0),
+                last_row.eq(head.rows == 0),
+            ]
+        with m.Elif(step):
+            m.d.sync += row_end.eq(Mux(row_end, tile.chunks == 0, chunk + 1 == tile.chunks))
+            with m.If(row_end):
+                m.d.sync += last_row.eq(m_index + 1 == tile.rows)
         with m.If(step):
-            m.d.sync += [chunk.eq(Mux(row_end, 0, chunk + 1)), m_index.eq(Mux(end, 0, m_index + row_end))]
+            m.d.sync += [
+                chunk.eq(Mux(row_end, 0, chunk + 1)),
+                m_index.eq(Mux(end, 0, m_index + row_end)),
+                offer_needs.eq(needs),
+            ]
             with m.If(end):
                 following = _next(first, config.rows, depth)
                 m.d.sync += [
@@ -105,27 +121,32 @@ class Reader(wiring.Component):
                 ]
             with m.Elif(row_end & (~pairs | m_index[0])):
                 m.d.sync += [address.eq(_next(address, 1, depth)), needs.eq(needs + 1)]
-
         m.d.sync += [
-            offered.eq(step | (offered & ~self.read)),
-            reached.eq(Mux(step, self._reached(needs), self._reached(self.chunk.needs))),
+            offered.eq(step | (offered & ~self.taken)),
+            reached.eq(Mux(step, self._reached(needs), self._reached(offer_needs))),
+        ]
+
+        # What is told of a chunk follows a cycle behind: many registers, which wait for a flip-flop alone.
+        made, offer = (Signal(self._layout, name=name, reset_less=True) for name in ("made", "offer"))
+        stepped = Signal()
+        m.d.comb += self.chunk.eq(offer)
+        m.d.sync += [
+            made.address.eq(address),
+            made.chunk.eq(chunk),
+            made.upper.eq(m_index[0]),
+            made.parameters.eq(self._parameters(tile, chunk)),
+            made.frees.eq(Mux(end, tile.p.frees, 0)),
+            made.mode.eq(tile.mode),
+            made.output.eq(tile.output),
+            made.ratio.eq(tile.ratio),
+            made.count.eq(Mux(row_end, tile.columns, config.results - 1)),
+            made.last.eq(end),
+            stepped.eq(step),
+            self.read.eq(self.taken),
             self.finished.eq(self.read & self.chunk.last),
         ]
-        m.d.comb += self.chunk.eq(offer)
-        with m.If(step):
-            m.d.sync += [
-                offer.address.eq(address),
-                offer.needs.eq(needs),
-                offer.chunk.eq(chunk),
-                offer.upper.eq(m_index[0]),
-                offer.parameters.eq(self._parameters(tile, chunk)),
-                offer.frees.eq(Mux(end, tile.p.frees, 0)),
-                offer.mode.eq(tile.mode),
-                offer.output.eq(tile.output),
-                offer.ratio.eq(tile.ratio),
-                offer.count.eq(Mux(row_end, tile.columns, config.results - 1)),
-                offer.last.eq(end),
-            ]
+        with m.If(stepped):
+            m.d.sync += offer.eq(made)
         return m
 
     def _reached(self, needs: Value) -> Value:
