@@ -48,22 +48,32 @@ DEVICES = {
 DEFAULT_DEVICES = {"ecp5": "LFE5U-85F", "ice40": "iCE40UP5K"}
 
 
-def timing_weight(config: Config) -> int:
-    """The weight of timing against wire length in nextpnr's placer, whose own is 10.
+@dataclass(frozen=True)
+class Algorithms:
+    """nextpnr's placer and router, and the weight of timing against wire length in the placer `heap`; its defaults."""
 
-    Multiplier blocks stand in a few rows and hold the PEs around them apart; there timing has to pull harder, and
-    where there are none it pulls registers off their adders (docs/decisions.md).
+    placer: str = "heap"
+    router: str = "router1"
+    weight: int = 10
+
+    @property
+    def arguments(self) -> list[str]:
+        """Of nextpnr's command."""
+        weight = ["--placer-heap-timingweight", str(self.weight)]
+        return ["--placer", self.placer, "--router", self.router, *weight]
+
+
+def algorithms_for(unit: str, config: Config, device: str) -> Algorithms:
+    """What suits a unit on a device (docs/decisions.md has the measurements).
+
+    Cores on ECP5: `static`, which places an 8 x 8 core with two thirds of the wire, and router2, which routes what
+    router1 does not finish. Arrays with multiplier blocks: timing pulls harder, because the blocks stand in a few rows and hold
+    the PEs around them apart; where there are none it pulls registers off their adders.
     """
-    return 40 if config.product is Product.MULTIPLIER else 10
-
-
-def router_of(unit: str) -> str:
-    """nextpnr's router for a unit: its own choice, router1, but for cores.
-
-    Of an 8 x 8 core's 150,000 wires router1 had 92 left after six minutes and was no further four minutes later;
-    router2 routes it in less than two.
-    """
-    return "router2" if unit == "core" else "router1"
+    weight = 40 if config.product is Product.MULTIPLIER else 10
+    if unit == "core" and DEVICES[device].family == "ecp5":
+        return Algorithms("static", "router2", weight)
+    return Algorithms(router="router2" if unit == "core" else "router1", weight=weight)
 
 
 @dataclass(frozen=True)
@@ -126,16 +136,15 @@ def place_and_route(
     device: str = "LFE5U-85F",
     seeds: Iterable[int] = (1, 2, 3),
     frequency: float = 250.0,
-    weight: int = 10,
-    router: str = "router1",
+    algorithms: Algorithms = Algorithms(),
     progress: Callable[[int], None] | None = None,
     done: Callable[[Placement], None] | None = None,
 ) -> list[Placement]:
     """Place and route a netlist (Yosys' JSON, mapped for the device's family) once per seed, one after another.
 
-    `frequency` in MHz is what the placer strives for; missing it is no error. `weight` is timing's against wire
-    length, as `timing_weight` has it, `router` as `router_of`. `progress` is called with each seed before its run,
-    `done` with what came of it. Raises ValueError on an unknown device, PlaceAndRouteError if nextpnr fails.
+    `frequency` in MHz is what the placer strives for; missing it is no error. `progress` is called with each seed
+    before its run, `done` with what came of it. Raises ValueError on an unknown device, PlaceAndRouteError if nextpnr
+    fails.
     """
     if device not in DEVICES:
         raise ValueError(f"device: expected one of {', '.join(DEVICES)}, got {device!r}")
@@ -148,7 +157,7 @@ def place_and_route(
                 progress(seed)
             start = time.monotonic()
             try:
-                report = _run(Path(folder), DEVICES[device], seed, frequency, weight, router)
+                report = _run(Path(folder), DEVICES[device], seed, frequency, algorithms)
             except PlaceAndRouteError as error:
                 raise PlaceAndRouteError(f"nextpnr on {device}, seed {seed}: {error}") from None
             seconds = time.monotonic() - start
@@ -158,11 +167,9 @@ def place_and_route(
     return placements
 
 
-def _run(
-    folder: Path, device: Device, seed: int, frequency: float, weight: int, router: str
-) -> dict[str, Any]:
+def _run(folder: Path, device: Device, seed: int, frequency: float, algorithms: Algorithms) -> dict[str, Any]:
     arguments = [*device.arguments, "--json", "netlist.json", "--seed", str(seed), "--freq", str(frequency)]
-    arguments += ["--placer-heap-timingweight", str(weight), "--router", router]
+    arguments += algorithms.arguments
     arguments += ["--timing-allow-fail", "--quiet", "--log", "nextpnr.log", "--report", "report.json"]
     run = subprocess.run([*_command(device.family), *arguments], cwd=folder, capture_output=True, text=True)
     if run.returncode != 0:

@@ -6,7 +6,7 @@ from typing import Literal
 from golden.modes import K_MAX, MODE_NAMES, mode
 from hw.config import Config
 from hw.harness import mapped
-from hw.pnr import DEFAULT_DEVICES, place_and_route, router_of, timing_weight
+from hw.pnr import DEFAULT_DEVICES, algorithms_for, place_and_route
 from hw.synth import synthesize
 
 CLOCK = 250.0
@@ -94,7 +94,7 @@ def measure(point: Point) -> list[Record]:
     netlist = mapped(config, point.unit, point.target)
     device = DEFAULT_DEVICES[point.target]
     (placement,) = place_and_route(
-        netlist, device, [point.seed], CLOCK, timing_weight(config), router_of(point.unit)
+        netlist, device, [point.seed], CLOCK, algorithms_for(point.unit, config, device)
     )
     return [Record(f"{point.build}/fmax-{point.seed}", "MHz", placement.fmax_mhz, "more")]
 

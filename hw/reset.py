@@ -14,8 +14,8 @@ class ResetStage(wiring.Component):
     part.
     """
 
-    earlier: In(1)
-    reset: Out(1)
+    def __init__(self) -> None:
+        super().__init__({"earlier": In(1), "reset": Out(1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

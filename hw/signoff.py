@@ -9,7 +9,7 @@ from typing import Any
 from hw.census import cells_by_unit
 from hw.config import Config
 from hw.harness import mapped
-from hw.pnr import DEVICES, Placement, place_and_route, router_of, timing_weight
+from hw.pnr import DEVICES, Placement, algorithms_for, place_and_route
 from hw.synth import Cells
 
 
@@ -87,8 +87,7 @@ def sign_off(
         device,
         seeds,
         clock,
-        timing_weight(config),
-        router_of(unit),
+        algorithms_for(unit, config, device),
         progress=lambda seed: progress(f"placing and routing on {device}, seed {seed}"),
         done=keep,
     )
