@@ -67,8 +67,8 @@ def algorithms_for(unit: str, config: Config, device: str) -> Algorithms:
     """What suits a unit on a device (docs/decisions.md has the measurements).
 
     Cores on ECP5: `static`, which places an 8 x 8 core with two thirds of the wire, and router2, which routes what
-    router1 does not finish. Arrays with multiplier blocks: timing pulls harder, because the blocks stand in a few rows and hold
-    the PEs around them apart; where there are none it pulls registers off their adders.
+    router1 does not finish. Arrays with multiplier blocks: timing pulls harder, because the blocks stand in a few
+    rows and hold the PEs around them apart; where there are none it pulls registers off their adders.
     """
     weight = 40 if config.product is Product.MULTIPLIER else 10
     if unit == "core" and DEVICES[device].family == "ecp5":
