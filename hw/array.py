@@ -130,18 +130,19 @@ class Array(wiring.Component):
     def _drain(self, m: Module, edge: list[Any]) -> None:
         """Mark the cycles in which a column's chain ends in a result."""
         start = self.beat.last & self.valid
-        for stage in range(array_latency(self.config)):
+        for stage in range(array_latency(self.config) - 1):
             start = _delayed(m, start, f"captured_{stage}", reset=True)
-        drained = start
+        following = start
         if self.config.rows > 1:
             left = Signal(range(self.config.rows))
             between = Signal()
-            drained = Signal()
-            m.d.comb += drained.eq(start | (left.any() & ~between))
+            following = Signal()
+            m.d.comb += following.eq(start | (left.any() & ~between))
             with m.If(start):
                 m.d.sync += [left.eq(self.config.rows - 1), between.eq(1)]
             with m.Elif(left.any()):
-                m.d.sync += [left.eq(left - drained), between.eq(~between)]
+                m.d.sync += [left.eq(left - following), between.eq(~between)]
+        drained = _delayed(m, following, "drained_first", reset=True)
         for c, pe in enumerate(edge):
             m.d.comb += [self.sums[c].eq(self._aligned(m, pe.drain_o, c)), self.drained[c].eq(drained)]
             if c + 1 < len(edge):

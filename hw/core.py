@@ -124,18 +124,19 @@ class Core(wiring.Component):
         ]
         wiring.connect(m, controller.loads, loader.loads)
         wiring.connect(m, controller.tiles, feeder.tiles)
-        # Nothing passes while the units are being reset.
+        # Nothing passes while the units are being reset; what they see then leaves no trace.
         closed = unit.stage("streams")
-        for source, sink in (
-            (wiring.flipped(self.commands), controller.commands),
-            (wiring.flipped(self.loads), loader.beats),
-            (controller.status, wiring.flipped(self.status)),
-            (drain.results, wiring.flipped(self.results)),
-        ):
+        for ours, theirs in ((self.commands, controller.commands), (self.loads, loader.beats)):
             m.d.comb += [
-                sink.payload.eq(source.payload),
-                sink.valid.eq(source.valid & ~closed),
-                source.ready.eq(sink.ready & ~closed),
+                theirs.payload.eq(ours.payload),
+                theirs.valid.eq(ours.valid),
+                ours.ready.eq(theirs.ready & ~closed),
+            ]
+        for ours, theirs in ((self.status, controller.status), (self.results, drain.results)):
+            m.d.comb += [
+                ours.payload.eq(theirs.payload),
+                ours.valid.eq(theirs.valid & ~closed),
+                theirs.ready.eq(ours.ready),
             ]
         return m
 

@@ -10,10 +10,9 @@ from golden.commands import PARAMETER_BYTES, PARAMETER_FIELDS, Output
 from hw.collector import count_width
 from hw.config import BIAS_WIDTH, MULT_WIDTH, SHIFT_WIDTH, Config
 from hw.delay import Delay
-from hw.lane import QUEUE, ResultLane, control_layout, control_times, summed
+from hw.lane import ResultLane, control_layout, control_times, lane_latency, summed
 from hw.queue import Buffer, Credits
 from hw.reader import Reader, any_of
-from hw.requantizer import Requantizer
 from hw.ring import RingBuffer
 from hw.target import place
 from hw.tile import tile_layout
@@ -25,12 +24,13 @@ def result_layout(config: Config) -> data.StructLayout:
     return data.StructLayout({"y": values, "count": range(max(2, config.results)), "last": 1})
 
 
-_QUEUE_LATENCY = 2
+QUEUE = 32
+"""Results that wait for the sink. Enough for those on their way, so that the pipeline needs no enable."""
 
 
 def drain_latency(config: Config) -> int:
     """Cycles from a row's count in the collector to its first results on the stream."""
-    return 2 + summed(config) + Requantizer.latency + _QUEUE_LATENCY
+    return 2 + lane_latency(config) + Buffer.latency
 
 
 class Drain(wiring.Component):
@@ -87,28 +87,21 @@ class Drain(wiring.Component):
             self.parameters.eq(delay(chunk.parameters, early, "parameters")),
             self.freed.eq(delay(Mux(reader.read, chunk.frees, 0), early, "freed", init=0)),
         ]
-        pipeline = summed(config) + Requantizer.latency
-        put = delay(reader.read, pipeline - 1, "put", init=0)
-        for index, lane in enumerate(self._lanes(m, delay, chunk, platform)):
-            m.d.comb += [
-                lane.put.eq(put),
-                lane.take.eq(self.results.ready),
-                self.results.payload.y[index].eq(lane.y),
-            ]
-        # What comes with the results goes the same way.
-        about = Cat(chunk.count, chunk.last)
-        m.submodules.waiting = waiting = Buffer(len(about), QUEUE)
+        m.submodules.waiting = waiting = Buffer(result_layout(config), QUEUE)
+        result = waiting.item
         m.d.comb += [
-            waiting.item.eq(delay(about, pipeline, "about")),
-            waiting.put.eq(delay(put, 1, "last_put", init=0)),
+            *(y.eq(lane.y) for y, lane in zip(result.y, self._lanes(m, delay, chunk, platform), strict=True)),
+            result.count.eq(delay(chunk.count, lane_latency(config), "count")),
+            result.last.eq(delay(chunk.last, lane_latency(config), "last")),
+            waiting.put.eq(delay(reader.read, lane_latency(config), "put", init=0)),
             waiting.take.eq(self.results.ready),
             self.results.valid.eq(waiting.valid),
-            Cat(self.results.payload.count, self.results.payload.last).eq(waiting.head),
+            self.results.payload.eq(waiting.head),
         ]
         return m
 
     def _lanes(self, m: Module, delay: Delay, chunk: data.View, platform: object) -> list[Any]:
-        """The lanes, with all that they look at but when to put and take."""
+        """The lanes, with all that they look at."""
         config = self._config
         control = self._control(delay, chunk)
         lanes = []

@@ -1,4 +1,4 @@
-"""One lane of the result stream: from the sums that the collector holds to codes that wait for the sink."""
+"""One lane of the result stream: from the sums that the collector holds to codes."""
 
 from amaranth import Array as Choice
 from amaranth import Module, Mux, Value, signed
@@ -9,12 +9,8 @@ from hw.collector import Column
 from hw.config import RATIO_WIDTH, Config
 from hw.delay import Delay
 from hw.joiner import Joiner
-from hw.queue import Buffer
 from hw.requantizer import SCALING_LAYOUT, Requantizer
 from hw.target import place
-
-QUEUE = 32
-"""Results that wait for the sink. Enough for those on their way, so that the pipeline needs no enable."""
 
 CHOSEN = Column.latency + 3
 """Cycles from a chunk's address to the sums of its columns: read, two to choose a PE, one a part of its sums."""
@@ -23,6 +19,11 @@ CHOSEN = Column.latency + 3
 def summed(config: Config) -> int:
     """Cycles from a chunk's address to what the requantizer takes: more where parts are joined."""
     return CHOSEN + Joiner.latency * int(config.has_regions)
+
+
+def lane_latency(config: Config) -> int:
+    """Cycles from a chunk's address to its results."""
+    return summed(config) + Requantizer.latency
 
 
 def control_layout(config: Config) -> data.StructLayout:
@@ -62,8 +63,8 @@ class ResultLane(wiring.Component):
     Members: columns In(sum_width each) from the collector, every `results`-th; pe Out(sum_width), the one chosen, for
     lanes to share; pes In(2 x sum_width), which to take from where PEs hold two columns: of the first half of their
     results and of the second; control In(control_layout), each field as early as `control_times` says; scaling
-    In(SCALING_LAYOUT) a cycle before the sum; put In(1) a cycle before the result; take In(1); y Out(signed
-    result_width), the oldest result that waits.
+    In(SCALING_LAYOUT) a cycle before the sum; y Out(signed result_width), `lane_latency` behind the chunk's address. No
+    flow control.
 
     Each lane is kept apart in mapping: its controls are registers of its own, and merged they would drive all lanes.
     """
@@ -77,8 +78,6 @@ class ResultLane(wiring.Component):
                 "pes": In(data.ArrayLayout(config.sum_width, 2)),
                 "control": In(control_layout(config)),
                 "scaling": In(SCALING_LAYOUT),
-                "put": In(1),
-                "take": In(1),
                 "y": Out(signed(config.result_width)),
             }
         )
@@ -94,16 +93,12 @@ class ResultLane(wiring.Component):
             m.d.comb += [joiner.low.eq(low), joiner.high.eq(high), joiner.ratio.eq(control["ratio"])]
             low = joiner.y
         requantizer = place(m, "requantizer", "requantizer", lambda: Requantizer(config), platform)
-        m.submodules.waiting = waiting = Buffer(signed(config.result_width), QUEUE)
         m.d.comb += [
             requantizer.sum.eq(low),
             requantizer.scaling.eq(delay(Mux(control["bare"], 0, self.scaling), 1, "scaling")),
             requantizer.raw.eq(control["raw"]),
             requantizer.narrow.eq(control["narrow"]),
-            waiting.item.eq(requantizer.y),
-            waiting.put.eq(delay(self.put, 1, "put", init=0)),
-            waiting.take.eq(self.take),
-            self.y.eq(waiting.head),
+            self.y.eq(requantizer.y),
         ]
         return m
 

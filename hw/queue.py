@@ -63,6 +63,8 @@ class Buffer(wiring.Component):
     cycles, an item a cycle; head and `valid` are registers.
     """
 
+    latency = 2
+
     def __init__(self, shape: ShapeLike, depth: int):
         self._shape = shape
         self._depth = depth
