@@ -93,7 +93,7 @@ class Drain(wiring.Component):
             *(y.eq(lane.y) for y, lane in zip(result.y, self._lanes(m, delay, chunk, platform), strict=True)),
             result.count.eq(delay(chunk.count, lane_latency(config), "count")),
             result.last.eq(delay(chunk.last, lane_latency(config), "last")),
-            waiting.put.eq(delay(reader.read, lane_latency(config), "put", init=0)),
+            waiting.put.eq(delay(reader.read, lane_latency(config) - 1, "put", init=0)),
             waiting.take.eq(self.results.ready),
             self.results.valid.eq(waiting.valid),
             self.results.payload.eq(waiting.head),

@@ -57,10 +57,11 @@ def _turned(m: Module, name: str, depth: int, step: Value) -> Signal:
 
 
 class Buffer(wiring.Component):
-    """A FIFO of `depth` items without a way to hold up who gives: that is for credits.
+    """A FIFO of `depth` items, an even number, without a way to hold up who gives: that is for credits.
 
-    Members: item In(shape) and put In(1); head Out(shape) and valid Out(1), take In(1) while it is valid. Latency 2
-    cycles, an item a cycle; head and `valid` are registers.
+    Members: put In(1) and a cycle later item In(shape); head Out(shape) and valid Out(1), take In(1) while it is valid.
+    From item to head 2 cycles, an item a cycle; head and `valid` are registers. What is written to is told by registers
+    too: two memories, so that no gate stands before their enables.
     """
 
     latency = 2
@@ -75,23 +76,29 @@ class Buffer(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         width = Shape.cast(self._shape).width
-        m.submodules.memory = rows = memory.Memory(shape=width, depth=self._depth, init=[])
         m.submodules.stored = stored = Credits(self._depth, 0)
-        write, read = rows.write_port(), rows.read_port(domain="comb")
         head = Signal(width, reset_less=True)
-        free = Signal()
+        free, put = Signal(), Signal()
+        m.d.sync += put.eq(self.put)
         m.d.comb += [
             free.eq(~self.valid | self.take),
-            stored.returned.eq(self.put),
+            stored.returned.eq(put),
             stored.taken.eq(free & stored.any),
-            write.addr.eq(_turned(m, "produce", self._depth, self.put)),
-            write.data.eq(self.item),
-            write.en.eq(self.put),
-            read.addr.eq(_turned(m, "consume", self._depth, stored.taken)),
             self.head.eq(head),
         ]
+        produce = _turned(m, "produce", self._depth, self.put)
+        consume = _turned(m, "consume", self._depth, stored.taken)
+        read = []
+        for parity in (0, 1):
+            m.submodules[f"memory_{parity}"] = rows = memory.Memory(
+                shape=width, depth=self._depth // 2, init=[]
+            )
+            write, port = rows.write_port(), rows.read_port(domain="comb")
+            m.d.sync += [write.en.eq(self.put & (produce[0] == parity)), write.addr.eq(produce[1:])]
+            m.d.comb += [write.data.eq(self.item), port.addr.eq(consume[1:])]
+            read.append(port.data)
         with m.If(free):
-            m.d.sync += [head.eq(read.data), self.valid.eq(stored.any)]
+            m.d.sync += [head.eq(Mux(consume[0], read[1], read[0])), self.valid.eq(stored.any)]
         return m
 
 

@@ -72,13 +72,14 @@ class Reader(wiring.Component):
         m = Module()
         m.submodules.queue = queue = Queue(tile_layout(config), self._slots + 1)
         tile, running = Signal(tile_layout(config), reset_less=True), Signal()
-        m_index, chunk = Signal.like(tile.rows), Signal.like(tile.chunks)
+        chunk, odd = Signal.like(tile.chunks), Signal()
         # Of the tile's first row and of the current one: place in the collector, and count when it has drained.
         first, address = Signal(range(depth)), Signal(range(depth))
         base, needs = Signal.like(self.drained), Signal.like(self.drained, init=1)
 
-        # Whether the current chunk ends a row, and the current row the tile.
-        row_end, last_row = Signal(), Signal()
+        # Chunks of the row and rows of the tile behind the current ones, and whether there are none.
+        chunks, rows = Signal.like(tile.chunks), Signal.like(tile.rows)
+        row_end, last_row, narrow = Signal(), Signal(), Signal()
         offered, reached, step, end, turn = (
             Signal(name=name) for name in ("offered", "reached", "step", "end", "turn")
         )
@@ -98,17 +99,23 @@ class Reader(wiring.Component):
             m.d.sync += [
                 tile.eq(head),
                 running.eq(queue.head.valid),
+                chunks.eq(head.chunks),
+                rows.eq(head.rows),
                 row_end.eq(head.chunks == 0),
+                narrow.eq(head.chunks == 0),
                 last_row.eq(head.rows == 0),
             ]
         with m.Elif(step):
-            m.d.sync += row_end.eq(Mux(row_end, tile.chunks == 0, chunk + 1 == tile.chunks))
+            m.d.sync += [
+                chunks.eq(Mux(row_end, tile.chunks, chunks - 1)),
+                row_end.eq(Mux(row_end, narrow, chunks == 1)),
+            ]
             with m.If(row_end):
-                m.d.sync += last_row.eq(m_index + 1 == tile.rows)
+                m.d.sync += [rows.eq(rows - 1), last_row.eq(rows == 1)]
         with m.If(step):
             m.d.sync += [
                 chunk.eq(Mux(row_end, 0, chunk + 1)),
-                m_index.eq(Mux(end, 0, m_index + row_end)),
+                odd.eq(~end & (odd ^ row_end)),
                 offer_needs.eq(needs),
             ]
             with m.If(end):
@@ -119,7 +126,7 @@ class Reader(wiring.Component):
                     base.eq(base + config.rows),
                     needs.eq(base + config.rows + 1),
                 ]
-            with m.Elif(row_end & (~pairs | m_index[0])):
+            with m.Elif(row_end & (~pairs | odd)):
                 m.d.sync += [address.eq(_next(address, 1, depth)), needs.eq(needs + 1)]
         m.d.sync += [
             offered.eq(step | (offered & ~self.taken)),
@@ -133,7 +140,7 @@ class Reader(wiring.Component):
         m.d.sync += [
             made.address.eq(address),
             made.chunk.eq(chunk),
-            made.upper.eq(m_index[0]),
+            made.upper.eq(odd),
             made.parameters.eq(self._parameters(tile, chunk)),
             made.frees.eq(Mux(end, tile.p.frees, 0)),
             made.mode.eq(tile.mode),

@@ -1,6 +1,6 @@
 """From sums to results: bias, and requantization to 8- or 4-bit codes."""
 
-from amaranth import C, Module, Mux, Signal, Value, signed
+from amaranth import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -14,9 +14,6 @@ SCALING_LAYOUT = data.StructLayout({"bias": signed(BIAS_WIDTH), "mult": MULT_WID
 CHUNK = MAX_WIDTH - 1
 """Bits of a sum that one multiplier takes at a time: with a sign in front they fill its operand."""
 
-FINE = 3
-"""Low bits of the shift, which the second of two stages takes."""
-
 
 class Requantizer(wiring.Component):
     """y = clamp(((sum + bias) * mult + 2^(shift-1)) >> shift, -M, M), or y = sum + bias when `raw`.
@@ -24,14 +21,14 @@ class Requantizer(wiring.Component):
     M = 127, or 7 when `narrow`. mult is 0..2^15-1, shift 1..47; other shifts give no meaningful result.
 
     Members: sum In(signed output_width), scaling In(SCALING_LAYOUT), raw In(1), narrow In(1), y Out(signed
-    result_width). Latency 10 cycles, one result per cycle, no flow control. The rounding is TOSA's apply_scale_16 with
+    result_width). Latency 11 cycles, one result per cycle, no flow control. The rounding is TOSA's apply_scale_16 with
     single rounding. A raw result goes the same way, times 1 and shifted by 0.
 
-    Cycles: bias; into and through the multipliers, one for each CHUNK bits (2); their products joined (2); the shift
-    in two steps; rounding; comparison with the bounds; clamp.
+    Cycles: bias; into and through the multipliers, one for each CHUNK bits (2); their products joined (2); the shift,
+    two bits of it at a time (3); rounding; comparison with the bounds; clamp.
     """
 
-    latency = 10
+    latency = 11
 
     def __init__(self, config: Config):
         self._config = config
@@ -60,24 +57,25 @@ class Requantizer(wiring.Component):
         product = Signal(signed(width + MULT_WIDTH), reset_less=True)
         m.d.sync += product.eq(self._product(m, biased, mult, platform))
         shift = self._delayed(m, kept, 4, "shift")
-        narrow = self._delayed(m, self.narrow, 8, "narrow")
-        raw = self._delayed(m, self.raw, 9, "raw")
-        coarse, shifted = (Signal.like(product, name=name, reset_less=True) for name in ("coarse", "shifted"))
-        fine = self._delayed(m, shift[:FINE], 1, "fine")
-        m.d.sync += [
-            coarse.eq(product >> (shift[FINE:] << FINE)),
-            shifted.eq(coarse >> fine),
-        ]
+        narrow = self._delayed(m, self.narrow, 9, "narrow")
+        raw = self._delayed(m, self.raw, 10, "raw")
+        shifted: Value = product
+        for low in reversed(range(0, SHIFT_WIDTH, 2)):
+            stage = Signal.like(product, name=f"shifted_{low}", reset_less=True)
+            m.d.sync += stage.eq(shifted >> (shift[low : low + 2] << low))
+            shift, shifted = self._delayed(m, shift[:low], 1, f"shift_below_{low}"), stage
         # What lies far outside the bounds shows in the upper bits, and only the lower ones are rounded.
         near = 10
         beyond = shifted[near - 1 :]
         rounded = Signal(signed(near), reset_less=True)
-        fits, whole = Signal(reset_less=True), Signal(signed(width), reset_less=True)
+        whole = Signal(signed(width), reset_less=True)
         m.d.sync += [
             rounded.eq(self._rounded(shifted[:near].as_signed())),
-            fits.eq(beyond.all() | ~beyond.any()),
             whole.eq(shifted),
         ]
+        groups = [beyond[start : start + 8] for start in range(0, len(beyond), 8)]
+        ones = Cat(self._delayed(m, group.all(), 1, "ones") for group in groups)
+        some = Cat(self._delayed(m, group.any(), 1, "some") for group in groups)
         # Codes have 8 bits; what is clamped says to which bound.
         code = Signal(signed(8), reset_less=True)
         above, below, inside, narrowed = (
@@ -87,7 +85,7 @@ class Requantizer(wiring.Component):
         m.d.sync += [
             above.eq(Mux(narrow, rounded > 7, rounded > 127)),
             below.eq(Mux(narrow, rounded < -7, rounded < -127)),
-            inside.eq(fits),
+            inside.eq(ones.all() | ~some.any()),
             code.eq(rounded),
             narrowed.eq(narrow),
             kept_whole.eq(whole),

@@ -66,7 +66,7 @@ class RingBuffer(wiring.Component):
     Members:
       beat In(8 * bus), put In(1)       a beat of the load stream; `end` In(1) with the last one of a load
       line Out(1)                       this beat completes a line
-      room Out(1)                       a line is free; without it nothing may be put
+      room Out(1), a register           a line is free; without it nothing may be put
       loaded Out(sequence_width)        lines that can be read, counted modulo 2^width
       freed In(0..lines)                lines given back, oldest first
       address In(word address)          word to read
@@ -88,7 +88,7 @@ class RingBuffer(wiring.Component):
                 "put": In(1),
                 "end": In(1),
                 "line": Out(1),
-                "room": Out(1),
+                "room": Out(1, init=1),
                 "loaded": Out(sequence_width(ring)),
                 "freed": In(range(ring.lines + 1)),
                 "address": In(range(ring.lines * ring.factor)),
@@ -123,14 +123,17 @@ class RingBuffer(wiring.Component):
             ]
             read.append(bank.data)
 
-        # One and two less than the free lines, but for the line that the last cycle took: their signs say what is room.
-        spare = Signal(range(-1, ring.lines), init=ring.lines - 1)
-        scarce = Signal(range(-2, ring.lines - 1), init=ring.lines - 2)
-        m.d.sync += [
-            spare.eq(spare - gathered + self.freed),
-            scarce.eq(scarce - gathered + self.freed),
-        ]
-        m.d.comb += self.room.eq(Mux(gathered, scarce >= 0, spare >= 0))
+        # Free lines less one, two and three, but for the line that the last cycle took: their signs say whether there
+        # is room beside that one and the one that this cycle may take. If it does not, room is back a cycle later.
+        enough = []
+        for number in (1, 2, 3):
+            spare = Signal(range(-number, ring.lines), init=ring.lines - number, name=f"spare_{number}")
+            m.d.sync += spare.eq(spare - gathered + self.freed)
+            enough.append(~spare[-1])
+        taken = self.room & complete
+        m.d.sync += self.room.eq(
+            Mux(gathered & taken, enough[2], Mux(gathered | taken, enough[1], enough[0]))
+        )
 
         words = ring.factor.bit_length() - 1
         m.d.comb += address.eq(self.address[words:])
