@@ -10,7 +10,7 @@ from golden.commands import PARAMETER_BYTES, PARAMETER_FIELDS, Output
 from hw.collector import count_width
 from hw.config import BIAS_WIDTH, MULT_WIDTH, SHIFT_WIDTH, Config
 from hw.delay import Delay
-from hw.lane import ResultLane, control_layout, control_times, lane_latency, summed
+from hw.lane import QUEUE, ResultLane, control_layout, control_times, lane_latency, summed
 from hw.queue import Buffer, Credits
 from hw.reader import Reader, any_of
 from hw.ring import RingBuffer
@@ -22,10 +22,6 @@ def result_layout(config: Config) -> data.StructLayout:
     """`count` + 1 results of one row, columns ascending, and whether they are the tile's last."""
     values = data.ArrayLayout(signed(config.result_width), config.results)
     return data.StructLayout({"y": values, "count": range(max(2, config.results)), "last": 1})
-
-
-QUEUE = 32
-"""Results that wait for the sink. Enough for those on their way, so that the pipeline needs no enable."""
 
 
 def drain_latency(config: Config) -> int:
@@ -87,21 +83,27 @@ class Drain(wiring.Component):
             self.parameters.eq(delay(chunk.parameters, early, "parameters")),
             self.freed.eq(delay(Mux(reader.read, chunk.frees, 0), early, "freed", init=0)),
         ]
-        m.submodules.waiting = waiting = Buffer(result_layout(config), QUEUE)
-        result = waiting.item
+        # What comes with the results goes the same way.
+        about, depth = Cat(chunk.count, chunk.last), lane_latency(config)
+        put = delay(reader.read, depth - 2, "put", init=0)
+        m.submodules.waiting = waiting = Buffer(len(about), QUEUE)
+        for index, lane in enumerate(self._lanes(m, delay, chunk, platform)):
+            m.d.comb += [
+                lane.put.eq(put),
+                lane.take.eq(self.results.ready),
+                self.results.payload.y[index].eq(lane.y),
+            ]
         m.d.comb += [
-            *(y.eq(lane.y) for y, lane in zip(result.y, self._lanes(m, delay, chunk, platform), strict=True)),
-            result.count.eq(delay(chunk.count, lane_latency(config), "count")),
-            result.last.eq(delay(chunk.last, lane_latency(config), "last")),
-            waiting.put.eq(delay(reader.read, lane_latency(config) - 1, "put", init=0)),
+            waiting.item.eq(delay(about, depth, "about")),
+            waiting.put.eq(delay(put, 1, "last_put", init=0)),
             waiting.take.eq(self.results.ready),
             self.results.valid.eq(waiting.valid),
-            self.results.payload.eq(waiting.head),
+            Cat(self.results.payload.count, self.results.payload.last).eq(waiting.head),
         ]
         return m
 
     def _lanes(self, m: Module, delay: Delay, chunk: data.View, platform: object) -> list[Any]:
-        """The lanes, with all that they look at."""
+        """The lanes, with all that they look at but when to put and take."""
         config = self._config
         control = self._control(delay, chunk)
         lanes = []

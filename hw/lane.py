@@ -1,4 +1,4 @@
-"""One lane of the result stream: from the sums that the collector holds to codes."""
+"""One lane of the result stream: from the sums that the collector holds to codes that wait for the sink."""
 
 from amaranth import Array as Choice
 from amaranth import Module, Mux, Value, signed
@@ -9,8 +9,12 @@ from hw.collector import Column
 from hw.config import RATIO_WIDTH, Config
 from hw.delay import Delay
 from hw.joiner import Joiner
+from hw.queue import Buffer
 from hw.requantizer import SCALING_LAYOUT, Requantizer
 from hw.target import place
+
+QUEUE = 32
+"""Results that wait for the sink. Enough for those on their way, so that the pipeline needs no enable."""
 
 CHOSEN = Column.latency + 3
 """Cycles from a chunk's address to the sums of its columns: read, two to choose a PE, one a part of its sums."""
@@ -22,7 +26,7 @@ def summed(config: Config) -> int:
 
 
 def lane_latency(config: Config) -> int:
-    """Cycles from a chunk's address to its results."""
+    """Cycles from a chunk's address to its results in the buffer."""
     return summed(config) + Requantizer.latency
 
 
@@ -63,8 +67,8 @@ class ResultLane(wiring.Component):
     Members: columns In(sum_width each) from the collector, every `results`-th; pe Out(sum_width), the one chosen, for
     lanes to share; pes In(2 x sum_width), which to take from where PEs hold two columns: of the first half of their
     results and of the second; control In(control_layout), each field as early as `control_times` says; scaling
-    In(SCALING_LAYOUT) a cycle before the sum; y Out(signed result_width), `lane_latency` behind the chunk's address. No
-    flow control.
+    In(SCALING_LAYOUT) a cycle before the sum; put In(1) two cycles before a result, which waits `lane_latency` behind
+    the chunk's address; y Out(signed result_width), the oldest that waits, and take In(1).
 
     Each lane is kept apart in mapping: its controls are registers of its own, and merged they would drive all lanes.
     """
@@ -78,6 +82,8 @@ class ResultLane(wiring.Component):
                 "pes": In(data.ArrayLayout(config.sum_width, 2)),
                 "control": In(control_layout(config)),
                 "scaling": In(SCALING_LAYOUT),
+                "put": In(1),
+                "take": In(1),
                 "y": Out(signed(config.result_width)),
             }
         )
@@ -92,13 +98,17 @@ class ResultLane(wiring.Component):
             joiner = place(m, "joiner", "joiner", lambda: Joiner(config), platform)
             m.d.comb += [joiner.low.eq(low), joiner.high.eq(high), joiner.ratio.eq(control["ratio"])]
             low = joiner.y
+        m.submodules.waiting = waiting = Buffer(signed(config.result_width), QUEUE)
         requantizer = place(m, "requantizer", "requantizer", lambda: Requantizer(config), platform)
         m.d.comb += [
             requantizer.sum.eq(low),
             requantizer.scaling.eq(delay(Mux(control["bare"], 0, self.scaling), 1, "scaling")),
             requantizer.raw.eq(control["raw"]),
             requantizer.narrow.eq(control["narrow"]),
-            self.y.eq(requantizer.y),
+            waiting.item.eq(requantizer.y),
+            waiting.put.eq(delay(self.put, 1, "put", init=0)),
+            waiting.take.eq(self.take),
+            self.y.eq(waiting.head),
         ]
         return m
 

@@ -59,9 +59,10 @@ def _turned(m: Module, name: str, depth: int, step: Value) -> Signal:
 class Buffer(wiring.Component):
     """A FIFO of `depth` items, an even number, without a way to hold up who gives: that is for credits.
 
-    Members: put In(1) and a cycle later item In(shape); head Out(shape) and valid Out(1), take In(1) while it is valid.
-    From item to head 2 cycles, an item a cycle; head and `valid` are registers. What is written to is told by registers
-    too: two memories, so that no gate stands before their enables.
+    Members: put In(1) and a cycle later item In(shape); head Out(shape) and valid Out(1), take In(1). From item to
+    head 2 cycles, an item a cycle. Two registers stand for the head in turn, and each is filled when it is empty: so
+    `take` moves three flip-flops, and nothing else waits for it. There are two memories, with no gate before their
+    enables.
     """
 
     latency = 2
@@ -77,14 +78,14 @@ class Buffer(wiring.Component):
         m = Module()
         width = Shape.cast(self._shape).width
         m.submodules.stored = stored = Credits(self._depth, 0)
-        head = Signal(width, reset_less=True)
-        free, put = Signal(), Signal()
+        put, filling, leaving = Signal(), Signal(), Signal()
+        full, heads = Signal(2), [Signal(width, name=f"head_{i}", reset_less=True) for i in (0, 1)]
         m.d.sync += put.eq(self.put)
         m.d.comb += [
-            free.eq(~self.valid | self.take),
             stored.returned.eq(put),
-            stored.taken.eq(free & stored.any),
-            self.head.eq(head),
+            stored.taken.eq(stored.any & ~full.bit_select(filling, 1)),
+            self.valid.eq(full.bit_select(leaving, 1)),
+            self.head.eq(Mux(leaving, heads[1], heads[0])),
         ]
         produce = _turned(m, "produce", self._depth, self.put)
         consume = _turned(m, "consume", self._depth, stored.taken)
@@ -97,8 +98,15 @@ class Buffer(wiring.Component):
             m.d.sync += [write.en.eq(self.put & (produce[0] == parity)), write.addr.eq(produce[1:])]
             m.d.comb += [write.data.eq(self.item), port.addr.eq(consume[1:])]
             read.append(port.data)
-        with m.If(free):
-            m.d.sync += [head.eq(Mux(consume[0], read[1], read[0])), self.valid.eq(stored.any)]
+        for index, head in enumerate(heads):
+            with m.If(full[index]):
+                m.d.sync += full[index].eq(~(self.take & (leaving == index)))
+            with m.Else():
+                m.d.sync += [
+                    head.eq(Mux(consume[0], read[1], read[0])),
+                    full[index].eq(stored.any & (filling == index)),
+                ]
+        m.d.sync += [filling.eq(filling ^ stored.taken), leaving.eq(leaving ^ (self.valid & self.take))]
         return m
 
 
@@ -116,9 +124,14 @@ class Credits(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        left = Signal(range(self._count + 1), init=self._left)
+        # Counted a cycle late, so that what takes a place has one flip-flop to reach and not a sum.
+        late, left = Signal(range(self._count + 1), init=self._left), Signal(range(self._count + 1))
+        took, gave = Signal(), Signal()
+        m.d.comb += left.eq(late - took + gave)
         m.d.sync += [
-            left.eq(left - self.taken + self.returned),
+            late.eq(left),
+            took.eq(self.taken),
+            gave.eq(self.returned),
             self.any.eq(Mux(self.taken, left > 1, left != 0) | self.returned),
         ]
         return m

@@ -80,17 +80,16 @@ class Reader(wiring.Component):
         # Chunks of the row and rows of the tile behind the current ones, and whether there are none.
         chunks, rows = Signal.like(tile.chunks), Signal.like(tile.rows)
         row_end, last_row, narrow = Signal(), Signal(), Signal()
-        offered, reached, step, end, turn = (
-            Signal(name=name) for name in ("offered", "reached", "step", "end", "turn")
-        )
-        offer_needs = Signal.like(needs, reset_less=True)
+        # Two chunks are offered in turn: the next one is made when its place is empty, whatever happens to the other.
+        offered, reached, filling, leaving = Signal(2), Signal(2), Signal(), Signal()
+        step, end, turn = Signal(), Signal(), Signal()
         head = queue.head.payload
         pairs = any_of(tile.mode, [mode.x_lanes == 2 for mode in config.modes])
         m.d.comb += [
             queue.items.payload.eq(self.tile),
             queue.items.valid.eq(self.started),
-            self.taken.eq(offered & reached & self.room),
-            step.eq(running & (~offered | self.taken)),
+            self.taken.eq((offered & reached).bit_select(leaving, 1) & self.room),
+            step.eq(running & ~offered.bit_select(filling, 1)),
             end.eq(row_end & last_row),
             turn.eq((step & end) | ~running),
             queue.head.ready.eq(turn),
@@ -116,7 +115,6 @@ class Reader(wiring.Component):
             m.d.sync += [
                 chunk.eq(Mux(row_end, 0, chunk + 1)),
                 odd.eq(~end & (odd ^ row_end)),
-                offer_needs.eq(needs),
             ]
             with m.If(end):
                 following = _next(first, config.rows, depth)
@@ -128,15 +126,26 @@ class Reader(wiring.Component):
                 ]
             with m.Elif(row_end & (~pairs | odd)):
                 m.d.sync += [address.eq(_next(address, 1, depth)), needs.eq(needs + 1)]
-        m.d.sync += [
-            offered.eq(step | (offered & ~self.taken)),
-            reached.eq(Mux(step, self._reached(needs), self._reached(offer_needs))),
-        ]
+        for index in (0, 1):
+            awaited = Signal.like(needs, name=f"awaited_{index}", reset_less=True)
+            with m.If(offered[index]):
+                m.d.sync += [
+                    offered[index].eq(~(self.taken & (leaving == index))),
+                    reached[index].eq(self._reached(awaited)),
+                ]
+            with m.Else():
+                m.d.sync += [
+                    awaited.eq(needs),
+                    offered[index].eq(running & (filling == index)),
+                    reached[index].eq(self._reached(needs)),
+                ]
+        m.d.sync += [filling.eq(filling ^ step), leaving.eq(leaving ^ self.taken)]
 
         # What is told of a chunk follows a cycle behind: many registers, which wait for a flip-flop alone.
-        made, offer = (Signal(self._layout, name=name, reset_less=True) for name in ("made", "offer"))
-        stepped = Signal()
-        m.d.comb += self.chunk.eq(offer)
+        made = Signal(self._layout, reset_less=True)
+        offers = [Signal(self._layout, name=f"offer_{index}", reset_less=True) for index in (0, 1)]
+        filled, left = Signal(2), Signal()
+        m.d.comb += self.chunk.eq(Mux(left, offers[1], offers[0]))
         m.d.sync += [
             made.address.eq(address),
             made.chunk.eq(chunk),
@@ -148,12 +157,14 @@ class Reader(wiring.Component):
             made.ratio.eq(tile.ratio),
             made.count.eq(Mux(row_end, tile.columns, config.results - 1)),
             made.last.eq(end),
-            stepped.eq(step),
+            filled.eq(Cat(step & (filling == index) for index in (0, 1))),
+            left.eq(leaving),
             self.read.eq(self.taken),
             self.finished.eq(self.read & self.chunk.last),
         ]
-        with m.If(stepped):
-            m.d.sync += offer.eq(made)
+        for index, offer in enumerate(offers):
+            with m.If(filled[index]):
+                m.d.sync += offer.eq(made)
         return m
 
     def _reached(self, needs: Value) -> Value:
