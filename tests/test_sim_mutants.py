@@ -2,12 +2,12 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from amaranth import Module, Signal, Value
 
-from golden.commands import Ring
 from hw import accumulator, reader
 from hw.array import Array
 from hw.feeder import Feeder
@@ -56,12 +56,11 @@ def read_a_word_late(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every k gets the word before its own."""
     original = Feeder._address
 
-    def address(
-        self: Feeder, m: Module, ring: Ring, address: Signal, line: Value, begin: Value, step: Value
-    ) -> None:
-        early = Signal.like(address)
-        original(self, m, ring, early, line, begin, step)
-        m.d.sync += address.eq(early)
+    def address(self: Feeder, m: Module, *arguments: Any) -> Signal:
+        right = original(self, m, *arguments)
+        late = Signal.like(right)
+        m.d.sync += late.eq(right)
+        return late
 
     monkeypatch.setattr(Feeder, "_address", address)
 
