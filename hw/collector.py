@@ -15,8 +15,8 @@ def count_width(config: Config, slots: int) -> int:
     return (2 * config.rows * slots).bit_length() + 1
 
 
-PART = 40
-"""Bits of a sum that share an address register, a column's or half of it where PEs have two."""
+PART = 20
+"""Bits of a sum that share an address register."""
 
 
 class Column(wiring.Component):

@@ -102,6 +102,7 @@ class Controller(wiring.Component):
             with m.State("FETCH"):
                 m.d.comb += self.commands.ready.eq(1)
                 m.d.sync += command.eq(self.commands.payload)
+                m.d.sync += settings["chunks"].eq(self._chunks(self.commands.payload))
                 with m.If(self.commands.valid):
                     m.next = "MEASURE"
             # Measures and comparisons are registers, written in every cycle.
@@ -141,12 +142,14 @@ class Controller(wiring.Component):
         return m
 
     def _settings(self) -> dict[str, Signal]:
+        """What is configured, and the chunks of a row of the command at hand."""
         config = self._config
         return {
             "configured": Signal(),
             "mode": Signal(config.mode_width),
             "output": Signal(2),
             "k": Signal(range(config.k_max + 1)),
+            "chunks": Signal(range(config.cols * config.w_lanes + 2)),
             "ratio": Signal(RATIO_WIDTH),
             "offset": Signal(OFFSET_WIDTH),
             "x_lines": Signal(range(config.x_ring.lines + 1)),
@@ -211,7 +214,7 @@ class Controller(wiring.Component):
             account.follow(
                 m,
                 field(compute, name.name.lower()),
-                self._panel_lines(command, settings, name),
+                self._panel_lines(settings, name),
                 unused if name is RingName.P else C(0),
             )
 
@@ -232,15 +235,15 @@ class Controller(wiring.Component):
                 m.d.comb += verdict.eq(first)
         return verdict
 
-    def _panel_lines(self, command: Signal, settings: dict[str, Signal], name: RingName) -> Value:
+    def _panel_lines(self, settings: dict[str, Signal], name: RingName) -> Value:
         """Lines of the panel that a compute command means."""
         if name is RingName.P:
             ring = self._config.p_ring
-            words = self._chunks(command)
+            words = settings["chunks"]
             return (words + ring.factor - 1) >> (ring.factor.bit_length() - 1)
         return settings[f"{name.name.lower()}_lines"]
 
-    def _chunks(self, command: Signal) -> Value:
+    def _chunks(self, command: Value) -> Value:
         """Cycles that a row of a tile's results takes to leave, of as many columns as the array has."""
         results = self._config.results
         columns = _field(command)(Opcode.COMPUTE, "columns")
@@ -290,7 +293,7 @@ class Controller(wiring.Component):
             tile.ratio.eq(settings["ratio"]),
             tile.offset.eq(settings["offset"]),
             tile.rows.eq(field(Opcode.COMPUTE, "rows") - 1),
-            tile.chunks.eq(self._chunks(command) - 1),
+            tile.chunks.eq(settings["chunks"] - 1),
             tile.columns.eq((columns - 1) & (self._config.results - 1)),
         ]
         for account, name in zip(accounts, RingName, strict=True):

@@ -42,19 +42,18 @@ class Loader(wiring.Component):
         wiring.connect(m, wiring.flipped(self.loads), queue.items)
         load = queue.head.payload
         chosen, left, stepped = Signal(3), Signal(self._config.line_width), Signal()
-        taken, line = Signal(), Signal()
+        line = Signal()
         m.d.comb += [
             line.eq((self.line & chosen).any()),
             self.beats.ready.eq((self.room & chosen).any()),
-            taken.eq(self.beats.valid & self.beats.ready),
-            self.put.eq(Mux(taken, chosen, 0)),
+            self.put.eq(Mux(self.beats.valid, self.room & chosen, 0)),
             # Lines are counted a cycle late.
             self.end.eq(line & (left == stepped)),
             queue.head.ready.eq(~chosen.any()),
         ]
         with m.If(chosen.any()):
-            m.d.sync += [stepped.eq(taken & line), left.eq(left - stepped)]
-            with m.If(taken & self.end):
+            m.d.sync += [stepped.eq(self.put.any() & line), left.eq(left - stepped)]
+            with m.If(self.put.any() & self.end):
                 m.d.sync += chosen.eq(0)
         with m.Else():
             m.d.sync += [

@@ -1,6 +1,6 @@
 """Queues between the parts of the core, and the places that they share out."""
 
-from amaranth import Module, Mux, Shape, Signal, Value
+from amaranth import Module, Mux, Shape, Signal, Value, signed
 from amaranth.hdl import ShapeLike
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -126,12 +126,11 @@ class Credits(wiring.Component):
         m = Module()
         # Counted a cycle late, so that what takes a place has one flip-flop to reach and not a sum.
         late, left = Signal(range(self._count + 1), init=self._left), Signal(range(self._count + 1))
-        took, gave = Signal(), Signal()
-        m.d.comb += left.eq(late - took + gave)
+        change = Signal(signed(2))
+        m.d.comb += left.eq(late + change)
         m.d.sync += [
             late.eq(left),
-            took.eq(self.taken),
-            gave.eq(self.returned),
+            change.eq(self.returned - self.taken),
             self.any.eq(Mux(self.taken, left > 1, left != 0) | self.returned),
         ]
         return m
