@@ -1,0 +1,105 @@
+"""Queues keep their items in order, hold as many as they say, and lose none, whoever pauses."""
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+import pytest
+from amaranth.sim import Simulator
+
+from hw.queue import Buffer, Credits, Queue
+
+SEED = 7
+CYCLES = 3000
+
+
+def simulated(component: Any, testbench: Any) -> None:
+    simulator = Simulator(component)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(testbench)
+    simulator.run()
+
+
+@pytest.mark.parametrize("pauses", [(0.0, 0.0), (0.5, 0.0), (0.0, 0.7), (0.3, 0.3)])
+@pytest.mark.parametrize("depth", [1, 3, 8])
+def test_queue(depth: int, pauses: tuple[float, float]) -> None:
+    rng = np.random.default_rng(SEED)
+    queue = Queue(16, depth)
+    sent: deque[int] = deque()
+    counts = {"most": 0, "passed": 0}
+
+    async def testbench(ctx: Any) -> None:
+        for cycle in range(CYCLES):
+            # No one takes anything for a while, so that it fills.
+            taking = cycle > CYCLES // 2 and rng.random() >= pauses[1]
+            giving, item = rng.random() >= pauses[0], int(rng.integers(1 << 16))
+            ctx.set(queue.items.valid, giving)
+            ctx.set(queue.items.payload, item)
+            ctx.set(queue.head.ready, taking)
+            if giving and ctx.get(queue.items.ready):
+                sent.append(item)
+            if taking and ctx.get(queue.head.valid):
+                assert ctx.get(queue.head.payload) == sent.popleft(), (SEED, cycle)
+                counts["passed"] += 1
+            counts["most"] = max(counts["most"], len(sent))
+            await ctx.tick()
+
+    simulated(queue, testbench)
+    assert counts["most"] == depth + 1
+    assert counts["passed"] > CYCLES // 20
+    # An item every third cycle, where there is more than one place.
+    if pauses == (0.0, 0.0) and depth > 1:
+        assert counts["passed"] >= CYCLES // 2 // 3
+
+
+@pytest.mark.parametrize("pauses", [(0.0, 0.0), (0.5, 0.0), (0.0, 0.5), (0.3, 0.3)])
+@pytest.mark.parametrize("depth", [2, 6, 32])
+def test_buffer(depth: int, pauses: tuple[float, float]) -> None:
+    """Who gives has credits for `depth` items and gets one back for each that leaves."""
+    rng = np.random.default_rng(SEED)
+    buffer = Buffer(16, depth)
+    inside: deque[int] = deque()
+    counts = {"passed": 0}
+
+    async def testbench(ctx: Any) -> None:
+        put, item = False, 0
+        for cycle in range(CYCLES):
+            if put:
+                inside.append(item)
+            item = int(rng.integers(1 << 16))
+            ctx.set(buffer.item, item if not put else inside[-1])
+            put = len(inside) < depth and rng.random() >= pauses[0]
+            ctx.set(buffer.put, put)
+            taking = rng.random() >= pauses[1]
+            ctx.set(buffer.take, taking)
+            if taking and ctx.get(buffer.valid):
+                assert ctx.get(buffer.head) == inside.popleft(), (SEED, cycle)
+                counts["passed"] += 1
+            await ctx.tick()
+
+    simulated(buffer, testbench)
+    assert counts["passed"] > CYCLES // 8
+    # An item a cycle, where enough are on their way.
+    if pauses == (0.0, 0.0) and depth == 32:
+        assert counts["passed"] >= CYCLES - 4
+
+
+@pytest.mark.parametrize("left", [0, 2, 5])
+def test_credits(left: int) -> None:
+    rng = np.random.default_rng(SEED)
+    places = Credits(5, left)
+
+    async def testbench(ctx: Any) -> None:
+        free, seen = left, set()
+        for cycle in range(CYCLES):
+            assert ctx.get(places.any) == (free > 0), (SEED, cycle)
+            taken = free > 0 and rng.random() < 0.6
+            returned = free < 5 and rng.random() < 0.6
+            ctx.set(places.taken, taken)
+            ctx.set(places.returned, returned)
+            seen.add((free, taken, returned))
+            free += returned - taken
+            await ctx.tick()
+        assert len(seen) == 20
+
+    simulated(places, testbench)
