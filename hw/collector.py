@@ -15,18 +15,18 @@ def count_width(config: Config, slots: int) -> int:
     return (2 * config.rows * slots).bit_length() + 1
 
 
-PART = 20
-"""Bits of a sum that share an address register."""
+PART = 36
+"""Bits of a sum in one memory, as wide as a block RAM of ECP5."""
 
 
 class Column(wiring.Component):
     """The sums of one column's chain, or a part of them.
 
     Members: write In(1), to In(row), sum In(width); address In(row), data Out(width) `latency` cycles later. The
-    register before the memory is the column's own, as a ring's bank has its own (see hw.ring.Bank).
+    registers around the memory are the column's own, as a ring's bank has its own (see hw.ring.Bank).
     """
 
-    latency = 2
+    latency = 3
 
     def __init__(self, width: int, depth: int):
         self._width, self._depth = width, depth
@@ -44,15 +44,15 @@ class Column(wiring.Component):
         m = Module()
         m.submodules.memory = rows = memory.Memory(shape=self._width, depth=self._depth, init=[])
         write, read = rows.write_port(), rows.read_port()
-        address = Signal.like(self.address, reset_less=True)
-        m.d.sync += address.eq(self.address)
+        address, stored = Signal.like(self.address, reset_less=True), Signal(self._width, reset_less=True)
+        m.d.sync += [address.eq(self.address), stored.eq(read.data)]
         m.d.comb += [
             write.en.eq(self.write),
             write.addr.eq(self.to),
             write.data.eq(self.sum),
             read.en.eq(1),
             read.addr.eq(address),
-            self.data.eq(read.data),
+            self.data.eq(stored),
         ]
         return m
 

@@ -16,8 +16,8 @@ from hw.target import place
 QUEUE = 32
 """Results that wait for the sink. Enough for those on their way, so that the pipeline needs no enable."""
 
-CHOSEN = Column.latency + 3
-"""Cycles from a chunk's address to the sums of its columns: read, two to choose a PE, one a part of its sums."""
+CHOSEN = Column.latency + 4
+"""Cycles from a chunk's address to the sums of its columns: read, three to choose a PE, one a part of its sums."""
 
 
 def summed(config: Config) -> int:
@@ -56,8 +56,8 @@ def control_layout(config: Config) -> data.StructLayout:
 def control_times(config: Config) -> dict[str, int]:
     """Cycles from a chunk's address to each field of its control at the lane's port."""
     read, done = Column.latency, summed(config)
-    times = {"index": read - 1, "wide": read, "second": read, "ratio": read + 2}
-    times |= dict.fromkeys(("quad", "pair", "upper"), read + 1)
+    times = {"index": read - 1, "wide": read + 1, "second": read + 1, "ratio": read + 3}
+    times |= dict.fromkeys(("quad", "pair", "upper"), read + 2)
     return times | {"bare": done - 2, "raw": done - 1, "narrow": done - 1}
 
 
@@ -118,9 +118,10 @@ class ResultLane(wiring.Component):
         if self._columns:
             chosen = Choice(self.columns[i] for i in range(self._columns))[control["index"]]
             m.d.comb += self.pe.eq(delay(chosen, 1, "pe"))
-        pe: Value = self.pe
+        pe = delay(self.pe, 1, "own")
         if config.w_lanes == 2 and config.results > 1:
-            pe = Mux(control["wide"], Mux(control["second"], self.pes[1], self.pes[0]), pe)
+            others = [delay(self.pes[half], 1, f"other_{half}") for half in (0, 1)]
+            pe = Mux(control["wide"], Mux(control["second"], others[1], others[0]), pe)
         halves, lanes = self._split(delay(pe, 1, "sums"))
 
         low: Value = halves[0]

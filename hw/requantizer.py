@@ -1,6 +1,6 @@
 """From sums to results: bias, and requantization to 8- or 4-bit codes."""
 
-from amaranth import C, Cat, Module, Mux, Signal, Value, signed
+from amaranth import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -21,14 +21,14 @@ class Requantizer(wiring.Component):
     M = 127, or 7 when `narrow`. mult is 0..2^15-1, shift 1..47; other shifts give no meaningful result.
 
     Members: sum In(signed output_width), scaling In(SCALING_LAYOUT), raw In(1), narrow In(1), y Out(signed
-    result_width). Latency 11 cycles, one result per cycle, no flow control. The rounding is TOSA's apply_scale_16 with
+    result_width). Latency 12 cycles, one result per cycle, no flow control. The rounding is TOSA's apply_scale_16 with
     single rounding. A raw result goes the same way, times 1 and shifted by 0.
 
     Cycles: bias; into and through the multipliers, one for each CHUNK bits (2); their products joined (2); the shift,
-    two bits of it at a time (3); rounding; comparison with the bounds; clamp.
+    two bits of it at a time (3); rounding; comparison with the bounds (2); clamp.
     """
 
-    latency = 11
+    latency = 12
 
     def __init__(self, config: Config):
         self._config = config
@@ -58,7 +58,7 @@ class Requantizer(wiring.Component):
         m.d.sync += product.eq(self._product(m, biased, mult, platform))
         shift = self._delayed(m, kept, 4, "shift")
         narrow = self._delayed(m, self.narrow, 9, "narrow")
-        raw = self._delayed(m, self.raw, 10, "raw")
+        raw = self._delayed(m, self.raw, 11, "raw")
         shifted: Value = product
         for low in reversed(range(0, SHIFT_WIDTH, 2)):
             stage = Signal.like(product, name=f"shifted_{low}", reset_less=True)
@@ -90,11 +90,21 @@ class Requantizer(wiring.Component):
             narrowed.eq(narrow),
             kept_whole.eq(whole),
         ]
-        bound = Mux(narrowed, C(7, signed(9)), C(127, signed(9)))
-        high = Mux(inside, above, ~kept_whole[-1])
-        low = Mux(inside, below, kept_whole[-1])
+        high, low, last = (
+            Signal(reset_less=True),
+            Signal(reset_less=True),
+            Signal.like(whole, reset_less=True),
+        )
+        inner, bound = Signal.like(code, reset_less=True), Signal(signed(8), reset_less=True)
+        m.d.sync += [
+            high.eq(Mux(inside, above, ~kept_whole[-1])),
+            low.eq(Mux(inside, below, kept_whole[-1])),
+            bound.eq(Mux(narrowed, 7, 127)),
+            inner.eq(code),
+            last.eq(kept_whole),
+        ]
         y = Signal.like(self.y, reset_less=True)
-        m.d.sync += y.eq(Mux(raw, kept_whole, Mux(high, bound, Mux(low, -bound, code))))
+        m.d.sync += y.eq(Mux(raw, last, Mux(high, bound, Mux(low, -bound, inner))))
         m.d.comb += self.y.eq(y)
         return m
 
