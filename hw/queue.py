@@ -10,7 +10,7 @@ class Queue(wiring.Component):
     """A FIFO between two registers: who gives an item or takes one moves a flip-flop, not the memory's pointers.
 
     Members: items In(stream of shape), head Out(stream of shape). It holds `depth` items and the one at its head.
-    Latency 3 cycles, an item every third cycle; `valid` and `ready` are registers.
+    Latency 4 cycles, an item every third cycle; `valid` and `ready` are registers.
     """
 
     def __init__(self, shape: ShapeLike, depth: int):
@@ -22,25 +22,29 @@ class Queue(wiring.Component):
         m = Module()
         width = Shape.cast(self._shape).width
         m.submodules.memory = rows = memory.Memory(shape=width, depth=self._depth, init=[])
-        write, read = rows.write_port(), rows.read_port(domain="comb")
+        write, read = rows.write_port(), rows.read_port()
         item, head = Signal(width, reset_less=True), Signal(width, reset_less=True)
-        taken, ready = Signal(), Signal(init=1)
-        count = Signal(range(self._depth + 1))
-        moved = Signal()
+        taken, written, moved, ready = Signal(), Signal(), Signal(), Signal(init=1)
+        # Items that were taken, and those of them that can be read.
+        held, stored = Signal(range(self._depth + 1)), Signal(range(self._depth + 1))
+        produce, _ = _turned(m, "produce", self._depth, taken)
+        _, consume = _turned(m, "consume", self._depth, moved)
         m.d.comb += [
             self.items.ready.eq(ready),
-            write.addr.eq(_turned(m, "produce", self._depth, taken)),
+            write.addr.eq(produce),
             write.data.eq(item),
             write.en.eq(taken),
-            read.addr.eq(_turned(m, "consume", self._depth, moved)),
-            moved.eq(~self.head.valid & (count != 0)),
+            read.addr.eq(consume),
+            moved.eq(~self.head.valid & (stored != 0)),
             self.head.payload.eq(head),
         ]
         m.d.sync += [
             item.eq(self.items.payload),
             taken.eq(self.items.valid & ready),
-            ready.eq(~(self.items.valid & ready) & ~taken & (count != self._depth)),
-            count.eq(count + taken - moved),
+            written.eq(taken),
+            ready.eq(~(self.items.valid & ready) & ~taken & (held != self._depth)),
+            held.eq(held + taken - moved),
+            stored.eq(stored + written - moved),
             self.head.valid.eq(Mux(self.head.valid, ~self.head.ready, moved)),
         ]
         with m.If(~self.head.valid):
@@ -48,24 +52,24 @@ class Queue(wiring.Component):
         return m
 
 
-def _turned(m: Module, name: str, depth: int, step: Value) -> Signal:
-    """A place among `depth`, which moves on with `step`."""
-    place = Signal(range(depth), name=name)
-    with m.If(step):
-        m.d.sync += place.eq(Mux(place == depth - 1, 0, place + 1))
-    return place
+def _turned(m: Module, name: str, depth: int, step: Value) -> tuple[Signal, Signal]:
+    """A place among `depth`, which moves on with `step`, and what it will be in the next cycle."""
+    place, following = Signal(range(depth), name=name), Signal(range(depth), name=f"{name}_next")
+    m.d.comb += following.eq(Mux(step, Mux(place == depth - 1, 0, place + 1), place))
+    m.d.sync += place.eq(following)
+    return place, following
 
 
 class Buffer(wiring.Component):
     """A FIFO of `depth` items, an even number, without a way to hold up who gives: that is for credits.
 
     Members: put In(1) and a cycle later item In(shape); head Out(shape) and valid Out(1), take In(1). From item to
-    head 2 cycles, an item a cycle. Two registers stand for the head in turn, and each is filled when it is empty: so
+    head 3 cycles, an item a cycle. Two registers stand for the head in turn, and each is filled when it is empty: so
     `take` moves three flip-flops, and nothing else waits for it. There are two memories, with no gate before their
     enables.
     """
 
-    latency = 2
+    latency = 3
 
     def __init__(self, shape: ShapeLike, depth: int):
         self._shape = shape
@@ -78,23 +82,23 @@ class Buffer(wiring.Component):
         m = Module()
         width = Shape.cast(self._shape).width
         m.submodules.stored = stored = Credits(self._depth, 0)
-        put, filling, leaving = Signal(), Signal(), Signal()
+        put, written, filling, leaving = Signal(), Signal(), Signal(), Signal()
         full, heads = Signal(2), [Signal(width, name=f"head_{i}", reset_less=True) for i in (0, 1)]
-        m.d.sync += put.eq(self.put)
+        m.d.sync += [put.eq(self.put), written.eq(put)]
         m.d.comb += [
-            stored.returned.eq(put),
+            stored.returned.eq(written),
             stored.taken.eq(stored.any & ~full.bit_select(filling, 1)),
             self.valid.eq(full.bit_select(leaving, 1)),
             self.head.eq(Mux(leaving, heads[1], heads[0])),
         ]
-        produce = _turned(m, "produce", self._depth, self.put)
-        consume = _turned(m, "consume", self._depth, stored.taken)
+        produce, _ = _turned(m, "produce", self._depth, self.put)
+        current, consume = _turned(m, "consume", self._depth, stored.taken)
         read = []
         for parity in (0, 1):
             m.submodules[f"memory_{parity}"] = rows = memory.Memory(
                 shape=width, depth=self._depth // 2, init=[]
             )
-            write, port = rows.write_port(), rows.read_port(domain="comb")
+            write, port = rows.write_port(), rows.read_port()
             m.d.sync += [write.en.eq(self.put & (produce[0] == parity)), write.addr.eq(produce[1:])]
             m.d.comb += [write.data.eq(self.item), port.addr.eq(consume[1:])]
             read.append(port.data)
@@ -103,7 +107,7 @@ class Buffer(wiring.Component):
                 m.d.sync += full[index].eq(~(self.take & (leaving == index)))
             with m.Else():
                 m.d.sync += [
-                    head.eq(Mux(consume[0], read[1], read[0])),
+                    head.eq(Mux(current[0], read[1], read[0])),
                     full[index].eq(stored.any & (filling == index)),
                 ]
         m.d.sync += [filling.eq(filling ^ stored.taken), leaving.eq(leaving ^ (self.valid & self.take))]
