@@ -70,7 +70,6 @@ def mapped(config: Config, unit: str = "array", target: str = "ecp5") -> str:
     script = [
         DELAY_TARGET,
         READ_DESIGN,
-        part.memories,
         # Names without a source give way to those with one.
         "rename -hide w:$*",
         # abc9 takes a field's alias "sums[0]" for bit 0 of the port "sums" and stops.

@@ -14,14 +14,11 @@ from hw.yosys import DELAY_TARGET, READ_DESIGN, run_yosys
 
 @dataclass(frozen=True)
 class Part:
-    """A family of parts: the device that figures are quoted for, Yosys' command to map for it, what to add where it may
-    use no multiplier blocks, and what to say of memories before.
-    """
+    """A family of parts: Yosys' command to map for it, the device that figures are quoted for."""
 
     device: str
     command: str
     no_dsp: str
-    memories: str = ""
 
 
 TargetName = Literal["ecp5", "ice40", "xc7"]
@@ -39,8 +36,7 @@ KEPT = (
 """How the names of modules begin that are mapped once and kept whole: for time, and so that registers stay apart."""
 
 PARTS = {
-    # The placer moves distributed RAM far from its registers, and there is block RAM to spare.
-    "ecp5": Part("LFE5U-85F", "synth_ecp5", "-nodsp", 'setattr -set ram_style "block" column_*/m:*'),
+    "ecp5": Part("LFE5U-85F", "synth_ecp5", "-nodsp"),
     "ice40": Part("iCE40UP5K", "synth_ice40 -dsp", ""),
     "xc7": Part("xc7", "synth_xilinx -family xc7", "-nodsp"),
 }
@@ -102,7 +98,6 @@ def synthesize(unit: str, config: Config, target: str) -> Synthesis:
     script = [
         DELAY_TARGET,
         READ_DESIGN,
-        part.memories,
         *(f"setattr -mod -set keep_hierarchy 1 {name}" for name in design.shared if name.startswith(KEPT)),
         # Names of single elements (sums[0]) clash with names of bits when ABC maps around a kept hierarchy.
         f"hierarchy -top {design.top}; proc; opt_clean -purge",
