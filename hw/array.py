@@ -53,12 +53,13 @@ class Array(wiring.Component):
         pes = []
         first: Value = ResetSignal(allow_reset_less=True)
         for r in range(config.rows):
-            # A reset goes to the PEs at the pace of their operands, so what comes in behind it stays behind it. One
-            # for all, or for a row, would have far to go.
+            # A reset goes to the PEs, two at a time, before the operands, so what comes in behind it stays behind it.
+            # One for all, or for a row, would have far to go.
             first = reset = staged(m, f"{r}_0", first, platform)
             row = []
             for c in range(config.cols):
-                reset = staged(m, f"{r}_{c}", reset, platform) if c else first
+                if c and c % 2 == 0:
+                    reset = staged(m, f"{r}_{c}", reset, platform)
                 row.append(place(m, f"pe_{r}_{c}", "pe", lambda: processing_element(config), platform, reset))
             pes.append(row)
         for r, row in enumerate(pes):

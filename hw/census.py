@@ -22,8 +22,10 @@ def cells_by_unit(netlist: str, unit: str, target: str = "ecp5") -> dict[str, Ce
     def walk(name: str, owner: str | None) -> None:
         for cell, fields in modules[name]["cells"].items():
             kind = fields["type"]
-            whose = owner or _owner(cell, unit)
-            if kind in modules and not modules[kind]["attributes"].keys() & _BOXES:
+            # What is kept whole is one cell, named like the part that it is or is in.
+            whole = kind in modules and not modules[kind]["attributes"].keys() & _BOXES
+            whose = owner or _owner(f"{cell}." if whole else cell, unit)
+            if whole:
                 walk(kind, kind if kind in _APART else whose)
             elif not kind.startswith("$"):
                 counts[whose][kind] += 1
@@ -44,4 +46,7 @@ def _owner(cell: str, unit: str) -> str:
     if first != unit:
         return unit if first.startswith(f"{unit}_") and unit != "core" else "harness"
     part, dot, _ = rest.partition(".")
-    return part if dot and unit == "core" else ("shared" if unit == "core" else unit)
+    # Signals at a part's port are called after both.
+    part = part.partition("__")[0]
+    shared = not dot or part.startswith("reset_")
+    return part if not shared and unit == "core" else ("shared" if unit == "core" else unit)
