@@ -45,8 +45,9 @@ def _owner(cell: str, unit: str) -> str:
     first, _, rest = cell.partition(".")
     if first != unit:
         return unit if first.startswith(f"{unit}_") and unit != "core" else "harness"
+    if unit != "core":
+        return unit
     part, dot, _ = rest.partition(".")
     # Signals at a part's port are called after both.
     part = part.partition("__")[0]
-    shared = not dot or part.startswith("reset_")
-    return part if not shared and unit == "core" else ("shared" if unit == "core" else unit)
+    return "shared" if not dot or part.startswith("reset_") else part

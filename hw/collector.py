@@ -16,7 +16,7 @@ def count_width(config: Config, slots: int) -> int:
 
 
 PART = 36
-"""Bits of a sum in one memory, as wide as a block RAM of ECP5."""
+"""Bits of a sum that share a memory's address registers."""
 
 
 class Column(wiring.Component):

@@ -5,6 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import BIAS_WIDTH, MULT_WIDTH, SHIFT_WIDTH, Config
+from hw.delay import Delay
 from hw.multiplier import MAX_WIDTH, Multiplier
 from hw.target import place
 
@@ -44,6 +45,7 @@ class Requantizer(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        delay = Delay(m)
         width = self._config.result_width
         biased = Signal(signed(width), reset_less=True)
         mult = Signal(MULT_WIDTH, reset_less=True)
@@ -56,14 +58,14 @@ class Requantizer(wiring.Component):
         m.d.sync += kept.eq(Mux(self.raw, 0, self.scaling.shift - 1))
         product = Signal(signed(width + MULT_WIDTH), reset_less=True)
         m.d.sync += product.eq(self._product(m, biased, mult, platform))
-        shift = self._delayed(m, kept, 4, "shift")
-        narrow = self._delayed(m, self.narrow, 9, "narrow")
-        raw = self._delayed(m, self.raw, 11, "raw")
+        shift = delay(kept, 4, "shift")
+        narrow = delay(self.narrow, 9, "narrow")
+        raw = delay(self.raw, 11, "raw")
         shifted: Value = product
         for low in reversed(range(0, SHIFT_WIDTH, 2)):
             stage = Signal.like(product, name=f"shifted_{low}", reset_less=True)
             m.d.sync += stage.eq(shifted >> (shift[low : low + 2] << low))
-            shift, shifted = self._delayed(m, shift[:low], 1, f"shift_below_{low}"), stage
+            shift, shifted = delay(shift[:low], 1, f"shift_below_{low}"), stage
         # What lies far outside the bounds shows in the upper bits, and only the lower ones are rounded.
         near = 10
         beyond = shifted[near - 1 :]
@@ -74,8 +76,8 @@ class Requantizer(wiring.Component):
             whole.eq(shifted),
         ]
         groups = [beyond[start : start + 8] for start in range(0, len(beyond), 8)]
-        ones = Cat(self._delayed(m, group.all(), 1, "ones") for group in groups)
-        some = Cat(self._delayed(m, group.any(), 1, "some") for group in groups)
+        ones = Cat(delay(group.all(), 1, "ones") for group in groups)
+        some = Cat(delay(group.any(), 1, "some") for group in groups)
         # Codes have 8 bits; what is clamped says to which bound.
         code = Signal(signed(8), reset_less=True)
         above, below, inside, narrowed = (
@@ -110,6 +112,7 @@ class Requantizer(wiring.Component):
 
     def _product(self, m: Module, biased: Value, mult: Value, platform: object) -> Value:
         """biased * mult, three cycles later: a multiplier for each chunk of bits, the highest of them signed."""
+        delay = Delay(m)
         parts: list[Value] = []
         for index, start in enumerate(range(0, len(biased), CHUNK)):
             last = start + CHUNK >= len(biased)
@@ -117,9 +120,7 @@ class Requantizer(wiring.Component):
             part = place(m, f"chunk_{index}", "scaler", self._multiplier, platform)
             m.d.comb += [part.x.eq(chunk), part.w.eq(mult)]
             parts.append(part.p << start)
-        return self._delayed(m, parts[0] + parts[1], 1, "lower") + sum(
-            self._delayed(m, part, 1, "upper") for part in parts[2:]
-        )
+        return delay(parts[0] + parts[1], 1, "lower") + sum(delay(part, 1, "upper") for part in parts[2:])
 
     def _multiplier(self) -> Multiplier:
         return Multiplier(MAX_WIDTH, MULT_WIDTH + 1, self._config.dsp)
@@ -127,11 +128,3 @@ class Requantizer(wiring.Component):
     def _rounded(self, doubled: Value) -> Value:
         """Of twice a value the value, a half away from minus infinity."""
         return (doubled + 1) >> 1
-
-    @staticmethod
-    def _delayed(m: Module, value: Value, cycles: int, name: str) -> Value:
-        for stage in range(cycles):
-            register = Signal(value.shape(), name=f"{name}_{stage}", reset_less=True)
-            m.d.sync += register.eq(value)
-            value = register
-        return value
