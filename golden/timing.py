@@ -14,7 +14,7 @@ LOAD_GAP = 1
 TILE_CYCLES = 3
 """From one tile's first k to the next one's, at least."""
 
-PLACE_CYCLES = 3
+PLACE_CYCLES = 4
 """From the drain's taking of a tile's last chunk to the last k of the tile that was waiting for its place."""
 
 FREE_CYCLES = 1

@@ -7,6 +7,7 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import Config
+from hw.delay import Delay
 from hw.target import place
 
 
@@ -19,41 +20,73 @@ PART = 36
 """Bits of a sum that share a memory's address registers."""
 
 
-class Column(wiring.Component):
-    """The sums of one column's chain, or a part of them.
+def _members(width: int, depth: int) -> dict[str, wiring.Member]:
+    """Of a column, and of each part of it."""
+    return {
+        "write": In(1),
+        "to": In(range(depth)),
+        "sum": In(width),
+        "address": In(range(depth)),
+        "data": Out(width),
+    }
 
-    Members: write In(1), to In(row), sum In(width); address In(row), data Out(width) `latency` cycles later. The
-    registers around the memory are the column's own, as a ring's bank has its own (see hw.ring.Bank).
+
+class Part(wiring.Component):
+    """Some bits of a column's sums, with the same members, `latency` cycles from address to data.
+
+    The registers around the memory are its own, as a ring's bank has its own (see hw.ring.Bank).
     """
 
     latency = 3
 
     def __init__(self, width: int, depth: int):
         self._width, self._depth = width, depth
-        super().__init__(
-            {
-                "write": In(1),
-                "to": In(range(depth)),
-                "sum": In(width),
-                "address": In(range(depth)),
-                "data": Out(width),
-            }
-        )
+        super().__init__(_members(width, depth))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.memory = rows = memory.Memory(shape=self._width, depth=self._depth, init=[])
         write, read = rows.write_port(), rows.read_port()
-        address, stored = Signal.like(self.address, reset_less=True), Signal(self._width, reset_less=True)
-        m.d.sync += [address.eq(self.address), stored.eq(read.data)]
+        delay = Delay(m)
         m.d.comb += [
             write.en.eq(self.write),
             write.addr.eq(self.to),
             write.data.eq(self.sum),
             read.en.eq(1),
-            read.addr.eq(address),
-            self.data.eq(stored),
+            read.addr.eq(delay(self.address, 1, "address")),
+            self.data.eq(delay(read.data, 1, "stored")),
         ]
+        return m
+
+
+class Column(wiring.Component):
+    """The sums of one column's chain.
+
+    Members: write In(1), to In(row), sum In(width); address In(row), data Out(width) `latency` cycles later. Columns
+    stand side by side across a part, so that an address has a cycle to each of them, and one to its parts.
+    """
+
+    latency = 1 + Part.latency
+
+    def __init__(self, width: int, depth: int):
+        self._width, self._depth = width, depth
+        super().__init__(_members(width, depth))
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        address = Delay(m)(self.address, 1, "address")
+        for start in range(0, self._width, PART):
+            width = min(PART, self._width - start)
+            part = place(
+                m, f"part_{start}", f"column_part_{width}", partial(Part, width, self._depth), platform
+            )
+            m.d.comb += [
+                part.write.eq(self.write),
+                part.to.eq(self.to),
+                part.sum.eq(self.sum[start : start + width]),
+                part.address.eq(address),
+                self.data[start : start + width].eq(part.data),
+            ]
         return m
 
 
@@ -87,22 +120,15 @@ class Collector(wiring.Component):
         with m.If(self.drained[0]):
             m.d.sync += address.eq(Mux(address == self._depth - 1, 0, address + 1))
         for c in range(self._config.cols):
-            for part in range(0, self._config.sum_width, PART):
-                width = min(PART, self._config.sum_width - part)
-                column = place(
-                    m,
-                    f"column_{c}_{part}",
-                    f"column_{width}",
-                    partial(Column, width, self._depth),
-                    platform,
-                )
-                m.d.comb += [
-                    column.write.eq(self.drained[c]),
-                    column.to.eq(address),
-                    column.sum.eq(self.sums[c][part : part + width]),
-                    column.address.eq(self.address),
-                    self.data[c][part : part + width].eq(column.data),
-                ]
+            width = self._config.sum_width
+            column = place(m, f"column_{c}", "column", partial(Column, width, self._depth), platform)
+            m.d.comb += [
+                column.write.eq(self.drained[c]),
+                column.to.eq(address),
+                column.sum.eq(self.sums[c]),
+                column.address.eq(self.address),
+                self.data[c].eq(column.data),
+            ]
             # Behind a reset an address is there before a sum can be.
             address, previous = Signal.like(address, name=f"address_{c + 1}", reset_less=True), address
             m.d.sync += address.eq(previous)

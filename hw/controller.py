@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from amaranth import Array as Choice
-from amaranth import C, Module, Mux, Signal, Value, signed
+from amaranth import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
@@ -91,7 +91,7 @@ class Controller(wiring.Component):
         total = Signal(range(4 * max(ring.lines for ring in self._config.rings)))
         is_a = {opcode: Signal(name=f"is_{opcode.name.lower()}") for opcode in Opcode}
         m.d.sync += [flag.eq(command[:8] == opcode) for opcode, flag in is_a.items()]
-        judged = self._judged(m, command, is_a, total, accounts, settings)
+        judged, accepted = self._judged(m, command, is_a, total, accounts, settings)
         # What a command changes is written in the cycle after it is accepted, which these say.
         done = {opcode: Signal(name=f"{opcode.name.lower()}_done") for opcode in Opcode}
         refused = Signal()
@@ -102,7 +102,10 @@ class Controller(wiring.Component):
             with m.State("FETCH"):
                 m.d.comb += self.commands.ready.eq(1)
                 m.d.sync += command.eq(self.commands.payload)
-                m.d.sync += settings["chunks"].eq(self._chunks(self.commands.payload))
+                m.d.sync += [
+                    settings["chunks"].eq(self._units(self.commands.payload, self._config.results)),
+                    settings["p_lines"].eq(self._units(self.commands.payload, self._columns_a_line())),
+                ]
                 with m.If(self.commands.valid):
                     m.next = "MEASURE"
             # Measures and comparisons are registers, written in every cycle.
@@ -111,7 +114,7 @@ class Controller(wiring.Component):
             with m.State("COMPARE"):
                 m.next = "JUDGE"
             with m.State("JUDGE"):
-                m.d.sync += [verdict.eq(judged), good.eq(judged == Status.OK)]
+                m.d.sync += [verdict.eq(judged), good.eq(accepted)]
                 m.next = "ACT"
             with m.State("ACT"):
                 m.d.comb += [
@@ -142,7 +145,7 @@ class Controller(wiring.Component):
         return m
 
     def _settings(self) -> dict[str, Signal]:
-        """What is configured, and the chunks of a row of the command at hand."""
+        """What is configured, and of the command at hand the chunks of a row and the lines of its parameters."""
         config = self._config
         return {
             "configured": Signal(),
@@ -150,6 +153,7 @@ class Controller(wiring.Component):
             "output": Signal(2),
             "k": Signal(range(config.k_max + 1)),
             "chunks": Signal(range(config.cols * config.w_lanes + 2)),
+            "p_lines": Signal(range(config.cols * config.w_lanes + 2)),
             "ratio": Signal(RATIO_WIDTH),
             "offset": Signal(OFFSET_WIDTH),
             "x_lines": Signal(range(config.x_ring.lines + 1)),
@@ -164,8 +168,11 @@ class Controller(wiring.Component):
         total: Signal,
         accounts: list[_Account],
         settings: dict[str, Signal],
-    ) -> Value:
-        """The status of the command, three cycles after it is there. `total` is what a load would fill its ring to."""
+    ) -> tuple[Value, Value]:
+        """The command's status and whether that is OK, three cycles after it is there.
+
+        `total` is what a load would fill its ring to.
+        """
         config = self._config
         field = _field(command)
         configure, load, compute = Opcode.CONFIGURE, Opcode.LOAD, Opcode.COMPUTE
@@ -214,11 +221,11 @@ class Controller(wiring.Component):
             account.follow(
                 m,
                 field(compute, name.name.lower()),
-                self._panel_lines(settings, name),
+                settings[f"{name.name.lower()}_lines"],
                 unused if name is RingName.P else C(0),
             )
 
-        verdict = Signal(STATUS_WIDTH)
+        verdict, accepted = Signal(STATUS_WIDTH), []
         m.d.comb += verdict.eq(Status.OPCODE)
         for opcode, of_command in checks.items():
             legal = []
@@ -228,27 +235,24 @@ class Controller(wiring.Component):
                 legal.append((flag, status))
             if opcode is compute:
                 legal += [(x.legal, Status.X), (w.legal, Status.W), (p.legal, Status.P)]
+            # Found beside the status, not from it: one gate less in a row.
+            accepted.append(is_a[opcode] & Cat(flag for flag, _ in legal).all())
             with m.If(is_a[opcode]):
                 first: Value = Value.cast(Status.OK.value)
                 for flag, status in reversed(legal):
                     first = Mux(flag, first, status.value)
                 m.d.comb += verdict.eq(first)
-        return verdict
+        return verdict, Cat(accepted).any()
 
-    def _panel_lines(self, settings: dict[str, Signal], name: RingName) -> Value:
-        """Lines of the panel that a compute command means."""
-        if name is RingName.P:
-            ring = self._config.p_ring
-            words = settings["chunks"]
-            return (words + ring.factor - 1) >> (ring.factor.bit_length() - 1)
-        return settings[f"{name.name.lower()}_lines"]
+    def _columns_a_line(self) -> int:
+        """Columns whose parameters are a line of their ring."""
+        return self._config.results * self._config.p_ring.factor
 
-    def _chunks(self, command: Value) -> Value:
-        """Cycles that a row of a tile's results takes to leave, of as many columns as the array has."""
-        results = self._config.results
+    def _units(self, command: Value, size: int) -> Value:
+        """A tile's columns in units of `size`, a power of two; of as many columns as the array has."""
         columns = _field(command)(Opcode.COMPUTE, "columns")
         most = self._config.cols * self._config.w_lanes
-        return (columns[: bits_for(most)] + results - 1) >> (results.bit_length() - 1)
+        return (columns[: bits_for(most)] + size - 1) >> (size.bit_length() - 1)
 
     def _configure(self, m: Module, command: Signal, settings: dict[str, Signal]) -> None:
         field = _field(command)

@@ -10,7 +10,7 @@ from golden.commands import PARAMETER_BYTES, PARAMETER_FIELDS, Output
 from hw.collector import count_width
 from hw.config import BIAS_WIDTH, MULT_WIDTH, SHIFT_WIDTH, Config
 from hw.delay import Delay
-from hw.lane import QUEUE, ResultLane, control_layout, control_times, lane_latency, summed
+from hw.lane import ResultLane, control_layout, control_times, lane_latency, queue_depth, summed
 from hw.queue import Buffer, Credits
 from hw.reader import Reader, any_of
 from hw.ring import RingBuffer
@@ -26,7 +26,7 @@ def result_layout(config: Config) -> data.StructLayout:
 
 def drain_latency(config: Config) -> int:
     """Cycles from a row's count in the collector to its first results on the stream."""
-    return 2 + lane_latency(config) + Buffer.latency
+    return 3 + lane_latency(config) + Buffer.latency
 
 
 class Drain(wiring.Component):
@@ -64,7 +64,7 @@ class Drain(wiring.Component):
         m = Module()
         m.submodules.reader = reader = Reader(config, self._slots)
         # A chunk is read when there is room for it at the end of the pipeline, which nothing then holds up.
-        m.submodules.room = room = Credits(QUEUE)
+        m.submodules.room = room = Credits(queue_depth(config))
         delay = Delay(m)
         chunk, taken = reader.chunk, self.results.valid & self.results.ready
         m.d.comb += [
@@ -86,7 +86,7 @@ class Drain(wiring.Component):
         # What comes with the results goes the same way.
         about, depth = Cat(chunk.count, chunk.last), lane_latency(config)
         put = delay(reader.read, depth - 2, "put", init=0)
-        m.submodules.waiting = waiting = Buffer(len(about), QUEUE)
+        m.submodules.waiting = waiting = Buffer(len(about), queue_depth(config))
         for index, lane in enumerate(self._lanes(m, delay, chunk, platform)):
             m.d.comb += [
                 lane.put.eq(put),

@@ -10,11 +10,9 @@ from hw.config import RATIO_WIDTH, Config
 from hw.delay import Delay
 from hw.joiner import Joiner
 from hw.queue import Buffer
-from hw.requantizer import SCALING_LAYOUT, Requantizer
+from hw.requantizer import SCALING_LAYOUT, Requantizer, requantizer_latency
 from hw.target import place
 
-QUEUE = 32
-"""Results that wait for the sink. Enough for those on their way, so that the pipeline needs no enable."""
 
 CHOSEN = Column.latency + 4
 """Cycles from a chunk's address to the sums of its columns: read, three to choose a PE, one a part of its sums."""
@@ -27,7 +25,15 @@ def summed(config: Config) -> int:
 
 def lane_latency(config: Config) -> int:
     """Cycles from a chunk's address to its results in the buffer."""
-    return summed(config) + Requantizer.latency
+    return summed(config) + requantizer_latency(config)
+
+
+def queue_depth(config: Config) -> int:
+    """Results of a lane on their way or waiting for the sink: enough for one each cycle.
+
+    A power of two, and no less than the cycles from a chunk being taken to its place being free again.
+    """
+    return 1 << (lane_latency(config) + 6).bit_length()
 
 
 def control_layout(config: Config) -> data.StructLayout:
@@ -98,7 +104,7 @@ class ResultLane(wiring.Component):
             joiner = place(m, "joiner", "joiner", lambda: Joiner(config), platform)
             m.d.comb += [joiner.low.eq(low), joiner.high.eq(high), joiner.ratio.eq(control["ratio"])]
             low = joiner.y
-        m.submodules.waiting = waiting = Buffer(signed(config.result_width), QUEUE)
+        m.submodules.waiting = waiting = Buffer(signed(config.result_width), queue_depth(config))
         requantizer = place(m, "requantizer", "requantizer", lambda: Requantizer(config), platform)
         m.d.comb += [
             requantizer.sum.eq(low),

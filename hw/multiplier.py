@@ -26,13 +26,12 @@ class Multiplier(wiring.Component):
     of two cycles, because an adder in the fabric follows: P leaves 0.33 ns after the clock instead of 1.67 ns,
     for 2.87 ns instead of 1.54 ns between the registers (Yosys' timing of the cell).
 
-    Elsewhere, and without `block`, it is the operator between plain registers.
+    Elsewhere it is the operator between plain registers.
     """
 
     latency = 2
 
-    def __init__(self, x_width: int, w_width: int, block: bool = True):
-        self._block = block
+    def __init__(self, x_width: int, w_width: int):
         for name, width in (("x_width", x_width), ("w_width", w_width)):
             if not 1 <= width <= MAX_WIDTH:
                 raise ValueError(f"{name}: expected 1 to {MAX_WIDTH} bits, got {width!r}")
@@ -46,7 +45,7 @@ class Multiplier(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        match getattr(platform, "family", None) if self._block else None:
+        match getattr(platform, "family", None):
             case "ecp5":
                 self._mult18x18d(m)
             case "xc7":

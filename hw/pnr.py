@@ -6,8 +6,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,16 @@ class PlaceAndRouteError(RuntimeError):
 
 @dataclass(frozen=True)
 class Device:
-    """A part: its family, nextpnr's options for size and package, and the speed grade that figures are quoted for."""
+    """A part: its family, nextpnr's options for size and package, and the speed grade that figures are quoted for.
+
+    `blocks` are those of a type that the placer is told where to put (hw.floorplan): how many there are.
+    """
 
     family: str
     option: str
     package: str
     speed: int | None = None
+    blocks: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def arguments(self) -> list[str]:
@@ -37,9 +41,9 @@ class Device:
 
 
 DEVICES = {
-    "LFE5U-25F": Device("ecp5", "--25k", "CABGA381", 6),
-    "LFE5U-45F": Device("ecp5", "--45k", "CABGA554", 6),
-    "LFE5U-85F": Device("ecp5", "--85k", "CABGA756", 6),
+    "LFE5U-25F": Device("ecp5", "--25k", "CABGA381", 6, {"MULT18X18D": 28, "DP16KD": 56}),
+    "LFE5U-45F": Device("ecp5", "--45k", "CABGA554", 6, {"MULT18X18D": 72, "DP16KD": 108}),
+    "LFE5U-85F": Device("ecp5", "--85k", "CABGA756", 6, {"MULT18X18D": 156, "DP16KD": 208}),
     "iCE40UP5K": Device("ice40", "--up5k", "sg48"),
     "iCE40HX8K": Device("ice40", "--hx8k", "ct256"),
 }
@@ -171,7 +175,7 @@ def _run(folder: Path, device: Device, seed: int, frequency: float, algorithms: 
     arguments = [*device.arguments, "--json", "netlist.json", "--seed", str(seed), "--freq", str(frequency)]
     arguments += algorithms.arguments
     arguments += ["--timing-allow-fail", "--quiet", "--log", "nextpnr.log", "--report", "report.json"]
-    run = subprocess.run([*_command(device.family), *arguments], cwd=folder, capture_output=True, text=True)
+    run = subprocess.run([*nextpnr_command(device.family), *arguments], cwd=folder, capture_output=True, text=True)
     if run.returncode != 0:
         lines = [line for line in (run.stdout + run.stderr).splitlines() if "ERROR" in line]
         raise PlaceAndRouteError(lines[0] if lines else f"exit status {run.returncode}")
@@ -179,7 +183,8 @@ def _run(folder: Path, device: Device, seed: int, frequency: float, algorithms: 
     return report
 
 
-def _command(family: str) -> list[str]:
+def nextpnr_command(family: str) -> list[str]:
+    """Runs a family's nextpnr, in a folder that it sees as its own."""
     module = f"yowasp_nextpnr_{family}"
     code = f"import sys, {module}; sys.exit({module}.run_nextpnr_{family}(sys.argv[1:]))"
     return [sys.executable, "-c", code]

@@ -1,9 +1,11 @@
 """Queues between the parts of the core, and the places that they share out."""
 
-from amaranth import Module, Mux, Shape, Signal, Value, signed
+from amaranth import Cat, Module, Mux, Shape, Signal, Value
 from amaranth.hdl import ShapeLike
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
+
+from hw.delay import Delay
 
 
 class Queue(wiring.Component):
@@ -27,8 +29,9 @@ class Queue(wiring.Component):
         taken, written, moved, ready = Signal(), Signal(), Signal(), Signal(init=1)
         # Items that were taken, and those of them that can be read.
         held, stored = Signal(range(self._depth + 1)), Signal(range(self._depth + 1))
-        produce, _ = _turned(m, "produce", self._depth, taken)
-        _, consume = _turned(m, "consume", self._depth, moved)
+        produce = _turned(m, "produce", self._depth, taken)
+        # The next item is looked up while the one at the head goes, two cycles at least.
+        consume = _turned(m, "consume", self._depth, moved)
         m.d.comb += [
             self.items.ready.eq(ready),
             write.addr.eq(produce),
@@ -52,12 +55,12 @@ class Queue(wiring.Component):
         return m
 
 
-def _turned(m: Module, name: str, depth: int, step: Value) -> tuple[Signal, Signal]:
-    """A place among `depth`, which moves on with `step`, and what it will be in the next cycle."""
-    place, following = Signal(range(depth), name=name), Signal(range(depth), name=f"{name}_next")
-    m.d.comb += following.eq(Mux(step, Mux(place == depth - 1, 0, place + 1), place))
-    m.d.sync += place.eq(following)
-    return place, following
+def _turned(m: Module, name: str, depth: int, step: Value) -> Signal:
+    """A place among `depth`, which moves on with `step`."""
+    place = Signal(range(depth), name=name)
+    with m.If(step):
+        m.d.sync += place.eq(Mux(place == depth - 1, 0, place + 1))
+    return place
 
 
 class Buffer(wiring.Component):
@@ -65,8 +68,8 @@ class Buffer(wiring.Component):
 
     Members: put In(1) and a cycle later item In(shape); head Out(shape) and valid Out(1), take In(1). From item to
     head 3 cycles, an item a cycle. Two registers stand for the head in turn, and each is filled when it is empty: so
-    `take` moves three flip-flops, and nothing else waits for it. There are two memories, with no gate before their
-    enables.
+    `take` moves three flip-flops, and nothing else waits for it. There are two memories, each read in every second cycle
+    at most, so that their addresses are registers; nor is there a gate before their enables.
     """
 
     latency = 3
@@ -91,23 +94,28 @@ class Buffer(wiring.Component):
             self.valid.eq(full.bit_select(leaving, 1)),
             self.head.eq(Mux(leaving, heads[1], heads[0])),
         ]
-        produce, _ = _turned(m, "produce", self._depth, self.put)
-        current, consume = _turned(m, "consume", self._depth, stored.taken)
+        produce, odd = _turned(m, "produce", self._depth, self.put), Signal()
+        m.d.sync += odd.eq(odd ^ stored.taken)
         read = []
         for parity in (0, 1):
             m.submodules[f"memory_{parity}"] = rows = memory.Memory(
                 shape=width, depth=self._depth // 2, init=[]
             )
             write, port = rows.write_port(), rows.read_port()
-            m.d.sync += [write.en.eq(self.put & (produce[0] == parity)), write.addr.eq(produce[1:])]
-            m.d.comb += [write.data.eq(self.item), port.addr.eq(consume[1:])]
+            address = _turned(m, f"consume_{parity}", self._depth // 2, stored.taken & (odd == parity))
+            m.d.sync += write.en.eq(self.put & (produce[0] == parity))
+            m.d.comb += [
+                write.addr.eq(Delay(m)(produce[1:], 1, f"to_{parity}")),
+                write.data.eq(self.item),
+                port.addr.eq(address),
+            ]
             read.append(port.data)
         for index, head in enumerate(heads):
             with m.If(full[index]):
                 m.d.sync += full[index].eq(~(self.take & (leaving == index)))
             with m.Else():
                 m.d.sync += [
-                    head.eq(Mux(current[0], read[1], read[0])),
+                    head.eq(Mux(odd, read[1], read[0])),
                     full[index].eq(stored.any & (filling == index)),
                 ]
         m.d.sync += [filling.eq(filling ^ stored.taken), leaving.eq(leaving ^ (self.valid & self.take))]
@@ -128,13 +136,15 @@ class Credits(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        # Counted a cycle late, so that what takes a place has one flip-flop to reach and not a sum.
-        late, left = Signal(range(self._count + 1), init=self._left), Signal(range(self._count + 1))
-        change = Signal(signed(2))
-        m.d.comb += left.eq(late + change)
+        # Counted in unary, bit i for more than i places, and a cycle late: what takes a place has few flip-flops to
+        # reach, and no carry stands before `any`.
+        late = Signal(self._count, init=(1 << self._left) - 1)
+        up, down = Signal(), Signal()
+        left = Mux(up, Cat(1, late), Mux(down, late[1:], late))
         m.d.sync += [
             late.eq(left),
-            change.eq(self.returned - self.taken),
-            self.any.eq(Mux(self.taken, left > 1, left != 0) | self.returned),
+            up.eq(self.returned & ~self.taken),
+            down.eq(self.taken & ~self.returned),
+            self.any.eq(Mux(self.taken, left[1], left[0]) | self.returned),
         ]
         return m

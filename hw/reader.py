@@ -1,13 +1,17 @@
 """The reader: goes through the sums of one tile after another, chunk by chunk, as they drain."""
 
+from amaranth import Array as Choice
 from amaranth import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.collector import count_width
 from hw.config import RATIO_WIDTH, Config
-from hw.queue import Queue
+from hw.queue import Credits, Queue
 from hw.tile import tile_layout
+
+OFFERS = 4
+"""Chunks made before they can be taken: as many as the cycles from one to its place being free again."""
 
 
 def chunk_layout(config: Config, slots: int) -> data.StructLayout:
@@ -43,11 +47,11 @@ class Reader(wiring.Component):
     """Offers the chunks of tiles, rows ascending within a tile and columns within a row, each when it has drained.
 
     Members: tile In(tile_layout) and started In(1) for every tile, in order; drained In(count_width), the collector's
-    count; room In(1) when a chunk can be taken, taken Out(1) when it is; chunk Out(chunk_layout) and read Out(1) a
-    cycle later; finished Out(1) the cycle after a tile's last.
+    count; room In(1) when a chunk can be taken, taken Out(1) when it is; chunk Out(chunk_layout) and read Out(1) two
+    cycles later; finished Out(1) the cycle after a tile's last.
 
-    A chunk every cycle. All that decides about a chunk stands in registers: the next one is made while this one
-    waits, and rows are compared with the count a cycle before.
+    A chunk every cycle. All that decides about a chunk stands in registers: up to OFFERS of them are made while the
+    first one waits, and rows are compared with the count a cycle before.
     """
 
     def __init__(self, config: Config, slots: int):
@@ -80,16 +84,20 @@ class Reader(wiring.Component):
         # Chunks of the row and rows of the tile behind the current ones, and whether there are none.
         chunks, rows = Signal.like(tile.chunks), Signal.like(tile.rows)
         row_end, last_row, narrow = Signal(), Signal(), Signal()
-        # Two chunks are offered in turn: the next one is made when its place is empty, whatever happens to the other.
-        offered, reached, filling, leaving = Signal(2), Signal(2), Signal(), Signal()
+        # Chunks are offered in turn. One is made where a place is known to be empty: a register says that, and what
+        # happens to the chunks before it does not matter. Those of rows that have drained can be taken.
+        m.submodules.places = places = Credits(OFFERS)
+        offered, ready = Signal(OFFERS), Signal(OFFERS)
+        filling, leaving = Signal(range(OFFERS)), Signal(range(OFFERS))
         step, end, turn = Signal(), Signal(), Signal()
         head = queue.head.payload
         pairs = any_of(tile.mode, [mode.x_lanes == 2 for mode in config.modes])
         m.d.comb += [
             queue.items.payload.eq(self.tile),
             queue.items.valid.eq(self.started),
-            self.taken.eq((offered & reached).bit_select(leaving, 1) & self.room),
-            step.eq(running & ~offered.bit_select(filling, 1)),
+            self.taken.eq(ready.bit_select(leaving, 1) & self.room),
+            step.eq(running & places.any),
+            places.taken.eq(step),
             end.eq(row_end & last_row),
             turn.eq((step & end) | ~running),
             queue.head.ready.eq(turn),
@@ -126,26 +134,23 @@ class Reader(wiring.Component):
                 ]
             with m.Elif(row_end & (~pairs | odd)):
                 m.d.sync += [address.eq(_next(address, 1, depth)), needs.eq(needs + 1)]
-        for index in (0, 1):
+        for index in range(OFFERS):
             awaited = Signal.like(needs, name=f"awaited_{index}", reset_less=True)
-            with m.If(offered[index]):
-                m.d.sync += [
-                    offered[index].eq(~(self.taken & (leaving == index))),
-                    reached[index].eq(self._reached(awaited)),
-                ]
-            with m.Else():
-                m.d.sync += [
-                    awaited.eq(needs),
-                    offered[index].eq(running & (filling == index)),
-                    reached[index].eq(self._reached(needs)),
-                ]
-        m.d.sync += [filling.eq(filling ^ step), leaving.eq(leaving ^ self.taken)]
+            goes = self.taken & (leaving == index)
+            with m.If(~offered[index]):
+                m.d.sync += awaited.eq(needs)
+            m.d.sync += [
+                offered[index].eq(Mux(offered[index], ~goes, step & (filling == index))),
+                ready[index].eq(offered[index] & ~goes & ~(self.drained - awaited)[len(needs) - 1]),
+            ]
+        m.d.sync += [filling.eq(filling + step), leaving.eq(leaving + self.taken)]
 
         # What is told of a chunk follows a cycle behind: many registers, which wait for a flip-flop alone.
         made = Signal(self._layout, reset_less=True)
-        offers = [Signal(self._layout, name=f"offer_{index}", reset_less=True) for index in (0, 1)]
-        filled, left = Signal(2), Signal()
-        m.d.comb += self.chunk.eq(Mux(left, offers[1], offers[0]))
+        offers = [Signal(self._layout, name=f"offer_{index}", reset_less=True) for index in range(OFFERS)]
+        filled, left, went = Signal(OFFERS), Signal.like(leaving), Signal()
+        chosen = Signal(self._layout, name="chosen", reset_less=True)
+        m.d.comb += [places.returned.eq(went), self.chunk.eq(chosen)]
         m.d.sync += [
             made.address.eq(address),
             made.chunk.eq(chunk),
@@ -157,19 +162,17 @@ class Reader(wiring.Component):
             made.ratio.eq(tile.ratio),
             made.count.eq(Mux(row_end, tile.columns, config.results - 1)),
             made.last.eq(end),
-            filled.eq(Cat(step & (filling == index) for index in (0, 1))),
+            filled.eq(Cat(step & (filling == index) for index in range(OFFERS))),
             left.eq(leaving),
-            self.read.eq(self.taken),
+            went.eq(self.taken),
+            self.read.eq(went),
+            chosen.eq(Choice(offers)[left]),
             self.finished.eq(self.read & self.chunk.last),
         ]
         for index, offer in enumerate(offers):
             with m.If(filled[index]):
                 m.d.sync += offer.eq(made)
         return m
-
-    def _reached(self, needs: Value) -> Value:
-        """Whether so many rows have drained."""
-        return ~(self.drained - needs)[len(needs) - 1]
 
     def _parameters(self, tile: data.View, chunk: Value) -> Value:
         """Word of the parameters' ring for a chunk."""

@@ -5,6 +5,7 @@ from typing import Literal
 
 from golden.modes import K_MAX, MODE_NAMES, mode
 from hw.config import Config
+from hw.floorplan import planned
 from hw.harness import mapped
 from hw.pnr import DEFAULT_DEVICES, algorithms_for, place_and_route
 from hw.synth import synthesize
@@ -91,8 +92,8 @@ def measure(point: Point) -> list[Record]:
         return [
             Record(f"{point.build}/{kind}", "cells", float(count), "less") for kind, count in cells.items()
         ]
-    netlist = mapped(config, point.unit, point.target)
     device = DEFAULT_DEVICES[point.target]
+    netlist = planned(mapped(config, point.unit, point.target), point.unit, config, device)
     (placement,) = place_and_route(
         netlist, device, [point.seed], CLOCK, algorithms_for(point.unit, config, device)
     )

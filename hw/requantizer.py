@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from hw.config import BIAS_WIDTH, MULT_WIDTH, SHIFT_WIDTH, Config
 from hw.delay import Delay
 from hw.multiplier import MAX_WIDTH, Multiplier
+from hw.row_multiplier import RowMultiplier
 from hw.target import place
 
 SCALING_LAYOUT = data.StructLayout({"bias": signed(BIAS_WIDTH), "mult": MULT_WIDTH, "shift": SHIFT_WIDTH})
@@ -16,20 +17,28 @@ CHUNK = MAX_WIDTH - 1
 """Bits of a sum that one multiplier takes at a time: with a sign in front they fill its operand."""
 
 
+def multiplier_latency(config: Config) -> int:
+    """Of what multiplies a chunk: a block, or look-up tables."""
+    return Multiplier.latency if config.dsp else RowMultiplier.latency_of(MULT_WIDTH)
+
+
+def requantizer_latency(config: Config) -> int:
+    """Cycles from a sum to its result."""
+    return 10 + multiplier_latency(config)
+
+
 class Requantizer(wiring.Component):
     """y = clamp(((sum + bias) * mult + 2^(shift-1)) >> shift, -M, M), or y = sum + bias when `raw`.
 
     M = 127, or 7 when `narrow`. mult is 0..2^15-1, shift 1..47; other shifts give no meaningful result.
 
     Members: sum In(signed output_width), scaling In(SCALING_LAYOUT), raw In(1), narrow In(1), y Out(signed
-    result_width). Latency 12 cycles, one result per cycle, no flow control. The rounding is TOSA's apply_scale_16 with
+    result_width). Latency `requantizer_latency`, one result per cycle, no flow control. The rounding is TOSA's apply_scale_16 with
     single rounding. A raw result goes the same way, times 1 and shifted by 0.
 
-    Cycles: bias; into and through the multipliers, one for each CHUNK bits (2); their products joined (2); the shift,
-    two bits of it at a time (3); rounding; comparison with the bounds (2); clamp.
+    Cycles: bias; into and through the multipliers, one for each CHUNK bits; their products joined (2); the shift, two
+    bits of it at a time (3); rounding; comparison with the bounds (2); clamp.
     """
-
-    latency = 12
 
     def __init__(self, config: Config):
         self._config = config
@@ -58,9 +67,10 @@ class Requantizer(wiring.Component):
         m.d.sync += kept.eq(Mux(self.raw, 0, self.scaling.shift - 1))
         product = Signal(signed(width + MULT_WIDTH), reset_less=True)
         m.d.sync += product.eq(self._product(m, biased, mult, platform))
-        shift = delay(kept, 4, "shift")
-        narrow = delay(self.narrow, 9, "narrow")
-        raw = delay(self.raw, 11, "raw")
+        multiplied = multiplier_latency(self._config)
+        shift = delay(kept, 2 + multiplied, "shift")
+        narrow = delay(self.narrow, 7 + multiplied, "narrow")
+        raw = delay(self.raw, 9 + multiplied, "raw")
         shifted: Value = product
         for low in reversed(range(0, SHIFT_WIDTH, 2)):
             stage = Signal.like(product, name=f"shifted_{low}", reset_less=True)
@@ -111,7 +121,7 @@ class Requantizer(wiring.Component):
         return m
 
     def _product(self, m: Module, biased: Value, mult: Value, platform: object) -> Value:
-        """biased * mult, three cycles later: a multiplier for each chunk of bits, the highest of them signed."""
+        """biased * mult, a cycle behind the multipliers: one for each chunk of bits, the highest of them signed."""
         delay = Delay(m)
         parts: list[Value] = []
         for index, start in enumerate(range(0, len(biased), CHUNK)):
@@ -122,8 +132,10 @@ class Requantizer(wiring.Component):
             parts.append(part.p << start)
         return delay(parts[0] + parts[1], 1, "lower") + sum(delay(part, 1, "upper") for part in parts[2:])
 
-    def _multiplier(self) -> Multiplier:
-        return Multiplier(MAX_WIDTH, MULT_WIDTH + 1, self._config.dsp)
+    def _multiplier(self) -> wiring.Component:
+        if self._config.dsp:
+            return Multiplier(MAX_WIDTH, MULT_WIDTH + 1)
+        return RowMultiplier(MAX_WIDTH, MULT_WIDTH)
 
     def _rounded(self, doubled: Value) -> Value:
         """Of twice a value the value, a half away from minus infinity."""

@@ -8,6 +8,7 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.commands import Ring
+from hw.delay import Delay
 from hw.target import place
 
 
@@ -48,14 +49,14 @@ class Bank(wiring.Component):
         m = Module()
         m.submodules.memory = lines = memory.Memory(shape=self._shape, depth=self._lines, init=[])
         write, read = lines.write_port(), lines.read_port()
-        stored, address = Signal(self._shape, reset_less=True), Signal.like(self.address, reset_less=True)
-        m.d.comb += [read.addr.eq(address), read.en.eq(1), self.data.eq(stored)]
-        m.d.sync += [
-            write.en.eq(self.write),
-            write.addr.eq(self.to),
-            write.data.eq(self.line),
-            address.eq(self.address),
-            stored.eq(read.data),
+        delay = Delay(m)
+        m.d.comb += [
+            write.en.eq(delay(self.write, 1, "write", init=0)),
+            write.addr.eq(delay(self.to, 1, "to")),
+            write.data.eq(delay(self.line, 1, "line")),
+            read.en.eq(1),
+            read.addr.eq(delay(self.address, 1, "address")),
+            self.data.eq(delay(read.data, 1, "stored")),
         ]
         return m
 
@@ -137,14 +138,9 @@ class RingBuffer(wiring.Component):
 
         words = ring.factor.bit_length() - 1
         m.d.comb += address.eq(self.address[words:])
-        part = self.address[:words]
-        for stage in range(Bank.latency):
-            register = Signal(words, name=f"part_{stage}", reset_less=True)
-            m.d.sync += register.eq(part)
-            part = register
-        word = Signal.like(self.word, reset_less=True)
-        m.d.sync += word.eq(Cat(*read).word_select(part, 8 * ring.word))
-        m.d.comb += self.word.eq(word)
+        delay = Delay(m)
+        part = delay(self.address[:words], Bank.latency, "part")
+        m.d.comb += self.word.eq(delay(Cat(*read).word_select(part, 8 * ring.word), 1, "word"))
         return m
 
     def _gathered(self, m: Module) -> tuple[Value, Value]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from hw.census import cells_by_unit
 from hw.config import Config
+from hw.floorplan import planned
 from hw.harness import mapped
 from hw.pnr import DEVICES, Placement, algorithms_for, place_and_route
 from hw.synth import Cells
@@ -83,7 +84,7 @@ def sign_off(
         done(result())
 
     place_and_route(
-        netlist,
+        planned(netlist, unit, config, device),
         device,
         seeds,
         clock,
