@@ -42,10 +42,10 @@ def planned(netlist: str, unit: str, config: Config, device: str) -> str:
 def floorplanned(netlist: str, config: Config, sites: Sites) -> str:
     """A mapped netlist (Yosys' JSON, as `hw.harness.mapped` makes it) with a site for each of its blocks.
 
-    PEs stand on a grid, the last row lowest, as far apart as their flip-flops need and as the rows of multipliers allow;
-    operand buffers stand at the edges that they feed, and what follows the sums above row 0, where they leave the array.
-    Every block gets a site of its own, so that the sum of the distances to where it should be is least. A netlist with
-    more blocks than there are sites stays as it is: that is for nextpnr to refuse.
+    PEs stand on a grid, the last row lowest, as far apart as their flip-flops need and as the rows of multipliers
+    allow; operand buffers stand at the edges that they feed, and what follows the sums above row 0, where they leave
+    the array. Every block gets a site of its own, so that the sum of the distances to where it should be is least. A
+    netlist with more blocks than there are sites stays as it is: that is for nextpnr to refuse.
     """
     design = json.loads(netlist)
     modules: Modules = design["modules"]
@@ -122,7 +122,10 @@ class _Plan:
             (r"x_ring\.bank_(\d+)\b", lambda bank: (self._left, self._y(self._of(bank, "x", config.rows)))),
             (r"w_ring\.bank_(\d+)\b", lambda bank: (self._x(self._of(bank, "w", config.cols)), self._top)),
             (r"column_(\d+)\b", lambda column: (self._x(column), self._top)),
-            (r"lane_(\d+)\b", lambda lane: (self._x((lane + 0.5) / config.results * config.cols - 0.5), self._top)),
+            (
+                r"lane_(\d+)\b",
+                lambda lane: (self._x((lane + 0.5) / config.results * config.cols - 0.5), self._top),
+            ),
         ]
         self._banks = {
             ring: len({m[0] for path in paths if (m := re.search(rf"{ring}_ring\.bank_\d+", path))})

@@ -13,7 +13,6 @@ from hw.queue import Buffer
 from hw.requantizer import SCALING_LAYOUT, Requantizer, requantizer_latency
 from hw.target import place
 
-
 CHOSEN = Column.latency + 4
 """Cycles from a chunk's address to the sums of its columns: read, three to choose a PE, one a part of its sums."""
 

@@ -175,7 +175,9 @@ def _run(folder: Path, device: Device, seed: int, frequency: float, algorithms: 
     arguments = [*device.arguments, "--json", "netlist.json", "--seed", str(seed), "--freq", str(frequency)]
     arguments += algorithms.arguments
     arguments += ["--timing-allow-fail", "--quiet", "--log", "nextpnr.log", "--report", "report.json"]
-    run = subprocess.run([*nextpnr_command(device.family), *arguments], cwd=folder, capture_output=True, text=True)
+    run = subprocess.run(
+        [*nextpnr_command(device.family), *arguments], cwd=folder, capture_output=True, text=True
+    )
     if run.returncode != 0:
         lines = [line for line in (run.stdout + run.stderr).splitlines() if "ERROR" in line]
         raise PlaceAndRouteError(lines[0] if lines else f"exit status {run.returncode}")

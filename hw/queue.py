@@ -68,8 +68,8 @@ class Buffer(wiring.Component):
 
     Members: put In(1) and a cycle later item In(shape); head Out(shape) and valid Out(1), take In(1). From item to
     head 3 cycles, an item a cycle. Two registers stand for the head in turn, and each is filled when it is empty: so
-    `take` moves three flip-flops, and nothing else waits for it. There are two memories, each read in every second cycle
-    at most, so that their addresses are registers; nor is there a gate before their enables.
+    `take` moves three flip-flops, and nothing else waits for it. There are two memories, each read in every second
+    cycle at most, so that their addresses are registers; nor is there a gate before their enables.
     """
 
     latency = 3

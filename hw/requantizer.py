@@ -33,8 +33,8 @@ class Requantizer(wiring.Component):
     M = 127, or 7 when `narrow`. mult is 0..2^15-1, shift 1..47; other shifts give no meaningful result.
 
     Members: sum In(signed output_width), scaling In(SCALING_LAYOUT), raw In(1), narrow In(1), y Out(signed
-    result_width). Latency `requantizer_latency`, one result per cycle, no flow control. The rounding is TOSA's apply_scale_16 with
-    single rounding. A raw result goes the same way, times 1 and shifted by 0.
+    result_width). Latency `requantizer_latency`, one result per cycle, no flow control. The rounding is TOSA's
+    apply_scale_16 with single rounding. A raw result goes the same way, times 1 and shifted by 0.
 
     Cycles: bias; into and through the multipliers, one for each CHUNK bits; their products joined (2); the shift, two
     bits of it at a time (3); rounding; comparison with the bounds (2); clamp.

@@ -13,7 +13,8 @@ class RowMultiplier(wiring.Component):
 
     Members: x In(signed x_width), w In(w_width), p Out(signed x_width + w_width). A new product every cycle, no flow
     control, no reset; latency `latency_of(w_width)`: operands are registered, then x gated by two bits of w is one sum,
-    and neighbouring sums are added pair by pair, a level a cycle. As one operator between registers it held a core to 67 MHz.
+    and neighbouring sums are added pair by pair, a level a cycle. As one operator between registers it held a core to
+    67 MHz.
     """
 
     def __init__(self, x_width: int, w_width: int):

@@ -36,7 +36,15 @@ def sites_of(device: str) -> dict[str, list[Site]]:
     top = {"attributes": {"top": "1"}, "ports": {}, "cells": cells, "netnames": {}}
     with tempfile.TemporaryDirectory(prefix="tilebert-") as folder:
         Path(folder, "blocks.json").write_text(json.dumps({"modules": {"blocks": top}}))
-        arguments = [*part.arguments, "--json", "blocks.json", "--no-route", "--write", "placed.json", "--quiet"]
+        arguments = [
+            *part.arguments,
+            "--json",
+            "blocks.json",
+            "--no-route",
+            "--write",
+            "placed.json",
+            "--quiet",
+        ]
         run = subprocess.run(
             [*nextpnr_command(part.family), *arguments], cwd=folder, capture_output=True, text=True
         )

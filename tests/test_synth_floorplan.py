@@ -80,7 +80,13 @@ def test_the_netlist_stays_what_it_was(netlist: str, sites: dict[str, list[Site]
     def flat(netlist: str) -> Counter[str]:
         modules = json.loads(netlist)["modules"]
         cells = _instances(modules, "harness")
-        return Counter({kind: count for kind, count in cells.items() if kind not in modules or not modules[kind]["cells"]})
+        return Counter(
+            {
+                kind: count
+                for kind, count in cells.items()
+                if kind not in modules or not modules[kind]["cells"]
+            }
+        )
 
     planned = floorplanned(netlist, CONFIG, sites)
     assert flat(planned) == flat(netlist)
