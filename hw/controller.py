@@ -51,7 +51,8 @@ class _Account:
             self.spare.eq(self.fill - depth),
             self.known.eq((line < self.ring.lines) | unused),
             self.behind.eq(self.distance + depth),
-            self.legal.eq(self.known & (self.distance <= self.spare)),
+            # A line that the ring does not have is farther away than any that is spare.
+            self.legal.eq(Cat(self.distance, ~self.known) <= self.spare),
             self.moved.eq(Mux(end >= self.ring.lines, end - self.ring.lines, end)),
             self.left.eq(self.fill - self.behind),
         ]
@@ -91,7 +92,7 @@ class Controller(wiring.Component):
         total = Signal(range(4 * max(ring.lines for ring in self._config.rings)))
         is_a = {opcode: Signal(name=f"is_{opcode.name.lower()}") for opcode in Opcode}
         m.d.sync += [flag.eq(command[:8] == opcode) for opcode, flag in is_a.items()]
-        judged, accepted = self._judged(m, command, is_a, total, accounts, settings)
+        found, accepted = self._judged(m, command, is_a, total, accounts, settings)
         # What a command changes is written in the cycle after it is accepted, which these say.
         done = {opcode: Signal(name=f"{opcode.name.lower()}_done") for opcode in Opcode}
         refused = Signal()
@@ -114,9 +115,10 @@ class Controller(wiring.Component):
             with m.State("COMPARE"):
                 m.next = "JUDGE"
             with m.State("JUDGE"):
-                m.d.sync += [verdict.eq(judged), good.eq(accepted)]
+                m.d.sync += good.eq(accepted)
                 m.next = "ACT"
             with m.State("ACT"):
+                m.d.sync += verdict.eq(found)
                 m.d.comb += [
                     self.loads.valid.eq(good & is_a[Opcode.LOAD]),
                     self.tiles.valid.eq(good & is_a[Opcode.COMPUTE]),
@@ -169,7 +171,7 @@ class Controller(wiring.Component):
         accounts: list[_Account],
         settings: dict[str, Signal],
     ) -> tuple[Value, Value]:
-        """The command's status and whether that is OK, three cycles after it is there.
+        """The command's status, four cycles after it is there, and whether that is OK, a cycle before.
 
         `total` is what a load would fill its ring to.
         """
@@ -198,7 +200,8 @@ class Controller(wiring.Component):
             load: [
                 (ring < len(RingName), Status.RING),
                 (lines != 0, Status.LINES),
-                (lines <= size, Status.LINES),
+                (lines[len(size) :] == 0, Status.LINES),
+                (lines[: len(size)] <= size, Status.LINES),
                 (total <= size, Status.FULL),
             ],
             compute: [
@@ -235,13 +238,15 @@ class Controller(wiring.Component):
                 legal.append((flag, status))
             if opcode is compute:
                 legal += [(x.legal, Status.X), (w.legal, Status.W), (p.legal, Status.P)]
-            # Found beside the status, not from it: one gate less in a row.
+            # Found beside the status, not from it: fewer gates in a row.
             accepted.append(is_a[opcode] & Cat(flag for flag, _ in legal).all())
+            first: Value = Value.cast(Status.OK.value)
+            for flag, status in reversed(legal):
+                first = Mux(flag, first, status.value)
+            answer = Signal(STATUS_WIDTH, name=f"answer_{opcode.name.lower()}", reset_less=True)
+            m.d.sync += answer.eq(first)
             with m.If(is_a[opcode]):
-                first: Value = Value.cast(Status.OK.value)
-                for flag, status in reversed(legal):
-                    first = Mux(flag, first, status.value)
-                m.d.comb += verdict.eq(first)
+                m.d.comb += verdict.eq(answer)
         return verdict, Cat(accepted).any()
 
     def _columns_a_line(self) -> int:

@@ -1,6 +1,7 @@
 """Edge decoders: from the code byte of a row or column to the operand that every PE behind it multiplies."""
 
 from collections.abc import Hashable, Sequence
+from typing import NamedTuple
 
 from amaranth import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
@@ -55,7 +56,7 @@ class XDecoder(wiring.Component):
         # Where there is a choice, nothing is chosen: one bit to clear instead of eight.
         code = self.code if len(kinds) > 1 else Mux(self.valid, self.code, 0)
         choices = [
-            (
+            _Choice(
                 self.valid & (self.mode == index),
                 (mode.x_format, mode.x_lanes),
                 self._operand(code, mode.x_format, mode.x_lanes),
@@ -103,24 +104,24 @@ class WDecoder(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         config = self._config
         m = Module()
-        choices: list[tuple[Value, Hashable, Value]] = []
-        outer: Value = C(0)
+        choices: list[_Choice] = []
+        piecewise, outer = Signal(reset_less=True), Signal(reset_less=True)
         for index, mode in enumerate(config.modes):
-            meant: Value = self.mode == index
+            meant = self.mode == index
             if isinstance(mode.w_format, Piecewise):
+                m.d.sync += [piecewise.eq(meant), outer.eq(_is_outer(self.code))]
+                far = self._sized(_outer(self.code, self.offset))
                 # Codes of the inner region are numbers like those of any linear mode.
-                outer = meant & _is_outer(self.code)
-                choices.append((outer, ("outer", 1), self._sized(_outer(self.code, self.offset))))
-                meant &= ~_is_outer(self.code)
-            fmt = Linear() if isinstance(mode.w_format, Piecewise) else mode.w_format
-            choices.append((meant, (fmt, mode.w_lanes), self._operand(fmt, mode.w_lanes)))
-        m.d.comb += self.w.eq(_selected(m, config, choices, config.w_width))
-        region = outer
-        for _ in range(decoder_latency(config) if config.has_regions else 0):
-            register = Signal(name="outer", reset_less=True)
-            m.d.sync += register.eq(region)
-            region = register
-        m.d.comb += self.region.eq(region)
+                near = self._operand(Linear(), mode.w_lanes)
+                choices.append(_Choice(C(0), ("outer", 1), far, piecewise & outer))
+                choices.append(_Choice(C(0), (Linear(), mode.w_lanes), near, piecewise & ~outer))
+            else:
+                operand = self._operand(mode.w_format, mode.w_lanes)
+                choices.append(_Choice(meant, (mode.w_format, mode.w_lanes), operand))
+        m.d.comb += [
+            self.w.eq(_selected(m, config, choices, config.w_width)),
+            self.region.eq(piecewise & outer),
+        ]
         return m
 
     def _operand(self, fmt: Format, lanes: int) -> Value:
@@ -148,13 +149,20 @@ def mode_tags(config: Config, mode: Value) -> dict[str, Value]:
     return {"pair": any_of(2), "quad": any_of(4)}
 
 
-def _selected(
-    m: Module, config: Config, choices: Sequence[tuple[Value, Hashable, Value]], width: int
-) -> Value:
-    """Of choices (whether it is meant, what it is, the operand) the operand meant; equal ones are made once."""
+class _Choice(NamedTuple):
+    """An operand, what it is, and whether it is meant: `meant` with the code, or `found` a cycle later."""
+
+    meant: Value
+    kind: Hashable
+    operand: Value
+    found: Value = C(0)
+
+
+def _selected(m: Module, config: Config, choices: Sequence[_Choice], width: int) -> Value:
+    """The operand meant; equal ones are made once."""
     if decoder_latency(config) == 0:
-        return choices[0][2]
-    distinct = {kind: operand for _, kind, operand in choices}
+        return choices[0].operand
+    distinct = {choice.kind: choice.operand for choice in choices}
     result: Value = C(0, width)
     for number, (kind, operand) in enumerate(distinct.items()):
         register = Signal(width, name=f"operand_{number}", reset_less=True)
@@ -163,8 +171,9 @@ def _selected(
             return register
         # Told by a register of its own: the mode's bits have far to go to all these multiplexers.
         chosen = Signal(name=f"chosen_{number}", reset_less=True)
-        m.d.sync += chosen.eq(Cat(*(meant for meant, each, _ in choices if each == kind)).any())
-        result = result | Mux(chosen, register, 0)
+        same = [choice for choice in choices if choice.kind == kind]
+        m.d.sync += chosen.eq(Cat(choice.meant for choice in same).any())
+        result = result | Mux(chosen | Cat(choice.found for choice in same).any(), register, 0)
     return result
 
 

@@ -61,7 +61,7 @@ def control_layout(config: Config) -> data.StructLayout:
 def control_times(config: Config) -> dict[str, int]:
     """Cycles from a chunk's address to each field of its control at the lane's port."""
     read, done = Column.latency, summed(config)
-    times = {"index": read - 1, "wide": read + 1, "second": read + 1, "ratio": read + 3}
+    times = {"index": read - 1, "second": read, "wide": read + 1, "ratio": read + 3}
     times |= dict.fromkeys(("quad", "pair", "upper"), read + 2)
     return times | {"bare": done - 2, "raw": done - 1, "narrow": done - 1}
 
@@ -125,12 +125,12 @@ class ResultLane(wiring.Component):
             m.d.comb += self.pe.eq(delay(chosen, 1, "pe"))
         pe = delay(self.pe, 1, "own")
         if config.w_lanes == 2 and config.results > 1:
-            others = [delay(self.pes[half], 1, f"other_{half}") for half in (0, 1)]
-            pe = Mux(control["wide"], Mux(control["second"], others[1], others[0]), pe)
+            other = delay(Mux(control["second"], self.pes[1], self.pes[0]), 1, "other")
+            pe = Mux(control["wide"], other, pe)
         halves, lanes = self._split(delay(pe, 1, "sums"))
 
         low: Value = halves[0]
-        column: Value = delay(control["second"], 1, "column")
+        column: Value = delay(control["second"], 2, "column")
         if config.results > 1:
             column = Value.cast(int(self._odd))
         if config.has_pair:
