@@ -14,7 +14,7 @@ from typing import Any
 from amaranth import Elaboratable, Module
 from amaranth.build import ResourceError
 
-from hw.pnr import PlaceAndRouteError
+from hw.nextpnr import PlaceAndRouteError
 from hw.selftest import SelfTest
 
 BOARDS = {

@@ -1,9 +1,6 @@
-"""Place and route for ECP5 and iCE40: nextpnr as a subprocess, its frequency and critical path as records."""
+"""Place and route for ECP5 and iCE40: parts, what suits a unit, frequency and critical path as records."""
 
-import json
 import re
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -12,12 +9,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from hw import nextpnr
 from hw.config import Config
+from hw.nextpnr import Algorithms, PlaceAndRouteError
 from hw.operands import Product
-
-
-class PlaceAndRouteError(RuntimeError):
-    """nextpnr refused a netlist; the message is its own error line."""
 
 
 @dataclass(frozen=True)
@@ -52,31 +47,17 @@ DEVICES = {
 DEFAULT_DEVICES = {"ecp5": "LFE5U-85F", "ice40": "iCE40UP5K"}
 
 
-@dataclass(frozen=True)
-class Algorithms:
-    """nextpnr's placer and router, and the weight of timing against wire length in the placer `heap`; its defaults."""
-
-    placer: str = "heap"
-    router: str = "router1"
-    weight: int = 10
-
-    @property
-    def arguments(self) -> list[str]:
-        """Of nextpnr's command."""
-        weight = ["--placer-heap-timingweight", str(self.weight)]
-        return ["--placer", self.placer, "--router", self.router, *weight]
-
-
 def algorithms_for(unit: str, config: Config, device: str) -> Algorithms:
     """What suits a unit on a device (docs/decisions.md has the measurements).
 
     Cores on ECP5: `static`, which places an 8 x 8 core with two thirds of the wire, and router2, which routes what
-    router1 does not finish. Arrays with multiplier blocks: timing pulls harder, because the blocks stand in a few
-    rows and hold the PEs around them apart; where there are none it pulls registers off their adders.
+    router1 does not finish, told to go on until the clock is met: at the first legal routing a few wires have gone
+    far around others. Arrays with multiplier blocks: timing pulls harder, because the blocks stand in a few rows and
+    hold the PEs around them apart; where there are none it pulls registers off their adders.
     """
     weight = 40 if config.product is Product.MULTIPLIER else 10
     if unit == "core" and DEVICES[device].family == "ecp5":
-        return Algorithms("static", "router2", weight)
+        return Algorithms("static", "router2", weight, clock=155.0, persistent=True)
     return Algorithms(router="router2" if unit == "core" else "router1", weight=weight)
 
 
@@ -139,20 +120,21 @@ def place_and_route(
     netlist: str,
     device: str = "LFE5U-85F",
     seeds: Iterable[int] = (1, 2, 3),
-    frequency: float = 250.0,
+    clock: float | None = None,
     algorithms: Algorithms = Algorithms(),
     progress: Callable[[int], None] | None = None,
     done: Callable[[Placement], None] | None = None,
 ) -> list[Placement]:
     """Place and route a netlist (Yosys' JSON, mapped for the device's family) once per seed, one after another.
 
-    `frequency` in MHz is what the placer strives for; missing it is no error. `progress` is called with each seed
-    before its run, `done` with what came of it. Raises ValueError on an unknown device, PlaceAndRouteError if nextpnr
-    fails.
+    `clock` in MHz is what to strive for, the algorithms' by default; missing it is no error. `progress` is called with
+    each seed before its run, `done` with what came of it. Raises ValueError on an unknown device, PlaceAndRouteError
+    if nextpnr fails.
     """
     if device not in DEVICES:
         raise ValueError(f"device: expected one of {', '.join(DEVICES)}, got {device!r}")
-    placements = []
+    part, placements = DEVICES[device], []
+    clock = clock or algorithms.clock
     # Relative paths only: nextpnr's sandbox has a temporary folder of its own.
     with tempfile.TemporaryDirectory(prefix="tilebert-") as folder:
         Path(folder, "netlist.json").write_text(netlist)
@@ -161,35 +143,16 @@ def place_and_route(
                 progress(seed)
             start = time.monotonic()
             try:
-                report = _run(Path(folder), DEVICES[device], seed, frequency, algorithms)
+                report = nextpnr.place_and_route(
+                    Path(folder), part.family, part.arguments, seed, clock, algorithms
+                )
             except PlaceAndRouteError as error:
                 raise PlaceAndRouteError(f"nextpnr on {device}, seed {seed}: {error}") from None
             seconds = time.monotonic() - start
-            placements.append(_placement(report, device, seed, frequency, seconds))
+            placements.append(_placement(report, device, seed, clock, seconds))
             if done:
                 done(placements[-1])
     return placements
-
-
-def _run(folder: Path, device: Device, seed: int, frequency: float, algorithms: Algorithms) -> dict[str, Any]:
-    arguments = [*device.arguments, "--json", "netlist.json", "--seed", str(seed), "--freq", str(frequency)]
-    arguments += algorithms.arguments
-    arguments += ["--timing-allow-fail", "--quiet", "--log", "nextpnr.log", "--report", "report.json"]
-    run = subprocess.run(
-        [*nextpnr_command(device.family), *arguments], cwd=folder, capture_output=True, text=True
-    )
-    if run.returncode != 0:
-        lines = [line for line in (run.stdout + run.stderr).splitlines() if "ERROR" in line]
-        raise PlaceAndRouteError(lines[0] if lines else f"exit status {run.returncode}")
-    report: dict[str, Any] = json.loads((folder / "report.json").read_text())
-    return report
-
-
-def nextpnr_command(family: str) -> list[str]:
-    """Runs a family's nextpnr, in a folder that it sees as its own."""
-    module = f"yowasp_nextpnr_{family}"
-    code = f"import sys, {module}; sys.exit({module}.run_nextpnr_{family}(sys.argv[1:]))"
-    return [sys.executable, "-c", code]
 
 
 def _placement(report: dict[str, Any], device: str, seed: int, clock: float, seconds: float) -> Placement:

@@ -10,9 +10,6 @@ from hw.harness import mapped
 from hw.pnr import DEFAULT_DEVICES, algorithms_for, place_and_route
 from hw.synth import synthesize
 
-CLOCK = 250.0
-"""MHz that the placer strives for."""
-
 Better = Literal["less", "more"]
 
 
@@ -94,9 +91,8 @@ def measure(point: Point) -> list[Record]:
         ]
     device = DEFAULT_DEVICES[point.target]
     netlist = planned(mapped(config, point.unit, point.target), point.unit, config, device)
-    (placement,) = place_and_route(
-        netlist, device, [point.seed], CLOCK, algorithms_for(point.unit, config, device)
-    )
+    algorithms = algorithms_for(point.unit, config, device)
+    (placement,) = place_and_route(netlist, device, [point.seed], algorithms=algorithms)
     return [Record(f"{point.build}/fmax-{point.seed}", "MHz", placement.fmax_mhz, "more")]
 
 

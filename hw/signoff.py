@@ -57,14 +57,15 @@ def sign_off(
     config: Config,
     device: str,
     seeds: Sequence[int],
-    clock: float,
+    clock: float | None = None,
     *,
     progress: Callable[[str], None] = lambda text: None,
     done: Callable[[SignOff], None] = lambda result: None,
 ) -> SignOff:
     """Map, place and route a unit once per seed; `done` is told after every seed, so that it may be kept.
 
-    `clock` in MHz is what the placer strives for. Raises ValueError on an unknown device, YosysError and
+    `clock` in MHz is what to strive for, by default what suits the unit.
+    Raises ValueError on an unknown device, YosysError and
     PlaceAndRouteError as the tools do, ValueError where the netlist is not the whole unit (hw.harness.check).
     """
     if device not in DEVICES:

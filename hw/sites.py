@@ -2,13 +2,13 @@
 
 import json
 import re
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from hw.pnr import DEVICES, PlaceAndRouteError, nextpnr_command
+from hw.nextpnr import invoke
+from hw.pnr import DEVICES
 
 
 @dataclass(frozen=True)
@@ -36,20 +36,8 @@ def sites_of(device: str) -> dict[str, list[Site]]:
     top = {"attributes": {"top": "1"}, "ports": {}, "cells": cells, "netnames": {}}
     with tempfile.TemporaryDirectory(prefix="tilebert-") as folder:
         Path(folder, "blocks.json").write_text(json.dumps({"modules": {"blocks": top}}))
-        arguments = [
-            *part.arguments,
-            "--json",
-            "blocks.json",
-            "--no-route",
-            "--write",
-            "placed.json",
-            "--quiet",
-        ]
-        run = subprocess.run(
-            [*nextpnr_command(part.family), *arguments], cwd=folder, capture_output=True, text=True
-        )
-        if run.returncode != 0:
-            raise PlaceAndRouteError(f"nextpnr on {device}: expected to place its {len(names)} blocks")
+        arguments = [*part.arguments, "--json", "blocks.json", "--no-route", "--write", "placed.json"]
+        invoke(Path(folder), part.family, arguments)
         (placed,) = json.loads(Path(folder, "placed.json").read_text())["modules"].values()
     sites: dict[str, list[Site]] = {kind: [] for kind in part.blocks}
     for name, kind in names:

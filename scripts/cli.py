@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from hw.pnr import PlaceAndRouteError
+from hw.nextpnr import PlaceAndRouteError
 from hw.yosys import YosysError
 from scripts.bench import bench
 from scripts.bert import bert

@@ -39,8 +39,11 @@ def synth(
     ] = None,
     seeds: Annotated[list[int], typer.Option("--seed", help="Seed of the placer; several.")] = [1, 2, 3],  # noqa: B006
     clock: Annotated[
-        float, typer.Option(help="MHz that the placer strives for and slack is told at.")
-    ] = 250.0,
+        float | None,
+        typer.Option(
+            help="MHz to strive for, and that slack is told at; by default 155 for a core on ECP5, else 250."
+        ),
+    ] = None,
     json_file: options.JsonFile = None,
 ) -> None:
     """Map a unit with Yosys and count its cells, in all and per PE.
@@ -48,7 +51,7 @@ def synth(
     In `array` the edge decoders, skew and drain are counted, and a PE carries its share of them.
     """
     chosen = _device(target, device) if pnr else PARTS[target].device
-    if not clock > 0:
+    if clock is not None and not clock > 0:
         raise ValueError(f"--clock: expected MHz above 0, got {clock:g}")
     check_place(json_file, "--json")
     config = options.build_config(

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from golden.modes import mode
-from hw import pnr
+from hw import nextpnr
 from hw.census import cells_by_unit
 from hw.config import Config
 from hw.harness import _instances, check, mapped
-from hw.pnr import PlaceAndRouteError, _signal, _steps, place_and_route
+from hw.nextpnr import PlaceAndRouteError
+from hw.pnr import _signal, _steps, place_and_route
 from hw.signoff import SignOff, sign_off
 from scripts.cli import run
 
@@ -155,14 +156,14 @@ def test_what_was_finished_is_kept(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    original = pnr._run
+    original = nextpnr.place_and_route
 
-    def second_fails(folder: Path, device: pnr.Device, seed: int, *options: Any) -> dict[str, Any]:
+    def second_fails(folder: Path, family: str, part: list[str], seed: int, *options: Any) -> dict[str, Any]:
         if seed == 2:
             raise error
-        return original(folder, device, seed, *options)
+        return original(folder, family, part, seed, *options)
 
-    monkeypatch.setattr(pnr, "_run", second_fails)
+    monkeypatch.setattr(nextpnr, "place_and_route", second_fails)
     words = (
         "synth --unit pe --target ice40 --mode w8a8 --k-max 64 --pnr --clock 50 --seed 1 --seed 2 --seed 3"
     )
