@@ -46,6 +46,9 @@ DEVICES = {
 
 DEFAULT_DEVICES = {"ecp5": "LFE5U-85F", "ice40": "iCE40UP5K"}
 
+DEFAULT = Algorithms()
+"""nextpnr's own."""
+
 
 def algorithms_for(unit: str, config: Config, device: str) -> Algorithms:
     """What suits a unit on a device (docs/decisions.md has the measurements).
@@ -121,7 +124,7 @@ def place_and_route(
     device: str = "LFE5U-85F",
     seeds: Iterable[int] = (1, 2, 3),
     clock: float | None = None,
-    algorithms: Algorithms = Algorithms(),
+    algorithms: Algorithms = DEFAULT,
     progress: Callable[[int], None] | None = None,
     done: Callable[[Placement], None] | None = None,
 ) -> list[Placement]:

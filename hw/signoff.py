@@ -64,9 +64,9 @@ def sign_off(
 ) -> SignOff:
     """Map, place and route a unit once per seed; `done` is told after every seed, so that it may be kept.
 
-    `clock` in MHz is what to strive for, by default what suits the unit.
-    Raises ValueError on an unknown device, YosysError and
-    PlaceAndRouteError as the tools do, ValueError where the netlist is not the whole unit (hw.harness.check).
+    `clock` in MHz is what to strive for, by default what suits the unit. Raises ValueError on an unknown device,
+    YosysError and PlaceAndRouteError as the tools do, ValueError where the netlist is not the whole unit
+    (hw.harness.check).
     """
     if device not in DEVICES:
         raise ValueError(f"device: expected one of {', '.join(DEVICES)}, got {device!r}")
