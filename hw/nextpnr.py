@@ -40,9 +40,10 @@ def place_and_route(
     `part` are the options that name the device. Raises PlaceAndRouteError if nextpnr fails.
     """
     common = [*part, "--seed", str(seed), "--freq", str(clock), "--timing-allow-fail"]
-    place = ["--json", "netlist.json", "--placer", algorithms.placer]
-    place += ["--placer-heap-timingweight", str(algorithms.weight)]
-    route = ["--router", algorithms.router, "--report", "report.json"]
+    # What is placed carries its settings: whoever routes it cannot choose another router.
+    common += ["--placer", algorithms.placer, "--router", algorithms.router]
+    place = ["--json", "netlist.json", "--placer-heap-timingweight", str(algorithms.weight)]
+    route = ["--report", "report.json"]
     if algorithms.persistent:
         invoke(folder, family, [*common, *place, "--no-route", "--write", "placed.json"])
         again = [*common, "--json", "placed.json", "--no-pack", "--no-place", *route]

@@ -12,7 +12,7 @@ from hw import nextpnr
 from hw.census import cells_by_unit
 from hw.config import Config
 from hw.harness import _instances, check, mapped
-from hw.nextpnr import PlaceAndRouteError
+from hw.nextpnr import Algorithms, PlaceAndRouteError
 from hw.pnr import _signal, _steps, place_and_route
 from hw.signoff import SignOff, sign_off
 from scripts.cli import run
@@ -172,6 +172,30 @@ def test_what_was_finished_is_kept(
     kept = json.loads((tmp_path / "pe.json").read_text())
     assert kept["fmax_mhz"].keys() == {"1"}
     assert kept["worst_fmax_mhz"] == kept["fmax_mhz"]["1"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rounds", "runs"), [(100, ["place", "insist"]), (0, ["place", "insist", "route"])])
+def test_routing_for_a_clock_is_given_up(
+    netlist: str, rounds: int, runs: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    original = nextpnr.invoke
+
+    def watched(folder: Path, family: str, arguments: list[str], *limit: int) -> bool:
+        insists = "--tmg-ripup" in arguments
+        seen.append("place" if "--no-route" in arguments else "insist" if insists else "route")
+        reached = original(folder, family, arguments, *limit)
+        assert reached or insists
+        return reached
+
+    monkeypatch.setattr(nextpnr, "invoke", watched)
+    monkeypatch.setattr(nextpnr, "ROUNDS", rounds)
+    algorithms = Algorithms("static", "router2", persistent=True)
+    (placement,) = place_and_route(netlist, "LFE5U-25F", (1,), 50.0, algorithms)
+    assert seen == runs
+    assert placement.used["MULT18X18D"] == 4
+    assert placement.slack_ns > 0
 
 
 def test_unknown_device(netlist: str) -> None:
