@@ -60,7 +60,7 @@ def algorithms_for(unit: str, config: Config, device: str) -> Algorithms:
     """
     weight = 40 if config.product is Product.MULTIPLIER else 10
     if unit == "core" and DEVICES[device].family == "ecp5":
-        return Algorithms("static", "router2", weight, clock=155.0, persistent=True)
+        return Algorithms("static", "router2", weight, clock=156.0, persistent=True)
     return Algorithms(router="router2" if unit == "core" else "router1", weight=weight)
 
 

@@ -41,7 +41,7 @@ def synth(
     clock: Annotated[
         float | None,
         typer.Option(
-            help="MHz to strive for, and that slack is told at; by default 155 for a core on ECP5, else 250."
+            help="MHz to strive for, and that slack is told at; by default 156 for a core on ECP5, else 250."
         ),
     ] = None,
     json_file: options.JsonFile = None,
