@@ -28,7 +28,6 @@ DENSITY = 0.7
 TILE = 8
 """Flip-flops of a tile of logic, and look-up tables."""
 
-
 Sites = Mapping[str, list[Site]]
 """A device's, by type of block."""
 

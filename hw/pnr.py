@@ -19,7 +19,7 @@ from hw.operands import Product
 class Device:
     """A part: its family, nextpnr's options for size and package, and the speed grade that figures are quoted for.
 
-    `blocks` are those of a type that the placer is told where to put (hw.floorplan): how many there are.
+    `blocks` is how many there are of each type that a floor plan gives sites to (hw.floorplan).
     """
 
     family: str

@@ -1,7 +1,6 @@
 """Where a device has multiplier blocks and block RAMs."""
 
 import json
-import re
 import tempfile
 from dataclasses import dataclass
 from functools import cache
@@ -42,6 +41,6 @@ def sites_of(device: str) -> dict[str, list[Site]]:
     sites: dict[str, list[Site]] = {kind: [] for kind in part.blocks}
     for name, kind in names:
         bel = placed["cells"][name]["attributes"]["NEXTPNR_BEL"]
-        x, y = map(int, re.match(r"X(\d+)/Y(\d+)/", bel).groups())  # type: ignore[union-attr]
-        sites[kind].append(Site(x, y, bel))
+        x, y, _ = bel.split("/")
+        sites[kind].append(Site(int(x.removeprefix("X")), int(y.removeprefix("Y")), bel))
     return {kind: sorted(each, key=lambda site: (site.y, site.x)) for kind, each in sites.items()}
