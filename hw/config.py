@@ -27,8 +27,10 @@ class Config:
     none anyway.
 
     Around the array: the load stream brings `bus` bytes a cycle (a power of two); the buffers hold `x_words` words
-    of `rows` bytes and `w_words` of `cols`, one word for each k of a panel (twice `k_max` where not given), and the
-    parameters of `panels` panels of columns; `results` results leave in a cycle (a power of two).
+    of `rows` bytes and `w_words` of `cols`, one word for each k of a panel, and the parameters of `panels` panels of
+    columns; `results` results leave in a cycle (a power of two). Where not given, a buffer holds two panels of `k_max`,
+    rounded up to a power of two: other sizes leave a choice between block RAMs behind them, which costs a quarter of
+    the clock.
 
     Raises ValueError on an empty or repeated mode, on sizes below 1, on buffers that cannot hold a panel of
     `k_max`, and on modes that no PE serves together.
@@ -48,7 +50,7 @@ class Config:
     def __post_init__(self) -> None:
         for name in ("x_words", "w_words"):
             if getattr(self, name) == 0:
-                object.__setattr__(self, name, 2 * self.k_max)
+                object.__setattr__(self, name, 1 << (2 * self.k_max - 1).bit_length())
         for name in ("rows", "cols", "k_max", "panels"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:

@@ -33,9 +33,13 @@ KMax = Annotated[int, typer.Option("--k-max", help="Largest K; accumulators are 
 NoDsp = Annotated[bool, typer.Option("--no-dsp", help="Use no multiplier blocks.")]
 Bus = Annotated[int, typer.Option("--bus", help="Bytes a cycle on the load stream, a power of two.")]
 XWords = Annotated[
-    int, typer.Option("--x-words", help="Words of the x buffer, one for each k of a panel; 0: 2 * k-max.")
+    int,
+    typer.Option(
+        "--x-words",
+        help="Words of the x buffer, one for each k of a panel; 0: two panels, to a power of two.",
+    ),
 ]
-WWords = Annotated[int, typer.Option("--w-words", help="Words of the w buffer; 0: 2 * k-max.")]
+WWords = Annotated[int, typer.Option("--w-words", help="Words of the w buffer; 0: as for x.")]
 Results = Annotated[int, typer.Option("--results", help="Results a cycle, a power of two.")]
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the result to this file as JSON.")]
 Glue = Annotated[Path, typer.Option("--glue", help="Folder of GLUE's files: STS-B/dev.csv or dev.tsv.")]

@@ -6,10 +6,15 @@ from typing import Any
 import pytest
 
 from golden.commands import Ring
+from golden.modes import mode
 from hw.block_ram import with_output_registers
+from hw.config import Config
 from hw.ring import RingBuffer
 from hw.verilog import emit
 from hw.yosys import READ_DESIGN, run_yosys
+
+DEFAULT = Config(modes=(mode("wlog-a8", 3),), rows=32, k_max=1536).x_ring
+"""What a build has whose depth is no power of two."""
 
 
 def flip_flop(data: int, q: int, **changes: Any) -> dict[str, Any]:
@@ -99,9 +104,8 @@ def test_a_port_of_36_bits_is_one(plain: bool) -> None:
     assert (ram["connections"]["DOA0"], ram["connections"]["OCEA"]) == ([23], ["1"])
 
 
-@pytest.mark.parametrize("words", [2048, 64])
-def test_a_ring_gives_up_as_many_flip_flops_as_a_line_has_bits(words: int) -> None:
-    ring = Ring(word=32, words=words, bus=8)
+@pytest.mark.parametrize("ring", [Ring(32, 2048, 8), Ring(32, 64, 8), DEFAULT], ids=["2048", "64", "default"])
+def test_a_ring_gives_up_as_many_flip_flops_as_a_line_has_bits(ring: Ring) -> None:
     design = emit(RingBuffer(ring), "ring", "ecp5")
     script = f"{READ_DESIGN}\nsynth_ecp5 -top ring\nwrite_json netlist.json"
     mapped = run_yosys(script, inputs={"design.v": design.text}, outputs=["netlist.json"])["netlist.json"]
