@@ -9,6 +9,7 @@ import typer
 from matplotlib.figure import Figure
 
 from golden.glue import TASK_NAMES, task_of
+from golden.modes import mode
 from golden.statistics import Histogram
 from scripts import charts, plots
 from scripts.charts import NARROW, WIDE, Spot
@@ -69,6 +70,11 @@ def page(evidence: Evidence) -> str:
             "Utilization by shape",
             _utilization(evidence),
             "tilebert bench --model MODEL --tokens N --mode MODE --json FILE",
+        ),
+        (
+            "Sign-off",
+            _signed(evidence),
+            "tilebert synth --unit core --pnr --mode MODE --rows R --cols C --json FILE",
         ),
         ("Resources by unit", _resources(evidence), "tilebert synth --unit core --pnr --json FILE"),
         ("Weights in each format", _histograms(evidence), "tilebert formats -o DIR"),
@@ -158,15 +164,51 @@ def _utilization(evidence: Evidence) -> str:
     return lead + _both(lambda width: charts.bars(values, "%", width, digits=1))
 
 
+def _signed(evidence: Evidence) -> str:
+    """What was placed and routed: cells, frequency by seed, GOPS from the mode of fewest products to that of most."""
+    rows = []
+    for record in evidence.sign_offs:
+        products = [
+            record["rows"] * record["cols"] * mode(name, record["exponent_bits"]).products
+            for name in record["modes"]
+        ]
+        slowest = min(record["fmax_mhz"].values(), default=None)
+        speeds = [] if slowest is None else [2 * count * slowest / 1000 for count in products]
+        cells = record["cells"]
+        rows.append(
+            [
+                f"{record['unit']} {record['rows']} x {record['cols']}",
+                ", ".join(record["modes"]),
+                *(f"{cells[name]:,.0f}" for name in ("COMB", "FF", "DSP", "BRAM")),
+                _span(products, 0),
+                ", ".join(f"{mhz:.1f}" for mhz in record["fmax_mhz"].values()) or "not routed",
+                _span(speeds, 1) if speeds else "not routed",
+            ]
+        )
+    heads = [
+        "build",
+        "modes",
+        "COMB",
+        "FF",
+        "multipliers",
+        "block RAMs",
+        "products per cycle",
+        "MHz, by seed",
+    ]
+    lead = (
+        "<p>Whole units, placed and routed on the named part. GOPS at the array, at the slowest seed; from the mode "
+        "of fewest products to that of most.</p>"
+    )
+    return lead + _table([*heads, "GOPS"], rows) if rows else NOT_RUN
+
+
 def _resources(evidence: Evidence) -> str:
     parts = []
     for record in evidence.sign_offs:
         units = {name: cells["COMB"] for name, cells in record["cells_by_unit"].items()}
         ordered = dict(sorted(units.items(), key=lambda item: -item[1]))
-        seeds = ", ".join(f"{mhz:.1f}" for mhz in record["fmax_mhz"].values()) or "not routed"
-        build = f"{record['unit']} {record['rows']} x {record['cols']}, {', '.join(record['modes'])}"
-        title = f"{build}, on {record['device']}: {seeds} MHz by seed"
-        parts.append(f"<h3>{escape(title)}</h3>")
+        title = f"{record['unit']} {record['rows']} x {record['cols']}, {', '.join(record['modes'])}"
+        parts.append(f"<h3>{escape(title)}, on {escape(record['device'])}</h3>")
         parts.append(_both(lambda width, shown=ordered: charts.bars(shown, "COMB", width)))
     return "".join(parts) or NOT_RUN
 
@@ -230,6 +272,12 @@ def _table(heads: list[str], rows: list[list[str]]) -> str:
         for row in rows
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _span(values: list[float] | list[int], digits: int) -> str:
+    """The least and the largest, once if they are one."""
+    low, high = (f"{value:,.{digits}f}" for value in (min(values), max(values)))
+    return low if low == high else f"{low} to {high}"
 
 
 def _figure(value: float | None, digits: int) -> str:

@@ -57,9 +57,11 @@ def write_data(folder: Path) -> None:
         "unit": "core",
         "rows": 4,
         "cols": 4,
-        "modes": ["w8a8"],
+        "modes": ["w8a8", "w4a4"],
+        "exponent_bits": 4,
         "device": "LFE5U-85F",
-        "fmax_mhz": {"1": 151.25},
+        "cells": {"COMB": 5432, "FF": 6543, "DSP": 16, "BRAM": 7},
+        "fmax_mhz": {"1": 151.25, "2": 150.0},
     }
     (docs / "signoff-a.json").write_text(json.dumps(signed | {"cells_by_unit": units}))
     counts = [1] * (len(ERROR_EDGES) - 1)
@@ -103,13 +105,16 @@ def test_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     outline = Outline()
     outline.feed(text)
     assert outline.open == []
-    assert outline.count["section"] == 7
+    assert outline.count["section"] == 8
     # A desk's and a phone's: two planes, utilization, one core, two sheets of histograms.
     assert outline.count["svg"] == 2 * 6
     # Nothing is fetched: every address is within the page.
     assert all(address.startswith("#") for address in outline.addresses)
-    for figure in ("89.75", "86.50", "89.59", "100.0", "200.0", "25.6", "4,321", "98.7", "151.2", "74.0"):
+    for figure in ("89.75", "86.50", "89.59", "100.0", "200.0", "25.6", "4,321", "98.7", "74.0"):
         assert figure in text, figure
+    # 16 PEs of one or four products, at the slower seed.
+    for figure in ("5,432", "6,543", "16 to 64", "151.2, 150.0", "4.8 to 19.2"):
+        assert f">{figure}</td>" in text, figure
     assert "none needed" in text
     # wlog-a8 was not routed, the other formats not run.
     assert text.count("not run") > 10
@@ -121,7 +126,7 @@ def test_without_data_every_section_says_so(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     assert run(["report", "-o", "out"]) == 0
     text = (tmp_path / "out" / "index.html").read_text()
-    assert text.count("<p class='none'>Not run.</p>") == 5
+    assert text.count("<p class='none'>Not run.</p>") == 6
     assert "<svg" not in text
 
 
