@@ -114,7 +114,7 @@ def _formats(evidence: Evidence) -> str:
         f"{evidence.metric}, post-training, %",
         f"{evidence.metric}, trained, %",
         "COMB per product, with multipliers",
-        "without",
+        "COMB per product, without",
         "MHz, worst seed",
         "GOPS",
     ]
