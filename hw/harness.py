@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 from hw.block_ram import with_output_registers
 from hw.config import Config
 from hw.operands import Product
-from hw.synth import KEPT, PARTS
+from hw.synth import PARTS, keeping
 from hw.target import place
 from hw.verilog import UNITS, emit
 from hw.yosys import DELAY_TARGET, READ_DESIGN, run_yosys
@@ -65,8 +65,6 @@ def mapped(config: Config, unit: str = "array", target: str = "ecp5") -> str:
     that drives wires across the array. Raises YosysError if Yosys fails, ValueError as `check`.
     """
     design = emit(Harness(config, unit), "harness", target)
-    part = PARTS[target]
-    command = part.command if config.dsp else part.command.replace(" -dsp", "")
     script = [
         DELAY_TARGET,
         READ_DESIGN,
@@ -74,8 +72,8 @@ def mapped(config: Config, unit: str = "array", target: str = "ecp5") -> str:
         "rename -hide w:$*",
         # abc9 takes a field's alias "sums[0]" for bit 0 of the port "sums" and stops.
         "rename -hide w:*\\[*",
-        *(f"setattr -mod -set keep_hierarchy 1 {name}" for name in design.shared if name.startswith(KEPT)),
-        f"{command} {'' if config.dsp else part.no_dsp} -top {design.top}",
+        *keeping(design),
+        PARTS[target].mapping(design.top, config.dsp),
         "write_json netlist.json",
     ]
     files = run_yosys("\n".join(script), inputs={"design.v": design.text}, outputs=["netlist.json"])

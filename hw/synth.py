@@ -20,6 +20,10 @@ class Part:
     command: str
     no_dsp: str
 
+    def mapping(self, top: str, dsp: bool) -> str:
+        """Yosys' command for a top module, with multiplier blocks or without."""
+        return f"{self.command if dsp else self.command.replace(' -dsp', '')} {'' if dsp else self.no_dsp} -top {top}"
+
 
 TargetName = Literal["ecp5", "ice40", "xc7"]
 
@@ -34,6 +38,13 @@ KEPT = (
     *(f"{ring}_bank" for ring in "xwp"),
 )
 """How the names of modules begin that are mapped once and kept whole: for time, and so that registers stay apart."""
+
+
+def keeping(design: Design) -> list[str]:
+    """Yosys' commands that keep those of a design."""
+    names = [name for name in design.shared if name.startswith(KEPT)]
+    return [f"setattr -mod -set keep_hierarchy 1 {name}" for name in names]
+
 
 PARTS = {
     "ecp5": Part("LFE5U-85F", "synth_ecp5", "-nodsp"),
@@ -91,17 +102,14 @@ def synthesize(unit: str, config: Config, target: str) -> Synthesis:
     """
     if target not in PARTS:
         raise ValueError(f"target: expected one of {', '.join(PARTS)}, got {target!r}")
-    part = PARTS[target]
     design = generate(unit, config, target)
-    no_dsp = "" if config.dsp else part.no_dsp
-    command = part.command if config.dsp else part.command.replace(" -dsp", "")
     script = [
         DELAY_TARGET,
         READ_DESIGN,
-        *(f"setattr -mod -set keep_hierarchy 1 {name}" for name in design.shared if name.startswith(KEPT)),
+        *keeping(design),
         # Names of single elements (sums[0]) clash with names of bits when ABC maps around a kept hierarchy.
         f"hierarchy -top {design.top}; proc; opt_clean -purge",
-        f"{command} {no_dsp} -top {design.top}",
+        PARTS[target].mapping(design.top, config.dsp),
         "flatten",
         "clean",
         "tee -q -o cells.json stat -json",

