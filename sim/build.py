@@ -187,6 +187,9 @@ def _make(verilate: list[str], folder: Path, simulator: str) -> None:
     _reuse_runtime(folder, simulator)
     _run(["make", "-f", "Vtop.mk", f"-j{os.cpu_count() or 1}", *MAKE_OVERRIDES], folder)
     _keep_runtime(folder, simulator)
+    # Of use only while a build is made, and 99% of its bytes.
+    for header in folder.glob("*.gch"):
+        header.unlink()
 
 
 def _run(command: list[str], folder: Path) -> None:

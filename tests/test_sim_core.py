@@ -153,3 +153,10 @@ def test_the_largest_sum_of_the_deepest_gemm() -> None:
     run = run_exact(["w8a8"], (1, 1), groups)
     sums = [int(group.y[0][0, 0]) - int(group.jobs[0].bias[0]) for group in run.groups]
     assert sums == [127 * 127 * 4096, -127 * 127 * 4096]
+
+
+def test_what_only_the_compiler_needs_is_not_kept() -> None:
+    """Precompiled headers are 90 MB each."""
+    for simulator in ("verilator", "cocotb"):
+        folder = build(config("w8a8", "wpw-a8", rows=3, cols=5), simulator).folder
+        assert sum(file.stat().st_size for file in folder.iterdir()) < 20e6
