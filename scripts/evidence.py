@@ -45,10 +45,11 @@ SIZE = 8
 
 @dataclass(frozen=True)
 class Cost:
-    """An array of a format, SIZE x SIZE: COMB per product and cycle, GOPS at its slowest seed (None: not run)."""
+    """An array of a format, SIZE x SIZE: cells per product and cycle, GOPS at its slowest seed (None: not run)."""
 
     dsp: bool
     comb_per_mac: float
+    ff_per_mac: float | None
     mhz: float | None
     gops: float | None
 
@@ -116,7 +117,14 @@ def _cost(subject: Subject, values: dict[str, float], build: str, comb: float, d
     products = SIZE * SIZE * subject.mode.products
     speeds = [value for name, value in values.items() if name.startswith(f"{build}/fmax-")]
     mhz = min(speeds) if speeds else None
-    return Cost(dsp, comb / products, mhz, None if mhz is None else 2 * products * mhz / 1000)
+    ff = values.get(f"{build}/FF")
+    return Cost(
+        dsp,
+        comb / products,
+        None if ff is None else ff / products,
+        mhz,
+        None if mhz is None else 2 * products * mhz / 1000,
+    )
 
 
 def _read(path: Path) -> Any:

@@ -1,8 +1,9 @@
 """`tilebert report`: what each format costs and gives, on one page."""
 
+from functools import partial
 from html import escape
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
@@ -12,13 +13,12 @@ from golden.glue import TASK_NAMES, task_of
 from golden.modes import mode
 from golden.statistics import Histogram
 from scripts import charts, plots
-from scripts.charts import NARROW, WIDE, Spot
+from scripts.charts import NARROW, Spot
 from scripts.console import err, out
 from scripts.evidence import SIZE, SUBJECTS, Evidence, gather
 from scripts.files import check_folder, make_folder, write_text
+from scripts.page import NOT_RUN, both, figure, framed, span, table
 from scripts.peers import ARRAYS, PUBLISHED
-
-NOT_RUN = "<p class='none'>Not run.</p>"
 
 
 def report(
@@ -53,7 +53,7 @@ def report(
 
 
 def page(evidence: Evidence) -> str:
-    """The whole page."""
+    """The whole page: titles, what stands below them, and the commands that it comes from."""
     sections = (
         (
             "Formats",
@@ -78,15 +78,9 @@ def page(evidence: Evidence) -> str:
         ),
         ("Resources by unit", _resources(evidence), "tilebert synth --unit core --pnr --json FILE"),
         ("Weights in each format", _histograms(evidence), "tilebert formats -o DIR"),
-        ("Others", _peers(), ""),
+        ("Others", _peers(evidence), ""),
     )
-    parts = [
-        f"<section><h2>{title}</h2>{body}"
-        + (f"<p class='from'><code>{escape(command)}</code></p>" if command else "")
-        + "</section>"
-        for title, body, command in sections
-    ]
-    return _PAGE.replace("SECTIONS", "\n".join(parts))
+    return framed(sections)
 
 
 def _formats(evidence: Evidence) -> str:
@@ -100,12 +94,12 @@ def _formats(evidence: Evidence) -> str:
             [
                 subject.label,
                 str(subject.mode.products),
-                _figure(before, 2),
-                _figure(after, 2),
-                "none needed" if "log" in subject.mode_name else _figure(with_blocks, 1),
-                _figure(costs[False].comb_per_mac if False in costs else None, 1),
-                _figure(fast.mhz if fast else None, 1),
-                _figure(fast.gops if fast else None, 1),
+                figure(before, 2),
+                figure(after, 2),
+                "none needed" if "log" in subject.mode_name else figure(with_blocks, 1),
+                figure(costs[False].comb_per_mac if False in costs else None, 1),
+                figure(fast.mhz if fast else None, 1),
+                figure(fast.gops if fast else None, 1),
             ]
         )
     heads = [
@@ -118,7 +112,7 @@ def _formats(evidence: Evidence) -> str:
         "MHz, worst seed",
         "GOPS",
     ]
-    base = _figure(evidence.float_figure, 2)
+    base = figure(evidence.float_figure, 2)
     lead = (
         f"<p>The linear GEMMs of all-MiniLM-L6-v2 in each format; attention's two products stay in w8a8. "
         f"Accuracy: {evidence.metric} on the dev split of {task_of(evidence.task).folder} "
@@ -126,21 +120,21 @@ def _formats(evidence: Evidence) -> str:
         f"GEMMs on LFE5U-85F, speed grade 6, edge decoders, skew and drain included. One product slot is one "
         f"multiply-accumulate (MAC); 1 GOPS is 10<sup>9</sup> multiplications and additions a second at the array.</p>"
     )
-    return lead + _table(heads, rows)
+    return lead + table(heads, rows)
 
 
 def _plane(evidence: Evidence, what: str) -> str:
     spots = []
     for subject in SUBJECTS:
-        figure = evidence.accuracy.get(subject.label)
+        metrics = evidence.accuracy.get(subject.label)
         for cost in evidence.costs[subject.label]:
             x = cost.comb_per_mac if what == "area" else cost.gops
-            if figure is not None and x is not None:
-                spots.append(Spot(subject.label, x, figure[1], marked=cost.dsp))
+            if metrics is not None and x is not None:
+                spots.append(Spot(subject.label, x, metrics[1], marked=cost.dsp))
     if not spots:
         return NOT_RUN
     label = "COMB per MAC" if what == "area" else f"GOPS of {SIZE} x {SIZE} PEs, worst seed"
-    body = _both(
+    body = both(
         lambda width: charts.scatter(
             spots, label, f"{evidence.metric}, trained, %", width, less=what == "area"
         )
@@ -161,7 +155,7 @@ def _utilization(evidence: Evidence) -> str:
     if not values:
         return NOT_RUN
     lead = "<p>Useful products over product slots of one encoder layer, loads included, counted in simulated RTL.</p>"
-    return lead + _both(lambda width: charts.bars(values, "%", width, digits=1))
+    return lead + both(lambda width: charts.bars(values, "%", width, digits=1))
 
 
 def _signed(evidence: Evidence) -> str:
@@ -180,9 +174,9 @@ def _signed(evidence: Evidence) -> str:
                 f"{record['unit']} {record['rows']} x {record['cols']}",
                 ", ".join(record["modes"]),
                 *(f"{cells[name]:,.0f}" for name in ("COMB", "FF", "DSP", "BRAM")),
-                _span(products, 0),
+                span(products, 0),
                 ", ".join(f"{mhz:.1f}" for mhz in record["fmax_mhz"].values()) or "not routed",
-                _span(speeds, 1) if speeds else "not routed",
+                span(speeds, 1) if speeds else "not routed",
             ]
         )
     heads = [
@@ -199,7 +193,7 @@ def _signed(evidence: Evidence) -> str:
         "<p>Whole units, placed and routed on the named part. GOPS at the array, at the slowest seed; from the mode "
         "of fewest products to that of most.</p>"
     )
-    return lead + _table([*heads, "GOPS"], rows) if rows else NOT_RUN
+    return lead + table([*heads, "GOPS"], rows) if rows else NOT_RUN
 
 
 def _resources(evidence: Evidence) -> str:
@@ -209,8 +203,12 @@ def _resources(evidence: Evidence) -> str:
         ordered = dict(sorted(units.items(), key=lambda item: -item[1]))
         title = f"{record['unit']} {record['rows']} x {record['cols']}, {', '.join(record['modes'])}"
         parts.append(f"<h3>{escape(title)}, on {escape(record['device'])}</h3>")
-        parts.append(_both(lambda width, shown=ordered: charts.bars(shown, "COMB", width)))
+        parts.append(both(partial(_bars, ordered)))
     return "".join(parts) or NOT_RUN
+
+
+def _bars(values: dict[str, float], width: int) -> str:
+    return charts.bars(values, "COMB", width)
 
 
 def _histograms(evidence: Evidence) -> str:
@@ -224,64 +222,42 @@ def _histograms(evidence: Evidence) -> str:
     }
     counts = {label: np.array(each["counts"]) for label, each in data["code_usage"].items()}
 
-    def drawn(figure: Figure) -> str:
-        plots.inked(figure, charts.INK, charts.SOFT)
-        return charts.svg(figure)
+    def drawn(sheet: Figure) -> str:
+        plots.inked(sheet, charts.INK, charts.SOFT)
+        return charts.svg(sheet)
 
-    return _both(
+    return both(
         lambda width: drawn(
             plots.errors(
                 "Relative error of weights", "%", "share of weights in %", errors, 3 if width > NARROW else 1
             )
         )
-    ) + _both(
+    ) + both(
         lambda width: drawn(
             plots.usage("Use of codes", "share of weights in %", counts, 3 if width > NARROW else 1)
         )
     )
 
 
-def _peers() -> str:
-    arrays = _table(
-        ["64 int8 MACs on LFE5U-85F", "COMB per MAC", "FF per MAC", "COMB without multipliers", "MHz"],
-        [[name, comb, ff, without, mhz] for name, comb, ff, without, mhz in ARRAYS],
+def _peers(evidence: Evidence) -> str:
+    ours = {cost.dsp: cost for cost in evidence.costs["w8a8"]}
+    wanted = (
+        (True, "comb_per_mac", 1),
+        (True, "ff_per_mac", 1),
+        (False, "comb_per_mac", 1),
+        (True, "mhz", 0),
     )
-    published = _table(["published", "figure", "source"], [list(row) for row in PUBLISHED])
+    own = [figure(getattr(ours.get(dsp), name, None), digits) for dsp, name, digits in wanted]
+    arrays = table(
+        ["64 int8 MACs on LFE5U-85F", "COMB per MAC", "FF per MAC", "COMB without multipliers", "MHz"],
+        [
+            [f"tilebert, w8a8 {SIZE} x {SIZE}, worst seed", *own],
+            *([name, comb, ff, without, mhz] for name, comb, ff, without, mhz in ARRAYS),
+        ],
+    )
+    published = table(["published", "figure", "source"], [list(row) for row in PUBLISHED])
     lead = (
         "<p>Other arrays under the same tools (Yosys 0.70, nextpnr 0.11, one or two seeds, ±10 %). None computes 4-bit "
         "packed, log2 or dual-scale products, none switches formats at run time.</p>"
     )
     return lead + arrays + published
-
-
-def _both(draw: Any) -> str:
-    """A chart for a desk and one for a phone; the page shows one."""
-    return f"<div class='wide'>{draw(WIDE)}</div><div class='narrow'>{draw(NARROW)}</div>"
-
-
-def _table(heads: list[str], rows: list[list[str]]) -> str:
-    head = "".join(f"<th>{escape(text)}</th>" for text in heads)
-    # Each cell knows its heading: on a phone a row becomes a list.
-    body = "".join(
-        "<tr>"
-        + "".join(
-            f"<td data-head='{escape(name, quote=True)}'>{escape(text)}</td>"
-            for name, text in zip(heads, row, strict=True)
-        )
-        + "</tr>"
-        for row in rows
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _span(values: list[float] | list[int], digits: int) -> str:
-    """The least and the largest, once if they are one."""
-    low, high = (f"{value:,.{digits}f}" for value in (min(values), max(values)))
-    return low if low == high else f"{low} to {high}"
-
-
-def _figure(value: float | None, digits: int) -> str:
-    return "not run" if value is None else f"{value:,.{digits}f}"
-
-
-_PAGE = (Path(__file__).parent / "report.html").read_text(encoding="utf-8")

@@ -35,6 +35,7 @@ def write_data(folder: Path) -> None:
     found = [
         (f"{build}/COMB", 6400.0),
         (f"{build}/DSP", 64.0),
+        (f"{build}/FF", 5472.0),
         (f"{build}/fmax-1", 240.0),
         (f"{build}/fmax-2", 200.0),
     ]
@@ -112,6 +113,9 @@ def test_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(address.startswith("#") for address in outline.addresses)
     for figure in ("89.75", "86.50", "89.59", "100.0", "200.0", "25.6", "4,321", "98.7", "74.0"):
         assert figure in text, figure
+    # Beside those of others.
+    for figure in ("85.5", "200"):
+        assert f">{figure}</td>" in text, figure
     # 16 PEs of one or four products, at the slower seed.
     for figure in ("5,432", "6,543", "16 to 64", "151.2, 150.0", "4.8 to 19.2"):
         assert f">{figure}</td>" in text, figure

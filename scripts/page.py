@@ -1,0 +1,54 @@
+"""The report's page: sections, tables that become lists on a phone, charts in two widths."""
+
+from collections.abc import Callable, Iterable, Sequence
+from html import escape
+from pathlib import Path
+
+from scripts.charts import NARROW, WIDE
+
+NOT_RUN = "<p class='none'>Not run.</p>"
+
+_PAGE = (Path(__file__).parent / "report.html").read_text(encoding="utf-8")
+
+
+def framed(sections: Iterable[tuple[str, str, str]]) -> str:
+    """The whole page from titles, HTML and the commands that the figures come from (empty: none)."""
+    parts = [
+        f"<section><h2>{title}</h2>{body}"
+        + (f"<p class='from'><code>{escape(command)}</code></p>" if command else "")
+        + "</section>"
+        for title, body, command in sections
+    ]
+    return _PAGE.replace("SECTIONS", "\n".join(parts))
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of plain text; raises ValueError where a row is not as long as the headings."""
+    head = "".join(f"<th>{escape(text)}</th>" for text in heads)
+    # Each cell knows its heading: on a phone a row becomes a list.
+    body = "".join(
+        "<tr>"
+        + "".join(
+            f"<td data-head='{escape(name, quote=True)}'>{escape(text)}</td>"
+            for name, text in zip(heads, row, strict=True)
+        )
+        + "</tr>"
+        for row in rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def both(draw: Callable[[int], str]) -> str:
+    """A chart for a desk and one for a phone, from their widths in pixels; the page shows one."""
+    return f"<div class='wide'>{draw(WIDE)}</div><div class='narrow'>{draw(NARROW)}</div>"
+
+
+def figure(value: float | None, digits: int) -> str:
+    """A number with so many decimals, or that there is none."""
+    return "not run" if value is None else f"{value:,.{digits}f}"
+
+
+def span(values: Sequence[float], digits: int) -> str:
+    """The least and the largest, once if they are one."""
+    low, high = (f"{value:,.{digits}f}" for value in (min(values), max(values)))
+    return low if low == high else f"{low} to {high}"
