@@ -3,7 +3,7 @@
 from functools import partial
 from html import escape
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -172,7 +172,7 @@ def _signed(evidence: Evidence) -> str:
         rows.append(
             [
                 f"{record['unit']} {record['rows']} x {record['cols']}",
-                ", ".join(record["modes"]),
+                _modes(record),
                 *(f"{cells[name]:,.0f}" for name in ("COMB", "FF", "DSP", "BRAM")),
                 span(products, 0),
                 ", ".join(f"{mhz:.1f}" for mhz in record["fmax_mhz"].values()) or "not routed",
@@ -196,12 +196,18 @@ def _signed(evidence: Evidence) -> str:
     return lead + table([*heads, "GOPS"], rows) if rows else NOT_RUN
 
 
+def _modes(record: dict[str, Any]) -> str:
+    """A build's modes, those of log2 codes with their exponent bits."""
+    bits = record["exponent_bits"]
+    return ", ".join(f"{name} ({bits})" if "log" in name else name for name in record["modes"])
+
+
 def _resources(evidence: Evidence) -> str:
     parts = []
     for record in evidence.sign_offs:
         units = {name: cells["COMB"] for name, cells in record["cells_by_unit"].items()}
         ordered = dict(sorted(units.items(), key=lambda item: -item[1]))
-        title = f"{record['unit']} {record['rows']} x {record['cols']}, {', '.join(record['modes'])}"
+        title = f"{record['unit']} {record['rows']} x {record['cols']}, {_modes(record)}"
         parts.append(f"<h3>{escape(title)}, on {escape(record['device'])}</h3>")
         parts.append(both(partial(_bars, ordered)))
     return "".join(parts) or NOT_RUN

@@ -58,7 +58,7 @@ def write_data(folder: Path) -> None:
         "unit": "core",
         "rows": 4,
         "cols": 4,
-        "modes": ["w8a8", "w4a4"],
+        "modes": ["w8a8", "w4a4", "wlog-a8"],
         "exponent_bits": 4,
         "device": "LFE5U-85F",
         "cells": {"COMB": 5432, "FF": 6543, "DSP": 16, "BRAM": 7},
@@ -117,7 +117,7 @@ def test_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for figure in ("85.5", "200"):
         assert f">{figure}</td>" in text, figure
     # 16 PEs of one or four products, at the slower seed.
-    for figure in ("5,432", "6,543", "16 to 64", "151.2, 150.0", "4.8 to 19.2"):
+    for figure in ("w8a8, w4a4, wlog-a8 (4)", "5,432", "6,543", "16 to 64", "151.2, 150.0", "4.8 to 19.2"):
         assert f">{figure}</td>" in text, figure
     assert "none needed" in text
     # wlog-a8 was not routed, the other formats not run.
