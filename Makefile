@@ -5,7 +5,7 @@ PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 pyth
 RUN = .venv/bin/python -m
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: run test check units lint format clean
+.PHONY: run test check units signoff lint format clean
 
 run: .venv/run
 	.venv/bin/tilebert simulate --json build/simulate.json
@@ -23,6 +23,30 @@ units: .venv/run
 	rm -f build/units.csv
 	.venv/bin/tilebert sweep -o build/units.csv
 	.venv/bin/tilebert compare docs/units.csv build/units.csv
+
+# Every array and core of docs/results.md, placed and routed: about two hours on two cores. What is done is not done again.
+MODES = w8a8 w4a8 w4a4 wlog-a8 wlog-alog wpw-a8
+ARRAYS = .venv/bin/tilebert sweep -o build/arrays.csv --unit array --seed 1 --seed 2 --seed 3
+CORE = .venv/bin/tilebert synth --unit core --pnr
+EVERY_MODE = $(MODES:%=--mode %)
+
+signoff: build/arrays.csv $(patsubst %,build/signoff-%.json,core-8x8 core-12x12 log2-32x16 w4a4-16x12)
+	.venv/bin/tilebert compare docs/arrays.csv build/arrays.csv
+
+build/arrays.csv: .venv/run FORCE
+	$(ARRAYS) --modes all $(MODES:%=--modes %)
+	$(ARRAYS) --modes wlog-a8 --modes wlog-alog --exponent-bits 3
+	.venv/bin/tilebert sweep -o $@ --unit array --no-dsp --modes w8a8 --modes w4a8 --modes w4a4 --modes wpw-a8
+
+build/signoff-core-8x8.json: OPTIONS = $(EVERY_MODE)
+build/signoff-core-12x12.json: OPTIONS = $(EVERY_MODE) --rows 12 --cols 12 --k-max 1536 --x-words 8192 --clock 121
+build/signoff-log2-32x16.json: OPTIONS = --mode wlog-a8 --exponent-bits 3 --no-dsp --rows 32 --cols 16 --k-max 1536 --clock 125 --seed 1
+build/signoff-w4a4-16x12.json: OPTIONS = --mode w4a4 --no-dsp --rows 16 --cols 12 --k-max 1536 --clock 125 --seed 1
+build/signoff-%.json: | .venv/run
+	$(CORE) $(OPTIONS) --json $@.part
+	mv $@.part $@
+
+FORCE:
 
 lint: .venv/lint
 	$(RUN) ruff check .
