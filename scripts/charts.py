@@ -104,7 +104,11 @@ def _figure(width: int, height: int) -> tuple[Figure, Axes]:
     return figure, axis
 
 
-_DIRECTIONS = (*((dx, dy) for dy in (0, 9, -9, 20, -20, 31, -31) for dx in (8, -8)), (0, 13), (0, -13))
+_DIRECTIONS = (
+    *((dx, dy) for dy in (0, 9, -9, 20, -20, 31, -31, 42, -42) for dx in (8, -8)),
+    (0, 13),
+    (0, -13),
+)
 """Offsets of a label in points, nearest first."""
 
 
@@ -129,7 +133,7 @@ def _labelled(figure: Figure, axis: Axes, spots: Sequence[Spot]) -> None:
                 # A label that had to move away is tied to its mark.
                 arrowprops={"arrowstyle": "-", "color": SOFT, "linewidth": 0.7} if abs(dy) > 9 else None,
             )
-            box = text.get_window_extent()
+            box = text.get_window_extent().padded(3, 0)
             inside = whole.x0 <= box.x0 and box.x1 <= whole.x1 and whole.y0 <= box.y0 and box.y1 <= whole.y1
             if inside and not any(box.overlaps(other) for other in others):
                 taken.append(box)
