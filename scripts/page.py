@@ -43,7 +43,7 @@ def both(draw: Callable[[int], str]) -> str:
     return f"<div class='wide'>{draw(WIDE)}</div><div class='narrow'>{draw(NARROW)}</div>"
 
 
-def figure(value: float | None, digits: int) -> str:
+def number(value: float | None, digits: int) -> str:
     """A number with so many decimals, or that there is none."""
     return "not run" if value is None else f"{value:,.{digits}f}"
 

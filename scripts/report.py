@@ -17,7 +17,7 @@ from scripts.charts import NARROW, Spot
 from scripts.console import err, out
 from scripts.evidence import SIZE, SUBJECTS, Evidence, gather
 from scripts.files import check_folder, make_folder, write_text
-from scripts.page import NOT_RUN, both, figure, framed, span, table
+from scripts.page import NOT_RUN, both, framed, number, span, table
 from scripts.peers import ARRAYS, PUBLISHED
 
 
@@ -94,12 +94,12 @@ def _formats(evidence: Evidence) -> str:
             [
                 subject.label,
                 str(subject.mode.products),
-                figure(before, 2),
-                figure(after, 2),
-                "none needed" if "log" in subject.mode_name else figure(with_blocks, 1),
-                figure(costs[False].comb_per_mac if False in costs else None, 1),
-                figure(fast.mhz if fast else None, 1),
-                figure(fast.gops if fast else None, 1),
+                number(before, 2),
+                number(after, 2),
+                "none needed" if "log" in subject.mode_name else number(with_blocks, 1),
+                number(costs[False].comb_per_mac if False in costs else None, 1),
+                number(fast.mhz if fast else None, 1),
+                number(fast.gops if fast else None, 1),
             ]
         )
     heads = [
@@ -112,7 +112,7 @@ def _formats(evidence: Evidence) -> str:
         "MHz, worst seed",
         "GOPS",
     ]
-    base = figure(evidence.float_figure, 2)
+    base = number(evidence.float_figure, 2)
     lead = (
         f"<p>The linear GEMMs of all-MiniLM-L6-v2 in each format; attention's two products stay in w8a8. "
         f"Accuracy: {evidence.metric} on the dev split of {task_of(evidence.task).folder} "
@@ -126,11 +126,11 @@ def _formats(evidence: Evidence) -> str:
 def _plane(evidence: Evidence, what: str) -> str:
     spots = []
     for subject in SUBJECTS:
-        metrics = evidence.accuracy.get(subject.label)
+        figure = evidence.accuracy.get(subject.label)
         for cost in evidence.costs[subject.label]:
             x = cost.comb_per_mac if what == "area" else cost.gops
-            if metrics is not None and x is not None:
-                spots.append(Spot(subject.label, x, metrics[1], marked=cost.dsp))
+            if figure is not None and x is not None:
+                spots.append(Spot(subject.label, x, figure[1], marked=cost.dsp))
     if not spots:
         return NOT_RUN
     label = "COMB per MAC" if what == "area" else f"GOPS of {SIZE} x {SIZE} PEs, worst seed"
@@ -209,12 +209,8 @@ def _resources(evidence: Evidence) -> str:
         ordered = dict(sorted(units.items(), key=lambda item: -item[1]))
         title = f"{record['unit']} {record['rows']} x {record['cols']}, {_modes(record)}"
         parts.append(f"<h3>{escape(title)}, on {escape(record['device'])}</h3>")
-        parts.append(both(partial(_bars, ordered)))
+        parts.append(both(partial(charts.bars, ordered, "COMB")))
     return "".join(parts) or NOT_RUN
-
-
-def _bars(values: dict[str, float], width: int) -> str:
-    return charts.bars(values, "COMB", width)
 
 
 def _histograms(evidence: Evidence) -> str:
@@ -228,9 +224,9 @@ def _histograms(evidence: Evidence) -> str:
     }
     counts = {label: np.array(each["counts"]) for label, each in data["code_usage"].items()}
 
-    def drawn(sheet: Figure) -> str:
-        plots.inked(sheet, charts.INK, charts.SOFT)
-        return charts.svg(sheet)
+    def drawn(figure: Figure) -> str:
+        plots.inked(figure, charts.INK, charts.SOFT)
+        return charts.svg(figure)
 
     return both(
         lambda width: drawn(
@@ -253,7 +249,7 @@ def _peers(evidence: Evidence) -> str:
         (False, "comb_per_mac", 1),
         (True, "mhz", 0),
     )
-    own = [figure(getattr(ours.get(dsp), name, None), digits) for dsp, name, digits in wanted]
+    own = [number(getattr(ours.get(dsp), name, None), digits) for dsp, name, digits in wanted]
     arrays = table(
         ["64 int8 MACs on LFE5U-85F", "COMB per MAC", "FF per MAC", "COMB without multipliers", "MHz"],
         [
