@@ -85,6 +85,8 @@ class Requantizer(wiring.Component):
             rounded.eq(self._rounded(shifted[:near].as_signed())),
             whole.eq(shifted),
         ]
+        # Of all bits: `whole` holds raw results, and a shifted product may be wider.
+        negative = delay(shifted[-1], 2, "negative")
         groups = [beyond[start : start + 8] for start in range(0, len(beyond), 8)]
         ones = Cat(delay(group.all(), 1, "ones") for group in groups)
         some = Cat(delay(group.any(), 1, "some") for group in groups)
@@ -109,8 +111,8 @@ class Requantizer(wiring.Component):
         )
         inner, bound = Signal.like(code, reset_less=True), Signal(signed(8), reset_less=True)
         m.d.sync += [
-            high.eq(Mux(inside, above, ~kept_whole[-1])),
-            low.eq(Mux(inside, below, kept_whole[-1])),
+            high.eq(Mux(inside, above, ~negative)),
+            low.eq(Mux(inside, below, negative)),
             bound.eq(Mux(narrowed, 7, 127)),
             inner.eq(code),
             last.eq(kept_whole),

@@ -10,6 +10,7 @@ from golden.codec import all_codes
 from golden.formats import Format, Piecewise
 from golden.job import Epilogue, Job
 from golden.modes import Mode
+from golden.requantize import BIAS_MAX, BIAS_MIN, MULT_MAX, SHIFT_MAX, SHIFT_MIN
 from golden.schedule import Schedule, schedule
 from hw.config import Config
 from hw.core import geometry
@@ -25,7 +26,7 @@ PATIENCE = 4
 
 
 def script(config: Config, seed: int = 0) -> Script:
-    """For each mode a raw and a requantized GEMM of random codes, the extremes among them.
+    """For each mode a raw and a requantized GEMM of random codes, extreme codes and parameters among them.
 
     Raises ValueError where the build's buffers do not hold SHAPE.
     """
@@ -48,13 +49,17 @@ def _pair(mode: Mode, k_max: int, random: np.random.Generator) -> list[Job]:
     w_format: Format = Piecewise(5) if isinstance(mode.w_format, Piecewise) else mode.w_format
     x, w = (_codes(fmt, shape, random) for fmt, shape in ((mode.x_format, (m, k)), (w_format, (k, n))))
     bias = random.integers(-(1 << 12), 1 << 12, n).astype(np.int32)
+    bias[:2] = BIAS_MIN, BIAS_MAX
     raw = Job(f"{mode.name}/raw", replace(mode, w_format=w_format), x, w, bias)
     (sums,) = golden_backend([raw], k_max)
     # The largest sums are clamped, the others are not.
-    shift = 15 + int(np.abs(sums).max()).bit_length() - 8
+    shift = 15 + int(np.abs(sums[:, 2:]).max()).bit_length() - 8
     mult = random.integers(1 << 14, 1 << 15, n).astype(np.int32)
+    mult[:2] = MULT_MAX
     bits = 4 if mode.x_format.code_width == 4 and mode.products == 4 else 8
-    epilogue = Epilogue(mult, np.full(n, shift + 8 - bits, np.int32), bits)
+    shifts = np.full(n, shift + 8 - bits, np.int32)
+    shifts[:2] = SHIFT_MIN, SHIFT_MAX
+    epilogue = Epilogue(mult, shifts, bits)
     return [raw, replace(raw, name=f"{mode.name}/requantized", epilogue=epilogue)]
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import legal
 import numpy as np
 
 from golden.codec import all_codes
@@ -40,20 +41,22 @@ def random_job(
     patterns: tuple[str, str] = ("random", "random"),
     name: str = "job",
 ) -> Job:
-    """A job of shape (M, K, N) whose scaling brings sums near the range of the codes.
+    """A job of shape (M, K, N): half of its columns have any legal parameters, the others mostly results in range.
 
     Requantized to `bits`, without them to the width of x's codes.
     """
     m, k, n = shape
     x = codes(rng, chosen.x_format, (m, k), patterns[0])
     w = codes(rng, chosen.w_format, (k, n), patterns[1])
-    bias = rng.integers(-(2**31), 2**31, n) if not requantize else rng.integers(-(2**12), 2**12, n)
-    epilogue = None
+    bias, epilogue = legal.biases(rng, n), None
     if requantize:
-        spread = chosen.output_bound * max(1, int(np.sqrt(k))) // 200
-        shift = 15 + spread.bit_length() + rng.integers(-4, 3, n)
         bits = bits or chosen.x_format.code_width
-        shift = np.clip(shift + 8 - bits, 1, 47)
-        mult = rng.choice([0, 1, 2**14, 2**15 - 1, 20000], n, p=[0.1, 0.1, 0.3, 0.2, 0.3])
+        # Of one column in two, so that roundings show and not bounds alone.
+        fitted = rng.random(n) < 0.5
+        spread = chosen.output_bound * max(1, int(np.sqrt(k))) // 200
+        near = 15 + spread.bit_length() + rng.integers(-4, 3, n) + 8 - bits
+        bias = np.where(fitted, rng.integers(-(2**12), 2**12, n), bias)
+        mult = np.where(fitted, rng.integers(2**14, 2**15, n), legal.mults(rng, n))
+        shift = np.where(fitted, np.clip(near, 1, 47), legal.shifts(rng, n))
         epilogue = Epilogue(mult.astype(np.int32), shift.astype(np.int32), bits)
     return Job(name, chosen, x, w, bias.astype(np.int32) if biased else None, epilogue)

@@ -4,6 +4,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
+import legal
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -175,14 +176,7 @@ def builds(draw: Any) -> Config:
 def random_jobs(rng: np.random.Generator, subject: Config, count: int) -> list[Job]:
     jobs = []
     for _ in range(count):
-        chosen = subject.modes[rng.integers(len(subject.modes))]
-        if isinstance(chosen.w_format, Piecewise):
-            chosen = type(chosen)(
-                chosen.name,
-                chosen.x_format,
-                Piecewise(int(rng.integers(1, 64)), int(rng.integers(64))),
-                partial_bounds=chosen.partial_bounds,
-            )
+        chosen = legal.any_piecewise(rng, subject.modes[rng.integers(len(subject.modes))])
         shape = (
             int(rng.integers(1, 4 * subject.rows + 2)),
             int(rng.integers(1, subject.k_max + 1)),

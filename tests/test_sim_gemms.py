@@ -1,15 +1,13 @@
 """Random GEMMs through one core that holds every mode, and cores of every shape around the array."""
 
-from dataclasses import replace
-
+import legal
 import numpy as np
 import pytest
 from jobs import PATTERNS, config, random_job
 
 from golden.backend import golden_backend
-from golden.formats import Piecewise
 from golden.job import Job
-from golden.modes import MODE_NAMES, mode
+from golden.modes import MODE_NAMES
 from sim.build import Build, build
 from sim.compare import compare
 from sim.simulation import Stalls, simulate
@@ -38,9 +36,7 @@ def random_gemm(rng: np.random.Generator, names: tuple[str, ...], most: int, dee
         m, k, n = (int(rng.integers(1, top + 1)) for top in tops)
     else:
         m, k, n = (int((top + 1) ** rng.random()) for top in tops)
-    chosen = mode(names[rng.integers(len(names))])
-    if isinstance(chosen.w_format, Piecewise):
-        chosen = replace(chosen, w_format=Piecewise(int(rng.integers(1, 64)), int(rng.integers(64))))
+    chosen = legal.any_mode(rng, names)
     output = OUTPUTS[rng.integers(len(OUTPUTS))]
     return random_job(
         rng,

@@ -2,12 +2,13 @@
 
 from itertools import combinations
 
+import legal
 import numpy as np
 import pytest
 from jobs import PATTERNS, config, random_job
 
 from golden.backend import golden_backend
-from golden.modes import MODE_NAMES, mode
+from golden.modes import MODE_NAMES
 from hw.verilog import generate
 from sim.build import build
 from sim.compare import compare
@@ -54,7 +55,7 @@ def test_tiles_of_any_order_under_stalls(names: tuple[str, ...], exponent_bits: 
     print(f"seed {SEED}")
     jobs = []
     for _ in range(40):
-        chosen = mode(names[rng.integers(len(names))], exponent_bits)
+        chosen = legal.any_mode(rng, names, exponent_bits)
         shape = tuple(int(size) for size in rng.integers(1, 20, 3))
         patterns = tuple(rng.choice(PATTERNS, 2, p=[0.7, 0.1, 0.1, 0.1]))
         jobs.append(random_job(rng, chosen, shape, requantize=bool(rng.integers(2)), patterns=patterns))

@@ -1,0 +1,44 @@
+"""Parameters drawn from their whole legal space: anywhere in a range, at powers of two, and at the bounds."""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.formats import Piecewise
+from golden.modes import Mode, mode
+from golden.requantize import BIAS_MAX, BIAS_MIN, MULT_MAX, SHIFT_MAX, SHIFT_MIN
+
+
+def integers(rng: np.random.Generator, low: int, high: int, count: int) -> NDArray[np.int64]:
+    """`count` integers of low..high: half uniform, the others powers of two, their neighbours, and bounds."""
+    powers = np.int64(1) << rng.integers(0, max(abs(low), abs(high)).bit_length() + 1, count)
+    near = powers * rng.choice([-1, 1], count) + rng.integers(-1, 2, count)
+    bounds = rng.choice([low, min(low + 1, high), max(high - 1, low), high], count)
+    kinds = rng.choice(3, count, p=[0.5, 0.35, 0.15])
+    return np.choose(kinds, [rng.integers(low, high + 1, count), np.clip(near, low, high), bounds])
+
+
+def biases(rng: np.random.Generator, count: int) -> NDArray[np.int32]:
+    return integers(rng, BIAS_MIN, BIAS_MAX, count).astype(np.int32)
+
+
+def mults(rng: np.random.Generator, count: int) -> NDArray[np.int32]:
+    return integers(rng, 0, MULT_MAX, count).astype(np.int32)
+
+
+def shifts(rng: np.random.Generator, count: int) -> NDArray[np.int32]:
+    return rng.integers(SHIFT_MIN, SHIFT_MAX + 1, count).astype(np.int32)
+
+
+def any_piecewise(rng: np.random.Generator, chosen: Mode) -> Mode:
+    """The mode; of a piece-wise one any ratio and offset."""
+    if not isinstance(chosen.w_format, Piecewise):
+        return chosen
+    ratio, offset = int(integers(rng, 1, 63, 1)[0]), int(integers(rng, 0, 63, 1)[0])
+    return replace(chosen, w_format=Piecewise(ratio, offset))
+
+
+def any_mode(rng: np.random.Generator, names: tuple[str, ...], exponent_bits: int = 4) -> Mode:
+    """One of the named modes, with any run-time parameters."""
+    return any_piecewise(rng, mode(names[rng.integers(len(names))], exponent_bits))
