@@ -220,8 +220,9 @@ def _decoded(code: Value, fmt: Format) -> Value:
     assert isinstance(fmt, Log2)
     # A power of two below zero has ones from its place upwards: no negation, so no carry.
     field, negative = code[: fmt.exponent_bits], code[fmt.exponent_bits]
-    places = range(1, fmt.max_exponent + 2)
-    ones = [Mux(negative, field.any() & (field <= place), field == place) for place in places]
+    last = fmt.max_exponent + 1
+    ones = [Mux(negative, field.any() & (field <= place), field == place) for place in range(1, last)]
+    ones.append(Mux(negative, field.any(), field == last))
     return Cat(*ones, negative & field.any()).as_signed()
 
 

@@ -68,15 +68,11 @@ def mapped(config: Config, unit: str = "array", target: str = "ecp5") -> str:
     script = [
         DELAY_TARGET,
         READ_DESIGN,
-        # Names without a source give way to those with one.
-        "rename -hide w:$*",
-        # abc9 takes a field's alias "sums[0]" for bit 0 of the port "sums" and stops.
-        "rename -hide w:*\\[*",
         *keeping(design),
         PARTS[target].mapping(design.top, config.dsp),
         "write_json netlist.json",
     ]
-    files = run_yosys("\n".join(script), inputs={"design.v": design.text}, outputs=["netlist.json"])
+    files = run_yosys("\n".join(script), inputs={"design.v": design.unprefixed}, outputs=["netlist.json"])
     netlist = files["netlist.json"]
     if unit in ("array", "core"):
         check(netlist, config, *_CHECKED[target])
@@ -108,16 +104,16 @@ def check(
     stored = {
         cell["connections"]["Q"][0] for cell in pe["cells"].values() if cell["type"].startswith(flip_flop)
     }
-    for prefix in ("acc_", "captured_"):
-        bits = {
-            bit
-            for name, net in pe["netnames"].items()
-            if name.startswith(prefix) and name.removeprefix(prefix).isdigit()
-            for bit in net["bits"]
-        }
+    sums = {
+        bit
+        for name, net in pe["netnames"].items()
+        if name.startswith("acc_") and name.removeprefix("acc_").isdigit()
+        for bit in net["bits"]
+    }
+    for what, bits in (("acc_*", sums), ("drain_o", set(pe["ports"]["drain_o"]["bits"]))):
         if len(bits & stored) != config.sum_width:
             raise ValueError(
-                f"netlist: expected {config.sum_width} flip-flops of {prefix}* per PE, got {len(bits & stored)}"
+                f"netlist: expected {config.sum_width} flip-flops of {what} per PE, got {len(bits & stored)}"
             )
 
 

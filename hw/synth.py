@@ -107,8 +107,6 @@ def synthesize(unit: str, config: Config, target: str) -> Synthesis:
         DELAY_TARGET,
         READ_DESIGN,
         *keeping(design),
-        # Names of single elements (sums[0]) clash with names of bits when ABC maps around a kept hierarchy.
-        f"hierarchy -top {design.top}; proc; opt_clean -purge",
         PARTS[target].mapping(design.top, config.dsp),
         "flatten",
         "clean",
@@ -116,7 +114,7 @@ def synthesize(unit: str, config: Config, target: str) -> Synthesis:
         "write_json netlist.json",
     ]
     files = run_yosys(
-        "\n".join(script), inputs={"design.v": design.text}, outputs=["cells.json", "netlist.json"]
+        "\n".join(script), inputs={"design.v": design.unprefixed}, outputs=["cells.json", "netlist.json"]
     )
     report: Any = json.loads(files["cells.json"])
     counts = report["design"]["num_cells_by_type"]

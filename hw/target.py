@@ -45,9 +45,14 @@ class Target:
             ports[f"{prefix}_{'__'.join(map(str, path))}"] = value
         # A module has a clock or reset port only if something in it uses that.
         for port, value in (("clk", ClockSignal()), ("rst", ResetSignal() if reset is None else reset)):
-            if re.search(rf"^  wire .*input \d+ +\\{port}$", text, re.MULTILINE):
+            if has_port(text, port):
                 ports[f"i_{port}"] = value
         return Instance(module, **ports), signals
+
+
+def has_port(module: str, name: str) -> bool:
+    """Whether a module, as RTLIL, has an input of that name."""
+    return bool(re.search(rf"^  wire .*input \d+ +\\{name}$", module, re.MULTILINE))
 
 
 def place(

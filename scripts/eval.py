@@ -111,7 +111,7 @@ def evaluate(
             "rows": rows,
             "cols": cols,
             "bus": bus,
-            "verilog_sha256": build(setup.config).design.sha256,
+            **build(setup.config).digests,
         }
         record |= {"mismatches": tally.mismatches, "results": tally.results, "gemms": tally.jobs}
         record |= {"products": tally.products, "cycles": tally.cycles, "utilization": tally.utilization}

@@ -66,7 +66,7 @@ def gemm(
         (group,) = run.groups
         comparison = compare(y, group.y[0])
         record |= _measured(group, comparison, run)
-        record |= {"verilog_sha256": built.design.sha256, "simulator": simulator}
+        record |= {**built.digests, "simulator": simulator}
     if comparison is None or comparison.exact:
         write_array(output, "--output", y)
     write_json(json_file, record)

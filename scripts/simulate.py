@@ -71,7 +71,7 @@ def simulate(
         json_file,
         {
             "bit_exact": all(comparison.exact for comparison in comparisons),
-            "verilog_sha256": built.design.sha256,
+            **built.digests,
             "simulator": built.simulator,
             "rows": rows,
             "cols": cols,

@@ -52,6 +52,11 @@ class Build:
     folder: Path
     seconds: float
 
+    @property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of the Verilog that `tilebert verilog` delivers, and of the text that this simulator compiled."""
+        return {"verilog_sha256": self.design.sha256, "simulated_sha256": self.design.simulated_sha256}
+
 
 def build(config: Config, simulator: str = "verilator") -> Build:
     """Generate the core's Verilog and build its simulation, or find it built.
@@ -62,7 +67,7 @@ def build(config: Config, simulator: str = "verilator") -> Build:
         raise ValueError(f"simulator: expected one of {', '.join(SIMULATORS)}, got {simulator!r}")
     require(simulator)
     start = time.monotonic()
-    design = kept_design(config, simulator != "cocotb", _shared(config, simulator))
+    design = kept_design(config, simulator == "verilator", _shared(config, simulator))
     folder = cache_folder() / "builds" / f"{simulator}-{_key(design.flat or design.text, simulator)}"
     if folder.exists():
         return Build(config, design, simulator, folder, 0.0)
@@ -121,7 +126,6 @@ def runner(simulator: str) -> Runner:
 
 def _compile(config: Config, design: Design, simulator: str, folder: Path) -> None:
     source = folder / f"{design.top}.sv"
-    # One module: Icarus runs some nets of the many in circles.
     source.write_text(design.flat or design.text)
     if simulator == "verilator":
         _compile_library(config, design, source, folder)

@@ -1,0 +1,130 @@
+"""A bench in plain Verilog for a delivered core: the script of its self-test, and the verdict in one line."""
+
+from hw.config import Config
+from hw.drain import result_layout
+from hw.selftest import Script
+
+_BENCH = """// Self-checking bench of {top}, in Verilog-2001: small GEMMs in every mode of the build, golden's results.
+// For any simulator, beside {top}.sv. The last line says PASS or FAIL.
+
+module {top}_bench;
+  reg clk = 0, rst = 1;
+  reg [95:0] commands [0:{last_command}];
+  reg [{load_high}:0] loads [0:{last_load}];
+  reg [{result_high}:0] results [0:{last_result}];
+  // Lanes beyond a result's count may hold anything.
+  reg [{result_high}:0] defined [0:{last_result}];
+  integer given = 0, loaded = 0, answered = 0, taken = 0, cycles = 0, wrong = 0;
+
+  wire commands_ready, loads_ready, status_valid, results_valid;
+  wire [3:0] status;
+  wire [{result_high}:0] result;
+  wire commands_valid = !rst && given < {commands};
+  wire loads_valid = !rst && loaded < {loads};
+
+  {top} dut (
+    .clk(clk),
+    .rst(rst),
+    .commands__payload(commands[commands_valid ? given : 0]),
+    .commands__valid(commands_valid),
+    .commands__ready(commands_ready),
+    .loads__payload(loads[loads_valid ? loaded : 0]),
+    .loads__valid(loads_valid),
+    .loads__ready(loads_ready),
+    .status__payload(status),
+    .status__valid(status_valid),
+    .status__ready(1'b1),
+    .results__payload(result),
+    .results__valid(results_valid),
+    .results__ready(1'b1)
+  );
+
+  always #5 clk = !clk;
+
+  always @(posedge clk) if (!rst) begin
+    cycles <= cycles + 1;
+    if (commands_valid && commands_ready) given <= given + 1;
+    if (loads_valid && loads_ready) loaded <= loaded + 1;
+    if (status_valid) begin
+      if (status !== 0) begin
+        if (wrong < {shown}) $display("command %0d: expected status 0, got %0d", answered, status);
+        wrong <= wrong + 1;
+      end
+      answered <= answered + 1;
+    end
+    if (results_valid) begin
+      if (taken >= {results}) begin
+        if (wrong < {shown}) $display("result %0d: expected none, got %h", taken, result);
+        wrong <= wrong + 1;
+      end else if (((result ^ results[taken]) & defined[taken]) !== 0) begin
+        if (wrong < {shown})
+          $display("result %0d: expected %h, got %h, of which %h counts", taken, results[taken], result, defined[taken]);
+        wrong <= wrong + 1;
+      end
+      taken <= taken + 1;
+    end
+    if (cycles == {cycles}) begin
+      if (wrong == 0 && answered == {commands} && taken == {results})
+        $display("PASS: {results} words of results equal golden's");
+      else
+        $display("FAIL: %0d wrong; %0d of {commands} answers, %0d of {results} words of results",
+                 wrong, answered, taken);
+      $finish;
+    end
+  end
+
+  initial begin
+{contents}
+    repeat (4) @(negedge clk);
+    rst = 0;
+  end
+endmodule
+"""
+
+
+_SHOWN = 5
+"""Differences that are shown one by one."""
+
+
+def testbench(config: Config, script: Script, top: str) -> str:
+    """Verilog of a module `top`_bench that drives `top`, a core of `config`, through `script` and checks all it gives.
+
+    It waits for the whole time of the script, so that results too many are seen, too.
+    """
+    layout = result_layout(config)
+    masks = [_defined(config, word) for word in script.results]
+    memories = {
+        "commands": (96, script.commands),
+        "loads": (8 * config.bus, script.loads),
+        "results": (layout.size, script.results),
+        "defined": (layout.size, masks),
+    }
+    contents = "\n".join(
+        f"    {name}[{index}] = {width}'h{word:x};"
+        for name, (width, words) in memories.items()
+        for index, word in enumerate(words)
+    )
+    return _BENCH.format(
+        top=top,
+        last_command=len(script.commands) - 1,
+        last_load=len(script.loads) - 1,
+        last_result=len(script.results) - 1,
+        load_high=8 * config.bus - 1,
+        result_high=layout.size - 1,
+        commands=len(script.commands),
+        loads=len(script.loads),
+        results=len(script.results),
+        cycles=script.cycles,
+        shown=_SHOWN,
+        contents=contents,
+    )
+
+
+def _defined(config: Config, word: int) -> int:
+    """The bits of a word of results that mean something: those of its lanes, and what stands above them."""
+    layout, width = result_layout(config), config.result_width
+    field = layout["count"]
+    lanes = (word >> field.offset & (1 << field.width) - 1) + 1
+    values = (1 << width * lanes) - 1
+    above = ((1 << layout.size) - 1) ^ ((1 << field.offset) - 1)
+    return values | above
