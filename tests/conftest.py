@@ -1,21 +1,29 @@
-"""What is optional is left out where it is not installed: one skip for each file says so."""
+"""What is optional is left out where it is not installed; one skip for each file says what and how many tests."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
 
 import pytest
 
-MISSING = [name for name in ("torch", "transformers") if find_spec(name) is None]
+MISSING = {
+    "icarus": [] if shutil.which("iverilog") else ["Icarus Verilog"],
+    "training": [name for name in ("torch", "transformers") if find_spec(name) is None],
+}
+"""By marker, what its tests need and is not installed."""
+
+
+def _reason(path: Path, marker: str, tests: str) -> str:
+    return f"{path.name}: {tests} left out, {' and '.join(MISSING[marker])} not installed"
 
 
 class LeftOut(pytest.Item):
-    """A whole file that is skipped, without importing it."""
+    """All tests of a file that is not imported."""
 
     def runtest(self) -> None:
-        pytest.skip(f"{self.path.name}: {' and '.join(MISSING)} not installed (make .venv/train)")
+        pytest.skip(_reason(self.path, "training", "all tests"))
 
 
 class LeftOutFile(pytest.Module):
@@ -26,24 +34,33 @@ class LeftOutFile(pytest.Module):
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
-    """Tests of training run where its packages are installed (extra `train`)."""
-    if MISSING and module_path.name.startswith("test_train_"):
+    """Tests of training import its packages."""
+    if MISSING["training"] and module_path.name.startswith("test_train_"):
         return LeftOutFile.from_parent(parent, path=module_path)
     return None
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What is marked `icarus` runs where Icarus Verilog is installed."""
-    if shutil.which("iverilog"):
-        return
-    dropped = []
-    marked = [item for item in items if item.get_closest_marker("icarus")]
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
+    """Mark the tests of training for -m; of what -m and -k leave, keep what can run."""
+    for item in items:
+        if item.path.name.startswith("test_train_"):
+            item.add_marker("training")
+    yield
+    for marker in MISSING:
+        if MISSING[marker]:
+            _leave_out(marker, config, items)
+
+
+def _leave_out(marker: str, config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip the first marked test of each file for all of them."""
+    dropped = set()
+    marked = [item for item in items if item.get_closest_marker(marker) and not isinstance(item, LeftOut)]
     for path, group in groupby(marked, lambda item: item.path):
         first, *others = group
-        reason = f"{path.name}: Icarus Verilog is not installed, {1 + len(others)} tests left out"
-        first.add_marker(pytest.mark.skip(reason=reason))
-        dropped += others
+        count = 1 + len(others)
+        first.add_marker(pytest.mark.skip(reason=_reason(path, marker, f"{count} test{'s' * (count > 1)}")))
+        dropped |= set(others)
     if dropped:
-        config.hook.pytest_deselected(items=dropped)
-        left = {id(item) for item in dropped}
-        items[:] = [item for item in items if id(item) not in left]
+        config.hook.pytest_deselected(items=list(dropped))
+        items[:] = [item for item in items if item not in dropped]

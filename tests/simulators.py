@@ -70,8 +70,7 @@ def _verilated(sources: Mapping[str, str]) -> Path:
     program = cache_folder() / "benches" / key
     if program.exists():
         return program
-    program.parent.mkdir(parents=True, exist_ok=True)
-    with environment(), tempfile.TemporaryDirectory(prefix="build-", dir=program.parent) as build:
+    with environment(), tempfile.TemporaryDirectory(prefix="tilebert-") as build:
         binary = os.path.join(os.environ["VERILATOR_ROOT"], "bin", "verilator_bin")
         _execute([binary, *VERILATE, *_written(sources, build)], Path(build))
         header, objects = _runtime()
@@ -79,7 +78,11 @@ def _verilated(sources: Mapping[str, str]) -> Path:
         Path(build, "all.cpp").write_text(parts)
         flags = ["-I.", *_flags(), "-include", str(header)]
         _execute([*COMPILER, *flags, "all.cpp", *map(str, objects), "-s", "-o", "bench"], Path(build))
-        os.replace(Path(build, "bench"), program)
+        # Copied beside its place first, so that another process finds it whole or not at all.
+        program.parent.mkdir(parents=True, exist_ok=True)
+        beside = program.with_name(f".{key}-{os.getpid()}")
+        shutil.copy(Path(build, "bench"), beside)
+        os.replace(beside, program)
     return program
 
 
