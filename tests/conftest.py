@@ -1,16 +1,66 @@
-"""Tests of training run where its packages are installed (extra `train`)."""
+"""What is optional is left out where it is not installed; one skip for each file says what and how many tests."""
 
+import shutil
+from collections.abc import Generator, Iterator
 from importlib.util import find_spec
+from itertools import groupby
+from pathlib import Path
 
-MISSING = [name for name in ("torch", "transformers") if find_spec(name) is None]
+import pytest
 
-collect_ignore_glob = ["test_train_*.py"] if MISSING else []
+MISSING = {
+    "icarus": [] if shutil.which("iverilog") else ["Icarus Verilog"],
+    "training": [name for name in ("torch", "transformers") if find_spec(name) is None],
+}
+"""By marker, what its tests need and is not installed."""
 
 
-def pytest_report_header() -> str:
-    """What is left out, and why."""
-    return (
-        f"test_train_*.py left out: {' and '.join(MISSING)} not installed"
-        if MISSING
-        else "test_train_*.py: run"
-    )
+def _reason(path: Path, marker: str, tests: str) -> str:
+    return f"{path.name}: {tests} left out, {' and '.join(MISSING[marker])} not installed"
+
+
+class LeftOut(pytest.Item):
+    """All tests of a file that is not imported."""
+
+    def runtest(self) -> None:
+        pytest.skip(_reason(self.path, "training", "all tests"))
+
+
+class LeftOutFile(pytest.Module):
+    """A file that cannot be imported here."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        yield LeftOut.from_parent(self, name="left_out")
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+    """Tests of training import its packages."""
+    if MISSING["training"] and module_path.name.startswith("test_train_"):
+        return LeftOutFile.from_parent(parent, path=module_path)
+    return None
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
+    """Mark the tests of training for -m; of what -m and -k leave, keep what can run."""
+    for item in items:
+        if item.path.name.startswith("test_train_"):
+            item.add_marker("training")
+    yield
+    for marker in MISSING:
+        if MISSING[marker]:
+            _leave_out(marker, config, items)
+
+
+def _leave_out(marker: str, config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip the first marked test of each file for all of them."""
+    dropped = set()
+    marked = [item for item in items if item.get_closest_marker(marker) and not isinstance(item, LeftOut)]
+    for path, group in groupby(marked, lambda item: item.path):
+        first, *others = group
+        count = 1 + len(others)
+        first.add_marker(pytest.mark.skip(reason=_reason(path, marker, f"{count} test{'s' * (count > 1)}")))
+        dropped |= set(others)
+    if dropped:
+        config.hook.pytest_deselected(items=list(dropped))
+        items[:] = [item for item in items if item not in dropped]

@@ -1,46 +1,25 @@
-"""An array of one PE on Icarus: codes in, one set of sums for each beat that ends a tile out."""
+"""An array of one PE: codes in, one set of sums for each beat that ends a tile out."""
 
-import subprocess
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from cycles import MODELS, simulate, stimulus_of, values_at
 from numpy.typing import NDArray
 
 from golden.codec import decode
 from golden.formats import Piecewise
 from golden.modes import Mode
 from hw.config import Config
-from hw.verilog import generate
-from hw.yosys import run_yosys
+from hw.verilog import Design, generate
 
-TESTBENCH = """
-module bench;
-  reg clk = 0, rst = 1, valid = 0;
-  reg [{beat_width}-1:0] beat = 0;
-  wire [{sum_width}-1:0] sums;
-  wire drained;
-  array dut (.clk(clk), .rst(rst), .valid(valid), .beat(beat), .sums(sums), .drained(drained));
-  reg [{beat_width}+1:0] beats [0:{count}-1];
-  integer i;
-  always #1 clk = ~clk;
-  always @(negedge clk) if (drained) $display("%b", sums);
-  initial begin
-    $readmemh("beats.hex", beats);
-    repeat (16) @(negedge clk);
-    rst = 0;
-    for (i = 0; i < {count}; i = i + 1) begin
-      {{rst, valid, beat}} = beats[i];
-      @(negedge clk);
-    end
-    {{rst, valid}} = 0;
-    repeat (16) @(negedge clk);
-    $finish;
-  end
-endmodule
-"""
+DEPTHS = {"generic": 300, "ecp5": 4096}
+"""k_max of each family's build: one that is no power of two, and the default, which has the widest sums."""
+
+RESET_CYCLES = 16
+"""At the start of a run; as many without a beat follow its last one."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +52,9 @@ def expected(beats: Beats) -> NDArray[np.int64]:
     return np.diff(totals, axis=0, prepend=0)
 
 
-def simulated(config: Config, beats: Beats, family: str = "generic") -> NDArray[np.int64]:
-    """The same sums out of the generated Verilog, in which ECP5's cells are Yosys' own models of them."""
-    layout, mode = config.beat_layout, beats.mode
+def simulated(config: Config, beats: Beats, family: str, simulator: str) -> NDArray[np.int64]:
+    """The same sums out of the generated Verilog, on a simulator (one of SIMULATORS)."""
+    design, layout, mode = _design(config, family), config.beat_layout, beats.mode
     fmt = mode.w_format
     fields = {
         "x": _byte(beats.x),
@@ -84,20 +63,18 @@ def simulated(config: Config, beats: Beats, family: str = "generic") -> NDArray[
         "offset": fmt.offset if isinstance(fmt, Piecewise) else 0,
         "last": beats.last.astype(np.int64),
     }
-    words = beats.valid.astype(np.int64) << layout.size
-    if beats.reset is not None:
-        words[beats.reset] = 2 << layout.size
+    beat = np.zeros(len(beats.x), np.int64)
     for name, value in fields.items():
-        words = words | (value << layout[name].offset)
-    bench = TESTBENCH.format(beat_width=layout.size, sum_width=config.sum_width, count=len(words))
+        beat |= value << layout[name].offset
+    words = stimulus_of(design, valid=beats.valid, beat=beat)
+    (reset,) = stimulus_of(design, rst=[1])
+    if beats.reset is not None:
+        words[beats.reset] = reset
+    stimulus = [reset] * RESET_CYCLES + words + [0] * RESET_CYCLES
     with TemporaryDirectory() as folder:
-        Path(folder, "bench.sv").write_text(bench + _verilog(config, family))
-        Path(folder, "beats.hex").write_text("\n".join(f"{word:x}" for word in words.tolist()))
-        subprocess.run(["iverilog", "-g2012", "-o", "bench.vvp", "bench.sv"], cwd=folder, check=True)
-        run = subprocess.run(
-            ["vvp", "-n", "bench.vvp"], cwd=folder, check=True, capture_output=True, text=True
-        )
-    return np.array([_outputs(line, config, mode) for line in run.stdout.split() if set(line) <= {*"01"}])
+        outputs = simulate(design, stimulus, simulator, Path(folder), MODELS[family])
+    drained, sums = (values_at(design, name, outputs) for name in ("drained", "sums"))
+    return np.array([_sums(word, config, mode) for word, ends in zip(sums, drained, strict=True) if ends])
 
 
 def _byte(codes: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -106,24 +83,17 @@ def _byte(codes: NDArray[np.integer]) -> NDArray[np.int64]:
     return (codes[:, 0].astype(np.int64) & 0xF) | ((codes[:, 1].astype(np.int64) & 0xF) << 4)
 
 
-def _outputs(sums: str, config: Config, mode: Mode) -> NDArray[np.int64]:
-    lanes, offset = [], 0
+def _sums(word: int, config: Config, mode: Mode) -> NDArray[np.int64]:
+    lanes = []
     for width in sum(config.lanes, ()):
-        field = int(sums[::-1][offset : offset + width][::-1], 2)
+        field = word & (1 << width) - 1
         lanes.append(field - (field >> (width - 1) << width))
-        offset += width
+        word >>= width
     if isinstance(mode.w_format, Piecewise):
         lanes = [lanes[0] + lanes[1] * mode.w_format.ratio]
     return np.array(lanes[: mode.products]).reshape(mode.w_lanes, mode.x_lanes)
 
 
 @lru_cache
-def _verilog(config: Config, family: str) -> str:
-    text = generate("array", config, family).text
-    if family != "ecp5":
-        return text
-    script = (
-        "read_verilog -sv design.v\nread_verilog -overwrite +/ecp5/cells_sim.v\nhierarchy -check -top array\n"
-    )
-    script += "proc -nomux\nflatten\nopt_clean\nwrite_verilog -sv -noattr flat.v"
-    return run_yosys(script, inputs={"design.v": text}, outputs=["flat.v"])["flat.v"]
+def _design(config: Config, family: str) -> Design:
+    return generate("array", config, family)

@@ -46,8 +46,8 @@ def weights():
 
 @pytest.fixture(scope="module")
 def bert():
-    pytest.importorskip("torch")
-    transformers = pytest.importorskip("transformers")
+    import transformers
+
     return transformers.BertModel.from_pretrained(str(model_folder()), add_pooling_layer=False).eval()
 
 
@@ -69,6 +69,7 @@ class Recorder:
         return golden_backend(jobs)
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("text", TEXTS)
 def test_states_equal_transformers(bert, weights, tokenizer, text):
     ids = [tokenizer.encode(text)]
@@ -77,6 +78,7 @@ def test_states_equal_transformers(bert, weights, tokenizer, text):
     np.testing.assert_allclose(states, reference_states(bert, ids), rtol=0, atol=1e-5)
 
 
+@pytest.mark.training
 def test_batch_equals_transformers(bert, weights, tokenizer):
     rng = np.random.default_rng(2)
     ids = np.concatenate(

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from one_pe import Beats, expected, pairs, simulated
+from one_pe import DEPTHS, Beats, expected, pairs, simulated
+from simulators import SIMULATORS
 
 from golden.codec import all_codes
 from golden.formats import Linear, Piecewise
@@ -31,37 +32,41 @@ BUILDS = {
 CASES = [
     pytest.param(modes, mode, id=f"{name}-{mode.name}") for name, modes in BUILDS.items() for mode in modes
 ]
+ON_SIMULATORS = pytest.mark.parametrize("simulator", SIMULATORS)
 FAMILIES = pytest.mark.parametrize("family", ["generic", "ecp5"])
 
 
-def build(modes: tuple[Mode, ...], **sizes: int) -> Config:
-    return Config(modes=modes, rows=1, cols=1, dsp=False, **sizes)
+def build(modes: tuple[Mode, ...], family: str = "generic") -> Config:
+    return Config(modes=modes, rows=1, cols=1, dsp=False, k_max=DEPTHS[family])
 
 
+@ON_SIMULATORS
 @FAMILIES
 @pytest.mark.parametrize("name", ["w8a8", "w4a8", "w4a4", "wpw-a8"])
-def test_every_pair(name: str, family: str) -> None:
+def test_every_pair(name: str, family: str, simulator: str) -> None:
     (mode,) = modes = BUILDS[name]
     beats = pairs(mode, all_codes(mode.x_format), all_codes(mode.w_format))
-    np.testing.assert_array_equal(simulated(build(modes), beats, family), expected(beats))
+    np.testing.assert_array_equal(simulated(build(modes, family), beats, family, simulator), expected(beats))
 
 
+@ON_SIMULATORS
 @FAMILIES
 @pytest.mark.parametrize(("modes", "mode"), CASES)
-def test_random_tiles_with_bubbles(modes: tuple[Mode, ...], mode: Mode, family: str) -> None:
+def test_random_tiles_with_bubbles(modes: tuple[Mode, ...], mode: Mode, family: str, simulator: str) -> None:
     rng = np.random.default_rng(SEED)
     x = rng.choice(all_codes(mode.x_format), (4000, mode.x_lanes))
     w = rng.choice(all_codes(mode.w_format), (4000, mode.w_lanes))
     # A beat without `valid` keeps its operands and its `last`: neither may count.
     beats = Beats(mode, x, w, last=rng.random(4000) < 0.1, valid=rng.random(4000) < 0.7)
-    np.testing.assert_array_equal(simulated(build(modes), beats, family), expected(beats))
+    np.testing.assert_array_equal(simulated(build(modes, family), beats, family, simulator), expected(beats))
 
 
+@ON_SIMULATORS
 @FAMILIES
 @pytest.mark.parametrize("name", ["w8a8", "w4a8", "w4a4", "wpw-a8"])
-def test_longest_sums(name: str, family: str) -> None:
+def test_longest_sums(name: str, family: str, simulator: str) -> None:
     (mode,) = modes = BUILDS[name]
-    k_max = 300
+    k_max = DEPTHS[family]
     signs = np.repeat([1, -1, 1], k_max)[:, None]
     x = np.repeat(all_codes(mode.x_format)[-1:], len(signs))[:, None].repeat(mode.x_lanes, axis=1)
     w = (all_codes(mode.w_format)[-1] * signs).astype(np.int8).repeat(mode.w_lanes, axis=1)
@@ -69,18 +74,19 @@ def test_longest_sums(name: str, family: str) -> None:
     beats = Beats(mode, x, w, last, np.ones_like(last))
     sums = expected(beats)
     assert np.all(np.abs(sums) == mode.output_bound * k_max)
-    np.testing.assert_array_equal(simulated(build(modes, k_max=k_max), beats, family), sums)
+    np.testing.assert_array_equal(simulated(build(modes, family), beats, family, simulator), sums)
 
 
+@ON_SIMULATORS
 @pytest.mark.parametrize(("modes", "mode"), CASES)
-def test_a_reset_of_one_cycle_clears_the_sum(modes: tuple[Mode, ...], mode: Mode) -> None:
+def test_a_reset_of_one_cycle_clears_the_sum(modes: tuple[Mode, ...], mode: Mode, simulator: str) -> None:
     rng = np.random.default_rng(SEED)
     x = rng.choice(all_codes(mode.x_format), (40, mode.x_lanes))
     w = rng.choice(all_codes(mode.w_format), (40, mode.w_lanes))
     last, valid = np.arange(40) == 39, np.ones(40, np.bool_)
     after = Beats(mode, x[21:], w[21:], last[21:], valid[21:])
     beats = Beats(mode, x, w, last, valid, reset=20)
-    np.testing.assert_array_equal(simulated(build(modes), beats), expected(after))
+    np.testing.assert_array_equal(simulated(build(modes), beats, "generic", simulator), expected(after))
 
 
 @pytest.mark.parametrize("modes", BUILDS.values(), ids=BUILDS)

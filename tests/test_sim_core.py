@@ -6,8 +6,8 @@ from dataclasses import replace
 import legal
 import numpy as np
 import pytest
-from icarus import needs_icarus
 from jobs import PATTERNS, config, random_job
+from simulators import ICARUS
 
 from golden.backend import golden_backend
 from golden.formats import Piecewise
@@ -121,7 +121,7 @@ def test_modes_follow_each_other_at_random(size: tuple[int, int]) -> None:
     assert_exact(simulate(built, groups, Stalls(0.3, 0.3, 0.3, 0.3, seed=SEED)))
 
 
-@pytest.mark.parametrize("simulator", ["cocotb", pytest.param("icarus", marks=needs_icarus)])
+@pytest.mark.parametrize("simulator", ["cocotb", ICARUS])
 def test_other_simulators_agree(simulator: str) -> None:
     """The same results after the same cycles, of the whole core at once and of its modules one by one."""
     rng = np.random.default_rng(SEED)

@@ -1,0 +1,123 @@
+"""Plain Verilog, its bench included, on Verilator and, where it is installed, on Icarus Verilog."""
+
+import atexit
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from sim.toolchain import cache_folder, environment
+
+ICARUS = pytest.param("icarus", marks=pytest.mark.icarus)
+
+SIMULATORS = ["verilator", ICARUS]
+"""For parametrize: what conftest.py leaves out where Icarus is missing carries its mark."""
+
+COMPILER = ["g++", "-std=c++20", "-fcoroutines", "-pthread", "-O0"]
+"""A bench is small: what a higher -O saves in the run it costs in the compilation."""
+
+RUNTIME = ("verilated", "verilated_threads", "verilated_timing")
+
+VERILATE = [
+    *("--cc", "--exe", "--main", "--timing", "--top-module", "bench", "--prefix", "Vtop", "-Mdir", "."),
+    # What nothing sets is what +verilator+rand+reset says when the program starts.
+    *("--x-assign", "unique", "--x-initial", "unique", "-fno-inline"),
+    "-Wno-fatal",
+    # Verilator knows no x: an input that is not connected would be a zero.
+    *("-Werror-PINMISSING", "-Wwarn-PINCONNECTEMPTY", "-Werror-PINCONNECTEMPTY"),
+]
+
+
+class SimulationError(RuntimeError):
+    """The compiler or the simulation stopped; the message is what it printed."""
+
+
+def run(sources: Mapping[str, str], simulator: str, folder: Path, arguments: Sequence[str] = ()) -> str:
+    """Compile `sources`, texts by file name, with module `bench` on top, and run it in `folder`; returns its output.
+
+    The folder holds the files that the bench reads, and then those that it writes. Sources ending in .vlt are
+    Verilator's waivers. `arguments` are the program's, +name=value for the bench's $value$plusargs. The program that
+    Verilator makes is kept by the hash of the sources.
+    Raises SimulationError if a compiler refuses the sources, or on $fatal.
+    """
+    if simulator == "icarus":
+        with tempfile.TemporaryDirectory() as build:
+            verilog = _written({name: text for name, text in sources.items() if name[-4:] != ".vlt"}, build)
+            program = Path(build, "bench.vvp")
+            _execute(["iverilog", "-g2012", "-s", "bench", "-o", str(program), *verilog], Path(build))
+            return _execute(["vvp", "-n", str(program), *arguments], folder)
+    return _execute([str(_verilated(sources)), *arguments], folder)
+
+
+def _written(sources: Mapping[str, str], folder: str) -> list[str]:
+    for name, text in sources.items():
+        Path(folder, name).write_text(text)
+    return list(sources)
+
+
+def _verilated(sources: Mapping[str, str]) -> Path:
+    """The program of a bench."""
+    content = [dict(sources), VERILATE, COMPILER, version("verilator"), os.path.realpath(_compiler())]
+    key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:24]
+    program = cache_folder() / "benches" / key
+    if program.exists():
+        return program
+    with environment(), tempfile.TemporaryDirectory(prefix="tilebert-") as build:
+        binary = os.path.join(os.environ["VERILATOR_ROOT"], "bin", "verilator_bin")
+        _execute([binary, *VERILATE, *_written(sources, build)], Path(build))
+        header, objects = _runtime()
+        parts = "\n".join(f'#include "{file.name}"' for file in sorted(Path(build).glob("Vtop*.cpp")))
+        Path(build, "all.cpp").write_text(parts)
+        flags = ["-I.", *_flags(), "-include", str(header)]
+        _execute([*COMPILER, *flags, "all.cpp", *map(str, objects), "-s", "-o", "bench"], Path(build))
+        # Copied beside its place first, so that another process finds it whole or not at all.
+        program.parent.mkdir(parents=True, exist_ok=True)
+        beside = program.with_name(f".{key}-{os.getpid()}")
+        shutil.copy(Path(build, "bench"), beside)
+        os.replace(beside, program)
+    return program
+
+
+def _compiler() -> str:
+    return shutil.which(COMPILER[0]) or COMPILER[0]
+
+
+def _flags() -> list[str]:
+    """What Verilator's own makefile would give the compiler."""
+    include = Path(os.environ["VERILATOR_ROOT"], "include")
+    options = ("COVERAGE=0", "SC=0", "TIMING=1", "TRACE=0", "TRACE_FST=0", "TRACE_VCD=0", "TRACE_SAIF=0")
+    defines = [f"-DVM_{option}" for option in options]
+    return [f"-I{include}", f"-I{include / 'vltstd'}", "-DVERILATOR=1", "-DVL_TIME_CONTEXT", *defines]
+
+
+@cache
+def _runtime() -> tuple[Path, list[Path]]:
+    """Verilator's headers, compiled once for all benches of this process, and the objects of its runtime.
+
+    The compiled header has 90 MB, so it goes with the process.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="tilebert-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    header = folder / "all.h"
+    header.write_text('#include "verilated.h"\n#include "verilated_timing.h"\n')
+    _execute([*COMPILER, *_flags(), "-x", "c++-header", str(header), "-o", f"{header}.gch"], folder)
+    include = Path(os.environ["VERILATOR_ROOT"], "include")
+    sources = [str(include / f"{name}.cpp") for name in RUNTIME]
+    _execute([*COMPILER, *_flags(), "-include", str(header), "-c", *sources], folder)
+    return header, [folder / f"{name}.o" for name in RUNTIME]
+
+
+def _execute(command: Sequence[str], folder: Path) -> str:
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    output = result.stdout + result.stderr
+    if result.returncode != 0:
+        raise SimulationError(output)
+    return output
