@@ -1,20 +1,15 @@
 """The commands on good input: files, records, and what other tools make of the Verilog."""
 
-import hashlib
 import json
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
-from jobs import PATTERNS, config, random_job
+from jobs import PATTERNS, random_job
 
 from golden import checkpoint
 from golden.modes import MODE_NAMES, mode
-from hw.verilog import generate
-from hw.yosys import run_yosys
 from scripts.cli import run
-from sim.toolchain import environment
 
 GEMM_KEYS = {"mode", "backend", "rows", "cols", "m", "k", "n"}
 RTL_KEYS = {"cycles", "utilization", "mismatches", "bit_exact", "verilog_sha256", "simulator", "seconds"}
@@ -80,49 +75,6 @@ def test_simulate_runs_a_whole_layer(tmp_path: Path, capfd: pytest.CaptureFixtur
         (6, 1536, 384),
     ]
     assert "exact: all" in capfd.readouterr().out
-
-
-@pytest.mark.parametrize("names", [("w8a8",), MODE_NAMES], ids=["w8a8", "all"])
-@pytest.mark.parametrize("unit", ["pe", "array", "core"])
-def test_verilog_is_read_by_every_tool(unit: str, names: tuple[str, ...], tmp_path: Path) -> None:
-    options = [part for name in names for part in ("--mode", name)]
-    folder = tmp_path / "with space"
-    assert run(["verilog", *options, "--unit", unit, "--rows", "2", "--cols", "3", "-o", str(folder)]) == 0
-    manifest = json.loads((folder / "manifest.json").read_text())
-    text = (folder / manifest["source"]).read_text()
-    assert hashlib.sha256(text.encode()).hexdigest() == manifest["sha256"]
-    assert manifest["parameters"]["modes"] == list(names)
-    assert manifest["top"] == unit
-    assert {port["name"] for port in manifest["ports"]} >= {"clk", "rst"}
-
-    run_yosys(
-        f"read_verilog -sv design.v; hierarchy -check -top {unit}; proc; check -assert",
-        inputs={"design.v": text},
-    )
-    with environment():
-        lint = [
-            "verilator_bin",
-            "--lint-only",
-            "-Wno-fatal",
-            "-Wno-lint",
-            "--top-module",
-            unit,
-            manifest["source"],
-        ]
-        subprocess.run(lint, cwd=folder, check=True, capture_output=True)
-
-
-@pytest.mark.icarus
-@pytest.mark.parametrize("names", [("w8a8",), MODE_NAMES], ids=["w8a8", "all"])
-@pytest.mark.parametrize("unit", ["pe", "array", "core"])
-def test_verilog_is_read_by_icarus(unit: str, names: tuple[str, ...], tmp_path: Path) -> None:
-    (tmp_path / "design.sv").write_text(generate(unit, config(*names, rows=2, cols=3)).text)
-    command = ["iverilog", "-g2012", "-s", unit, "-o", "design.vvp", "design.sv"]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-
-
-def test_verilog_is_the_same_each_time() -> None:
-    assert generate("core", config("w8a8")).sha256 == generate("core", config("w8a8")).sha256
 
 
 def test_quantize_writes_the_int8_checkpoint(tmp_path: Path) -> None:

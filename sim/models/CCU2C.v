@@ -6,6 +6,8 @@
 // Vendor's document: ECP5 and ECP5-5G Family Data Sheet, FPGA-DS-02012, ripple mode of a slice. Names of ports and
 // parameters: Yosys, techlibs/lattice. Whatever is not modelled ends the simulation.
 
+/* verilator lint_off DECLFILENAME */ // one file may hold several models
+
 `default_nettype none
 
 module CCU2C #(

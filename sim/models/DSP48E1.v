@@ -6,6 +6,11 @@
 // both halves of the product to the adder and zero as its third operand; ALUMODE 0000 adds. Names of ports and
 // parameters: the same. Whatever is not modelled ends the simulation.
 
+/* verilator lint_off PROCASSINIT */ // registers are zero from configuration on
+/* verilator lint_off UNUSEDSIGNAL */ // ports of what is not modelled
+/* verilator lint_off WIDTHEXPAND */ // parameters are compared with numbers
+/* verilator lint_off DECLFILENAME */ // one file may hold several models
+
 `default_nettype none
 
 module DSP48E1 #(

@@ -13,6 +13,10 @@
 // Whatever is not modelled ends the simulation: other values of attributes, an operand from a neighbour, and
 // shift, cascade and C ports, which do not exist here.
 
+/* verilator lint_off PROCASSINIT */ // registers are zero from configuration on
+/* verilator lint_off UNUSEDSIGNAL */ // the top bits of a product of 18 x 18 bits are its sign
+/* verilator lint_off DECLFILENAME */ // one file may hold several models
+
 `default_nettype none
 
 module MULT18X18D #(
