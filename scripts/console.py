@@ -13,6 +13,11 @@ if not out.is_terminal:
 err = Console(stderr=True)
 
 
+def tell(text: str) -> None:
+    """One line on stderr, under the program's name."""
+    err.print(f"tilebert: {' '.join(text.split())}", markup=False, highlight=False, soft_wrap=True)
+
+
 class Bar:
     """A progress bar over steps named in turn."""
 
