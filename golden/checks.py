@@ -4,7 +4,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.codec import first
-from golden.formats import Format
 
 FLOAT_MAX = float(np.finfo(np.float32).max)
 
@@ -35,15 +34,15 @@ def check_finite(array: NDArray[np.generic], what: str) -> None:
         raise ValueError(f"{what}: expected finite numbers, got {first(array, wrong)}")
 
 
-def check_scale(scale: float | NDArray[np.float64], fmt: Format, what: str) -> None:
-    """Raise ValueError naming `what` unless every scale is finite, above 0, and no code exceeds float32.
+def check_scale(scale: float | NDArray[np.float64], largest: int, what: str) -> None:
+    """Raise ValueError naming `what` unless every scale is finite, above 0, and `largest` / scale within float32.
 
-    Real value = decoded value / scale: a scale below fmt.max_value / 3.4e38 turns codes into infinities.
+    Real value = decoded value / scale: a smaller scale turns a decoded value of `largest` into infinity.
     """
     scales = np.asarray(scale, np.float64)
     wrong = ~(np.isfinite(scales) & (scales > 0))
     if wrong.any():
         raise ValueError(f"{what}: expected finite numbers above 0, got {first(scales, wrong)}")
-    least = fmt.max_value / FLOAT_MAX
+    least = largest / FLOAT_MAX
     if (wrong := scales < least).any():
-        raise ValueError(f"{what}: expected {least:.1e} or more for {fmt}, got {first(scales, wrong)}")
+        raise ValueError(f"{what}: expected {least:.1e} or more, got {first(scales, wrong)}")
