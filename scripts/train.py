@@ -15,7 +15,7 @@ from golden.quantized import QuantizedModel
 from scripts import options
 from scripts.accuracy import describe, of_float, of_model, read
 from scripts.console import Bar, err, out, progress, tell
-from scripts.files import check_place, write_json
+from scripts.files import check_place, write_atomically, write_json
 from sim.toolchain import cache_folder
 
 COMPARED = 200
@@ -95,7 +95,8 @@ def train(
             epoch_done=told,
             tell=tell,
         )
-        checkpoint.save(model, output)
+        content = checkpoint.to_bytes(model)
+        write_atomically(output, "--output", lambda file: file.write(content))
         record["trained"] = of_model(task, model, examples["dev"], bar)
         bar.stage("comparing golden with PyTorch")
         same = compare(task, objective, model, examples["dev"][:COMPARED], bar)
