@@ -92,11 +92,11 @@ def model_of(header: object, tensors: Mapping[str, NDArray[Any]]) -> QuantizedMo
     config = _config(fields["config"])
     entries = fields["layers"]
     if not isinstance(entries, list) or len(entries) != config.layers:
-        got = f"{len(entries)}" if isinstance(entries, list) else repr(entries)
+        got = f"{len(entries)}" if isinstance(entries, list) else repr(str(entries)[:40])
         raise ValueError(f"layers: expected {config.layers}, got {got}")
     task = fields["task"]
     if task is not None and not isinstance(task, str):
-        raise ValueError(f"task: expected a name or null, got {task!r}")
+        raise ValueError(f"task: expected a name or null, got {str(task)[:40]!r}")
     model = QuantizedModel(
         mode=_mode(fields["mode"]),
         config=config,
