@@ -1,16 +1,19 @@
 """Post-training quantization: scales of weights from themselves, of activations from sample sentences."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from golden.checks import check_finite
 from golden.encoder import FloatProducts, Operand, Real, float_encoder
 from golden.formats import Format, Linear, Log2, Piecewise
 from golden.modes import Mode
 from golden.quantize import clip_scale, max_scale, quantize, search_piecewise
 from golden.quantized import (
+    INPUT_SITES,
     SITES,
     TABLE_FORMAT,
     Activation,
@@ -19,10 +22,11 @@ from golden.quantized import (
     QuantizedModel,
     QuantizedTable,
     input_site,
+    requantizable,
     site_format,
 )
-from golden.requantize import BIAS_MAX
-from golden.weights import Dense, LayerWeights, Weights
+from golden.requantize import BIAS_MAX, FACTOR_MAX, FACTOR_MIN
+from golden.weights import DENSE_NAMES, LayerWeights, Weights
 
 STRIDE = 7
 """One activation in so many is kept; odd, so that every column of a power-of-two width takes part."""
@@ -45,8 +49,9 @@ def quantize_model(
 
     Activation scales come from running the float encoder on `sentences` (token ids). With `clip` every
     clipping point minimises the squared error (piece-wise weights: together with the ratio), without it is
-    the largest magnitude seen. `bits` narrows the mode's linear formats: 5..7 ride in those of 8 bits. Raises
-    ValueError for no sentence, ids as `Encoder.hidden_states`, or bits that the mode's datapath does not take.
+    the largest magnitude seen. `bits` narrows the mode's linear formats as `with_bits` does. Raises ValueError for no
+    sentence, ids as `Encoder.hidden_states`, bits as `with_bits`, or activations beyond float32, by layer and site.
+    Weights of zeros, or too tiny for the requantizer's factors, get scales that it can express.
     """
     formats = mode if bits is None else with_bits(mode, bits)
     samples = collect(weights, sentences)
@@ -63,15 +68,20 @@ def quantize_model(
 
 
 def with_bits(mode: Mode, bits: int) -> Mode:
-    """The mode with linear operands of `bits` bits; raises ValueError where its datapath takes others."""
+    """The mode with linear codes of `bits` bits: 2..4 where weights have 4, 5..8 where all have 8.
+
+    In w4a8 activations stay as they are. Raises ValueError for other bits, or a mode without linear codes.
+    """
+    linear = [fmt for fmt in (mode.w_format, mode.x_format) if isinstance(fmt, Linear)]
+    if not linear:
+        raise ValueError(f"bits: expected none in {mode.name}, which has no linear codes, got {bits!r}")
+    most = min(fmt.bits for fmt in linear)
+    least = 2 if most == 4 else 5
+    if not least <= bits <= most:
+        raise ValueError(f"bits: expected {least}..{most} in {mode.name}, got {bits!r}")
 
     def narrowed(fmt: Format) -> Format:
-        if not isinstance(fmt, Linear):
-            return fmt
-        least = 2 if fmt.code_width == 4 else 5
-        if not least <= bits <= fmt.bits:
-            raise ValueError(f"bits: expected {least}..{fmt.bits} in {mode.name}, got {bits!r}")
-        return Linear(bits)
+        return Linear(bits) if fmt == Linear(most) else fmt
 
     return replace(mode, x_format=narrowed(mode.x_format), w_format=narrowed(mode.w_format))
 
@@ -113,6 +123,7 @@ class _Recorder(FloatProducts):
 
     def _keep(self, layer: int, site: str, array: Operand) -> None:
         values = array.ravel()
+        check_finite(values, f"layers.{layer}.{site}")
         extremes = values[[values.argmin(), values.argmax()]]
         self.samples[layer][site] += [values[::STRIDE].astype(np.float32), extremes.astype(np.float32)]
 
@@ -120,36 +131,57 @@ class _Recorder(FloatProducts):
 def _quantize_layer(
     layer: LayerWeights, sample: Mapping[str, Real], mode: Mode, clip: bool
 ) -> QuantizedLayer:
-    activations = {}
-    for site in SITES:
-        fmt = site_format(mode, site)
-        activations[site] = Activation(fmt, _scale(sample[site], fmt, clip))
+    formats = {site: site_format(mode, site) for site in SITES}
+    scales = {site: _scale(sample[site], fmt, clip) for site, fmt in formats.items()}
     dense = {}
-    for name, part in layer.dense.items():
-        x_scale = activations[input_site(name)].scale
-        dense[name] = _quantize_dense(part, mode.w_format, x_scale, clip)
+    # Q, K and V first: what their sums can say bounds the scales of their results and of what follows.
+    for name in DENSE_NAMES:
+        part = layer.dense[name]
+        x_scale = scales[input_site(name)]
+        result = scales[name] if name not in INPUT_SITES else None
+        most = most_scale(part.bias, mode.w_format, x_scale, result)
+        fmt, scale = fitted(part.weight, mode.w_format, clip, most)
+        dense[name] = QuantizedDense(quantize(part.weight, fmt, scale), fmt, np.array(scale), part.bias)
+        if result is not None:
+            scales[name] = min(result, FACTOR_MAX * x_scale * scale)
+        if name == "value":
+            site = "output" if requantizable(formats["output"]) else "context"
+            scales[site] = min(scales[site], FACTOR_MAX * scales["probabilities"] * scales["value"])
+    activations = {site: Activation(fmt, scales[site]) for site, fmt in formats.items()}
     return QuantizedLayer(dense, activations, layer.attention_norm, layer.output_norm)
 
 
-def _quantize_dense(dense: Dense, fmt: Format, x_scale: float, clip: bool) -> QuantizedDense:
-    fmt, scale = fitted(dense.weight, fmt, clip)
+def most_scale(bias: Real, fmt: Format, x_scale: float, result: float | None) -> float:
+    """The largest scale of a weight in `fmt` that the requantizer can express beside the other scales.
+
+    The bias is to fit 32 bits in units of a sum, 1 / (x_scale * scale), and the factor from sums to results at scale
+    `result`, None for raw sums, is to be FACTOR_MIN or more. Tiny weights beside an ordinary bias ask for more.
+    """
+    largest = float(np.abs(bias).max())
     if isinstance(fmt, Log2):
-        # A span of 31 octaves makes a sum's unit so small that the bias leaves 32 bits, and the factor to
-        # 8-bit results falls below 2^-33 (hence the 1). Give up octaves at the top, which no weight needs.
-        while scale * x_scale * max(1.0, float(np.abs(dense.bias).max())) > BIAS_MAX:
-            scale /= 2
-    return QuantizedDense(quantize(dense.weight, fmt, scale), fmt, np.array(scale), dense.bias)
+        # A span of 31 octaves makes a sum's unit so small that sums of ordinary size leave 32 bits.
+        largest = max(1.0, largest)
+    most = BIAS_MAX / (x_scale * largest) if largest else math.inf
+    return most if result is None else min(most, result / FACTOR_MIN / x_scale)
 
 
-def fitted(weight: Real, fmt: Format, clip: bool) -> tuple[Format, float]:
-    """Format and scale for a weight of any shape: with `clip` of least squared error, a piece-wise ratio included.
+def fitted(weight: Real, fmt: Format, clip: bool, most: float = math.inf) -> tuple[Format, float]:
+    """Format and scale, at most `most`, for a weight of any shape: with `clip` of least squared error.
 
-    Without, the largest magnitude is the clipping point and the format stays. Raises ValueError for values that are
-    not finite.
+    A piece-wise ratio is then chosen too. Without `clip` the largest magnitude is the clipping point and the format
+    stays. Where the scale would be above `most`, codes give up octaves at the top, which such a weight does not need.
+    A weight of zeros takes the largest power of two: any scale fits it, and a fine one keeps the bias. Raises
+    ValueError for values that are not finite.
     """
     if isinstance(fmt, Piecewise) and clip:
-        return search_piecewise(weight, bits=fmt.bits)
-    return fmt, _scale(weight, fmt, clip)
+        fmt, scale = search_piecewise(weight, bits=fmt.bits)
+    else:
+        scale = _scale(weight, fmt, clip)
+    if math.isfinite(most) and not np.any(weight):
+        return fmt, 2.0 ** math.floor(math.log2(most))
+    while scale > most:
+        scale /= 2
+    return fmt, scale
 
 
 def _scale(array: Real, fmt: Format, clip: bool) -> float:

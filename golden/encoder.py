@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.checks import check_finite
 from golden.weights import Config, LayerWeights, Norm, Tables, Weights
 
 Real = NDArray[np.float32]
@@ -82,13 +83,20 @@ class Encoder:
         """Last layer's states, float32 [B, S, hidden], of B texts of S ids each.
 
         `kinds` [B, S] are 0 or 1, the sentence of a pair that a token is of; all 0 by default. Raises ValueError
-        for a shape other than [B, S] with S in 1..positions, ids outside the vocabulary, or kinds that do not fit.
+        for a shape other than [B, S] with S in 1..positions, ids outside the vocabulary, kinds that do not fit, or
+        weights so large that float32 overflows.
         """
+        indices = _checked(ids, self._config)
+        with np.errstate(over="ignore", invalid="ignore"):
+            x = self._states(indices, _checked_kinds(kinds, indices))
+        check_finite(x, "hidden states")
+        return x.reshape(*indices.shape, self._config.hidden)
+
+    def _states(self, indices: NDArray[np.integer], kinds: NDArray[np.integer]) -> Real:
         config, products = self._config, self._products
-        indices = _checked(ids, config)
         batch, length = indices.shape
         split = (batch, length, config.heads, config.head_width)
-        x = self._embed(indices, _checked_kinds(kinds, indices)).reshape(-1, config.hidden)
+        x = self._embed(indices, kinds).reshape(-1, config.hidden)
         for index, (attention_norm, output_norm) in enumerate(self._norms):
             query, key, value = (y.reshape(split).swapaxes(1, 2) for y in products.project(index, x))
             scores = products.scores(index, query, key) / np.float32(np.sqrt(config.head_width))
@@ -97,7 +105,7 @@ class Encoder:
             x = layer_norm(x + products.dense("output", index, joined), attention_norm, config.eps)
             inner = gelu(products.dense("ffn1", index, x))
             x = layer_norm(x + products.dense("ffn2", index, inner), output_norm, config.eps)
-        return x.reshape(batch, length, config.hidden)
+        return x
 
     def pooled(self, ids: Ids, kinds: Ids | None = None) -> Real:
         """Mean of a text's states: float32 [B, hidden]. Arguments and errors as `hidden_states`."""
@@ -105,9 +113,17 @@ class Encoder:
         return means
 
     def sentence_vectors(self, ids: Ids) -> Real:
-        """Mean of a sentence's states, at length 1: float32 [B, hidden]. Errors as `hidden_states`."""
-        pooled = self.pooled(ids)
-        vectors: Real = pooled / np.linalg.norm(pooled, axis=-1, keepdims=True)
+        """Mean of a sentence's states, at length 1: float32 [B, hidden].
+
+        Errors as `hidden_states`; ValueError too for a mean whose length is 0 or infinite in float32.
+        """
+        with np.errstate(over="ignore"):
+            pooled = self.pooled(ids)
+            lengths = np.linalg.norm(pooled, axis=-1, keepdims=True)
+        wrong = ~(np.isfinite(lengths) & (lengths > 0))
+        if wrong.any():
+            raise ValueError(f"sentence vector: expected a finite length above 0, got {lengths[wrong][0]}")
+        vectors: Real = pooled / lengths
         return vectors
 
     def _embed(self, ids: NDArray[np.integer], kinds: NDArray[np.integer]) -> Real:

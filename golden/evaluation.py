@@ -50,10 +50,14 @@ def _both(pair: Example) -> tuple[str, str]:
 
 
 def similarity(vectors: Real, pairs: Sequence[Example]) -> Similarity:
-    """Correlations of the cosines of vectors [2 * pairs, hidden], two for each pair, with the pairs' scores."""
+    """Correlations of the cosines of vectors [2 * pairs, hidden], two for each pair, with the pairs' scores.
+
+    0 for a model that says the same of every pair.
+    """
     scores = [pair.label for pair in pairs]
     cosines = cosine(vectors[0::2], vectors[1::2])
-    return Similarity(len(pairs), 100 * pearson(cosines, scores), 100 * spearman(cosines, scores))
+    found = (100 * METRICS[name](cosines, scores) for name in ("pearson", "spearman"))
+    return Similarity(len(pairs), *found)
 
 
 def pearson(a: ArrayLike, b: ArrayLike) -> float:
@@ -100,9 +104,17 @@ def matthews(predicted: ArrayLike, labels: ArrayLike) -> float:
     return 0.0 if len(set(x)) < 2 or len(set(y)) < 2 else pearson(x, y)
 
 
-METRICS: Mapping[str, Callable[[ArrayLike, ArrayLike], float]] = {
-    "pearson": pearson,
-    "spearman": spearman,
+Metric = Callable[[ArrayLike, ArrayLike], float]
+
+
+def _of_predictions(correlation: Metric) -> Metric:
+    """0 for predictions that are all equal: a model that says one thing is bad, not an error."""
+    return lambda predicted, labels: 0.0 if np.ptp(predicted) == 0 else correlation(predicted, labels)
+
+
+METRICS: Mapping[str, Metric] = {
+    "pearson": _of_predictions(pearson),
+    "spearman": _of_predictions(spearman),
     "accuracy": accuracy,
     "f1": f1,
     "matthews": matthews,

@@ -4,9 +4,13 @@ GLUE: Wang et al., arXiv:1804.07461. The files are GLUE's own; a header names th
 """
 
 import csv
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 MAX_SCORE = 5.0
 """Scores of STS-B reach from 0 (unrelated) to this (same meaning)."""
@@ -28,7 +32,8 @@ class Example:
 class Task:
     """A task: `folder` of its files, columns by name, classes by their names in the file (none: a score).
 
-    `metrics` are names in golden.evaluation.METRICS, the one that is quoted first.
+    `metrics` are names in golden.evaluation.METRICS, the one that is quoted first. `broken`: the published files have
+    rows that are cut or empty, which are skipped; in the others such a row is an error.
     """
 
     name: str
@@ -38,6 +43,7 @@ class Task:
     metrics: tuple[str, ...]
     classes: Mapping[str, int] = field(default_factory=dict)
     header: tuple[str, ...] = ()
+    broken: bool = False
 
     @property
     def outputs(self) -> int:
@@ -65,7 +71,7 @@ TASKS: dict[str, Task] = {
         ),
         Task("sst-2", "SST-2", ("sentence",), "label", ("accuracy",), _BINARY),
         Task("qnli", "QNLI", ("question", "sentence"), "label", ("accuracy",), _ENTAILMENT),
-        Task("qqp", "QQP", ("question1", "question2"), "is_duplicate", _F1, _BINARY),
+        Task("qqp", "QQP", ("question1", "question2"), "is_duplicate", _F1, _BINARY, broken=True),
     )
 }
 """By name."""
@@ -88,7 +94,7 @@ def read_examples(task: Task, folder: Path, split: str = "dev") -> list[Example]
 
     Reads <split>.tsv, unquoted; STS-B also <split>.csv, three quoted columns (sentence, sentence, score) without a
     header, if it is there. Raises FileNotFoundError for a file that is not, ValueError that names file and line for
-    a malformed row.
+    a malformed row. Warns instead, of how many, where a task has `broken` rows.
     """
     place = folder / task.folder
     table, tabbed = (place / f"{split}.{ending}" for ending in ("csv", "tsv"))
@@ -107,24 +113,51 @@ class _Tabbed(csv.excel_tab):
 
 def _read(path: Path, dialect: type[csv.Dialect], task: Task, header: Sequence[str]) -> list[Example]:
     """Rows of a file whose first one is the header, unless there is one already."""
-    examples = []
+    examples: list[Example] = []
+    broken: list[str] = []
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.reader(file, dialect, strict=True)
-        try:
-            for row in rows:
-                if header:
-                    examples.append(_example(row, task, header))
-                    continue
-                header = row
-                if missing := [name for name in (*task.sentences, task.label) if name not in header]:
-                    raise ValueError(f"expected a column {missing[0]!r}, got {', '.join(row)}")
-        except UnicodeDecodeError:
-            raise ValueError(f"{path}:{rows.line_num + 1}: expected UTF-8") from None
-        except (csv.Error, ValueError) as error:
-            raise ValueError(f"{path}:{rows.line_num}: {error}") from None
+        if not header:
+            header = _named(path, rows, lambda: next(rows, []))
+            if not header:
+                raise ValueError(f"{path}: expected rows, got none")
+            if missing := [name for name in (*task.sentences, task.label) if name not in header]:
+                got = ", ".join(header)
+                raise ValueError(f"{path}:{rows.line_num}: expected a column {missing[0]!r}, got {got}")
+        while True:
+            try:
+                example = _named(path, rows, lambda: _next(rows, task, header))
+            except ValueError as error:
+                # Text of another encoding is none of the rows that a task's files are known to have.
+                if not task.broken or isinstance(error.__cause__, UnicodeDecodeError):
+                    raise
+                broken.append(str(error))
+                continue
+            if example is None:
+                break
+            examples.append(example)
     if not examples:
-        raise ValueError(f"{path}: expected rows, got none")
+        raise ValueError(f"{path}: expected rows, got none" if not broken else broken[0])
+    if broken:
+        total = len(examples) + len(broken)
+        warnings.warn(f"{path}: {len(broken)} of {total} rows skipped, the first: {broken[0]}", stacklevel=3)
     return examples
+
+
+def _named(path: Path, rows: Any, read: Callable[[], T]) -> T:
+    """What `read` returns; its errors name file and line."""
+    try:
+        return read()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}:{rows.line_num + 1}: expected UTF-8") from error
+    except (csv.Error, ValueError) as error:
+        raise ValueError(f"{path}:{rows.line_num}: {error}") from None
+
+
+def _next(rows: Any, task: Task, header: Sequence[str]) -> Example | None:
+    """The next row's example, None after the last."""
+    row = next(rows, None)
+    return None if row is None else _example(row, task, header)
 
 
 def _example(row: Sequence[str], task: Task, header: Sequence[str]) -> Example:

@@ -8,6 +8,7 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from golden.checks import check_finite
 from golden.encoder import Encoder, Real
 from golden.evaluation import METRICS
 from golden.glue import MAX_SCORE, TASKS, Example, Task
@@ -19,7 +20,7 @@ class Head:
     """outputs = pooled @ weight + bias: weight float32 [hidden, outputs], bias float32 [outputs].
 
     A class has an output each; a score has one, of 1 for the highest. Raises ValueError for a task that
-    golden.glue does not know, other types or other shapes.
+    golden.glue does not know, other types, other shapes, or numbers that are not finite.
     """
 
     task: str
@@ -31,12 +32,13 @@ class Head:
             raise ValueError(f"task: expected one of {', '.join(TASKS)}, got {self.task!r}")
         outputs = TASKS[self.task].outputs
         for name, array, shape in (
-            ("weight", self.weight, (self.weight.shape[0], outputs)),
+            ("weight", self.weight, (*self.weight.shape[:1], outputs)),
             ("bias", self.bias, (outputs,)),
         ):
             if array.dtype != np.float32 or array.shape != shape:
                 got = f"{array.dtype} {array.shape}"
                 raise ValueError(f"head.{name}: expected float32 {shape}, got {got}")
+            check_finite(array, f"head.{name}")
 
 
 def read_texts(tokenizer: Tokenizer, examples: Sequence[Example]) -> list[Tokens]:
@@ -53,7 +55,10 @@ def evaluate_head(
     batch: int = 64,
     progress: Callable[[int, int], None] | None = None,
 ) -> Real:
-    """Outputs, float32 [len(texts), outputs]. Texts of equal length share a batch; `progress` as in `embed`."""
+    """Outputs, float32 [len(texts), outputs]. Texts of equal length share a batch; `progress` as in `embed`.
+
+    Raises ValueError for outputs that float32 does not hold.
+    """
     outputs = np.empty((len(texts), len(head.bias)), np.float32)
     order = sorted(range(len(texts)), key=lambda index: len(texts[index].ids))
     done = 0
@@ -62,7 +67,9 @@ def evaluate_head(
         for start in range(0, len(indices), batch):
             part = indices[start : start + batch]
             ids, kinds = ([texts[index][field] for index in part] for field in (0, 1))
-            outputs[part] = encoder.pooled(ids, kinds) @ head.weight + head.bias
+            with np.errstate(over="ignore", invalid="ignore"):
+                outputs[part] = encoder.pooled(ids, kinds) @ head.weight + head.bias
+            check_finite(outputs[part], "head outputs")
             done += len(part)
             if progress is not None:
                 progress(done, len(texts))

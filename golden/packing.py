@@ -4,6 +4,7 @@
 low nibble of byte i, element 2i + 1 in the high one. In files a code takes the bits it has. Layout: docs/formats.md.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -85,7 +86,7 @@ def unpack_bits(packed: NDArray[np.uint8], fmt: Format, shape: Sequence[int]) ->
     """
     if packed.dtype != np.uint8:
         raise ValueError(f"packed: expected uint8, got {packed.dtype}")
-    count, width = int(np.prod(shape)), file_bits(fmt)
+    count, width = math.prod(shape), file_bits(fmt)
     expected = (-(-count * width // 8),)
     if packed.shape != expected:
         raise ValueError(f"packed: expected shape {expected} for codes of {tuple(shape)}, got {packed.shape}")

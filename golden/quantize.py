@@ -5,6 +5,7 @@ codes it is S1, the scale of the inner region. Formulas: docs/formats.md; linear
 """
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -82,11 +83,12 @@ def dequantize(
 def scale_for(clip: float, fmt: Format) -> float:
     """Scale at which the largest value of `fmt` stands for the clipping point `clip` > 0.
 
-    Raises ValueError for a clip that is not above 0, not finite, or so small that the scale is not finite.
+    The largest scale that float64 holds where that is beyond it: there `clip` is below 1e-298 in every format. Raises
+    ValueError for a clip that is not above 0 or not finite.
     """
-    if not (clip > 0 and math.isfinite(clip) and math.isfinite(fmt.max_value / clip)):
+    if not (clip > 0 and math.isfinite(clip)):
         raise ValueError(f"clip: expected a finite number above 0, got {clip!r}")
-    return fmt.max_value / clip
+    return min(fmt.max_value / clip, sys.float_info.max)
 
 
 def max_scale(w: NDArray[np.floating], fmt: Format) -> float:
@@ -109,7 +111,7 @@ def clip_scale(
     if tensor.largest == 0:
         return 1.0
     _, fraction = tensor.best(levels(fmt, rounding))
-    return scale_for(tensor.largest * fraction, fmt)
+    return scale_for(tensor.clip(fraction), fmt)
 
 
 def search_piecewise(
@@ -129,7 +131,7 @@ def search_piecewise(
         return formats[0], 1.0
     results = [(fmt, *tensor.best(levels(fmt, "nearest"))) for fmt in formats]
     best, _, fraction = min(results, key=lambda result: (result[1], -result[2]))
-    return best, scale_for(tensor.largest * fraction, best)
+    return best, scale_for(tensor.clip(fraction), best)
 
 
 @dataclass(frozen=True)
@@ -181,6 +183,10 @@ class _Tensor:
         self._sums = np.concatenate(([0.0], np.cumsum(self._sorted)))
         self._squares = float(np.dot(self._sorted, self._sorted))
         self._clips = np.arange(1, candidates + 1) / candidates
+
+    def clip(self, fraction: float) -> float:
+        """The clipping point of a candidate, above 0 even where it is below the smallest float64."""
+        return max(self.largest * fraction, math.ulp(0.0))
 
     def best(self, grid: Levels) -> tuple[float, float]:
         """Sum of squared errors and clipping point of the best candidate, both in units of the largest."""

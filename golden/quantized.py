@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.checks import check_reals, check_scale, expect
 from golden.codec import check_codes
 from golden.encoder import Encoder, Operand, Real
 from golden.formats import Format, Linear, Log2
@@ -71,7 +72,7 @@ class QuantizedModel:
 
     `tables` are named word, position and kind; the float32 `head` turns pooled states into a task's outputs. Raises
     ValueError for parts that do not belong together: names, shapes, types, formats other than the mode's, codes
-    outside their format.
+    outside their format, numbers that are not finite, scales that are not above 0.
     """
 
     mode: Mode
@@ -82,38 +83,45 @@ class QuantizedModel:
     head: Head | None = None
 
     def __post_init__(self) -> None:
+        hidden = self.config.hidden
         rows = {"word": self.config.vocabulary, "position": self.config.positions, "kind": 2}
-        _expect("tables", sorted(rows), sorted(self.tables))
+        expect("tables", sorted(rows), sorted(self.tables))
         for name, table in self.tables.items():
-            _expect(f"tables.{name}: shape", (rows[name], self.config.hidden), table.codes.shape)
+            expect(f"tables.{name}: shape", (rows[name], hidden), table.codes.shape)
             check_codes(table.codes, TABLE_FORMAT, f"tables.{name}")
-        _expect("layers", self.config.layers, len(self.layers))
+            check_scale(table.scale, TABLE_FORMAT.max_value, f"tables.{name}.scale")
+        _check_norm(self.embedding_norm, hidden, "embedding_norm")
+        expect("layers", self.config.layers, len(self.layers))
         for index, layer in enumerate(self.layers):
             self._check_layer(layer, f"layers.{index}")
         if self.head is not None:
-            _expect("head.weight: rows", self.config.hidden, len(self.head.weight))
+            expect("head.weight: rows", hidden, len(self.head.weight))
 
     def _check_layer(self, layer: QuantizedLayer, where: str) -> None:
-        _expect(f"{where}.dense", sorted(DENSE_NAMES), sorted(layer.dense))
+        expect(f"{where}.dense", sorted(DENSE_NAMES), sorted(layer.dense))
         for name, dense in layer.dense.items():
             shape = self.config.dense_shape(name)
-            _expect(f"{where}.{name}.codes: shape", shape, dense.codes.shape)
-            _expect(f"{where}.{name}.bias: shape", shape[1:], dense.bias.shape)
-            _expect(f"{where}.{name}.bias: type", np.dtype(np.float32), dense.bias.dtype)
-            _expect(f"{where}.{name}.scale: type", np.dtype(np.float64), dense.scale.dtype)
+            expect(f"{where}.{name}.codes: shape", shape, dense.codes.shape)
+            check_reals(dense.bias, shape[1:], f"{where}.{name}.bias")
+            expect(f"{where}.{name}.scale: type", np.dtype(np.float64), dense.scale.dtype)
             if dense.scale.shape not in ((), shape[1:]):
                 got = dense.scale.shape
                 raise ValueError(f"{where}.{name}.scale: expected shape () or {shape[1:]}, got {got}")
             if not _runs(dense.format, self.mode.w_format):
                 raise ValueError(f"{where}.{name}: expected {self.mode.w_format} weights, got {dense.format}")
+            # Log2 weights may leave their upper octaves unused.
+            check_scale(dense.scale, 1, f"{where}.{name}.scale")
             check_codes(dense.codes, dense.format, f"{where}.{name}.codes")
-        _expect(f"{where}.activations", sorted(SITES), sorted(layer.activations))
+        expect(f"{where}.activations", sorted(SITES), sorted(layer.activations))
         for site, activation in layer.activations.items():
             expected = site_format(self.mode, site)
             if activation.format != expected and not (
                 site in INPUT_SITES and _runs(activation.format, expected)
             ):
                 raise ValueError(f"{where}.{site}: format: expected {expected}, got {activation.format}")
+            check_scale(activation.scale, activation.format.max_value, f"{where}.{site}.scale")
+        _check_norm(layer.attention_norm, self.config.hidden, f"{where}.attention_norm")
+        _check_norm(layer.output_norm, self.config.hidden, f"{where}.output_norm")
 
 
 def site_format(mode: Mode, site: str) -> Format:
@@ -149,9 +157,14 @@ class QuantizedProducts:
     def __init__(self, model: QuantizedModel, backend: Backend) -> None:
         self._backend = backend
         self._activations = [layer.activations for layer in model.layers]
-        self._parts = [
-            {name: _Part(model.mode, layer, name) for name in DENSE_NAMES} for layer in model.layers
-        ]
+        self._parts: list[dict[str, _Part]] = []
+        self._contexts: list[Epilogue] = []
+        for index, layer in enumerate(model.layers):
+            try:
+                self._parts.append({name: _Part(model.mode, layer, name) for name in DENSE_NAMES})
+                self._contexts.append(_context_epilogue(layer.activations, model.config.head_width))
+            except ValueError as error:
+                raise ValueError(f"layers.{index}.{error}") from None
 
     def project(self, layer: int, x: Real) -> tuple[Operand, Operand, Operand]:
         codes = self._codes(layer, "hidden", x)
@@ -172,14 +185,11 @@ class QuantizedProducts:
     def context(self, layer: int, probabilities: Real, value: Operand) -> Operand:
         scales = self._activations[layer]
         codes = self._codes(layer, "probabilities", probabilities)
-        direct = requantizable(scales["output"].format)
-        result = scales["output" if direct else "context"]
-        unit = scales["probabilities"].scale * scales["value"].scale
-        epilogue = _epilogue(np.full(value.shape[-1], result.scale / unit), result.format)
-        joined = np.stack(self._per_head("context", layer, codes, value, epilogue)).reshape(value.shape)
-        if direct:
+        sums = self._per_head("context", layer, codes, value, self._contexts[layer])
+        joined = np.stack(sums).reshape(value.shape)
+        if requantizable(scales["output"].format):
             return joined
-        real = dequantize(joined, result.format, result.scale)
+        real = dequantize(joined, scales["context"].format, scales["context"].scale)
         return quantize(real, scales["output"].format, scales["output"].scale)
 
     def dense(self, name: str, layer: int, x: Operand) -> Real:
@@ -190,7 +200,10 @@ class QuantizedProducts:
 
     def _codes(self, layer: int, site: str, x: Operand) -> NDArray[np.integer]:
         activation = self._activations[layer][site]
-        return quantize(x, activation.format, activation.scale)
+        try:
+            return quantize(x, activation.format, activation.scale)
+        except ValueError as error:
+            raise ValueError(f"layers.{layer}.{site}: {error}") from None
 
     def _per_head(
         self, name: str, layer: int, x: Operand, w: Operand, epilogue: Epilogue | None
@@ -228,15 +241,27 @@ class _Part:
         self._codes = dense.codes
         self._bias = bias.astype(np.int32)
         result = layer.activations[name] if name not in INPUT_SITES else None
-        self._epilogue = None if result is None else _epilogue(result.scale / per_one, result.format)
+        self._epilogue = None
+        if result is not None:
+            self._epilogue = _epilogue(result.scale / per_one, result.format, name)
         self.unit = 1 / per_one
 
     def job(self, layer: int, x: NDArray[np.integer]) -> Job:
         return Job(self._name, self._mode, x, self._codes, self._bias, self._epilogue, layer)
 
 
-def _epilogue(factors: NDArray[np.float64], fmt: Format) -> Epilogue:
-    mult, shift = encode_factors(factors)
+def _context_epilogue(scales: Mapping[str, Activation], width: int) -> Epilogue:
+    """Of P V: to the x of `output` where the requantizer makes its codes, else to those of `context`."""
+    result = scales["output" if requantizable(scales["output"].format) else "context"]
+    unit = scales["probabilities"].scale * scales["value"].scale
+    return _epilogue(np.full(width, result.scale / unit), result.format, "context")
+
+
+def _epilogue(factors: NDArray[np.float64], fmt: Format, name: str) -> Epilogue:
+    try:
+        mult, shift = encode_factors(factors)
+    except ValueError as error:
+        raise ValueError(f"{name}.{error} between the scales of its sums and its results") from None
     return Epilogue(mult, shift, 4 if fmt.code_width == 4 else 8)
 
 
@@ -248,6 +273,6 @@ def _lookup(tables: Mapping[str, QuantizedTable]) -> Callable[[str, NDArray[np.i
     return lookup
 
 
-def _expect(what: str, expected: object, got: object) -> None:
-    if expected != got:
-        raise ValueError(f"{what}: expected {expected}, got {got}")
+def _check_norm(norm: Norm, hidden: int, where: str) -> None:
+    check_reals(norm.weight, (hidden,), f"{where}.weight")
+    check_reals(norm.bias, (hidden,), f"{where}.bias")

@@ -14,6 +14,8 @@ from golden.codec import first
 MULT_MAX = (1 << 15) - 1
 SHIFT_MIN, SHIFT_MAX = 1, 47
 BIAS_MIN, BIAS_MAX = -(1 << 31), (1 << 31) - 1
+FACTOR_MIN, FACTOR_MAX = 2.0**-33, 16383.5
+"""Real factors that `encode_factor` expresses."""
 ACC_MAX = 1 << 46
 """Largest magnitude of a sum that `requantize` takes: beyond every mode's, and no step overflows 64 bits."""
 

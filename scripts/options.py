@@ -22,7 +22,11 @@ ExponentBits = Annotated[int, typer.Option(help="Exponent bits of log2 codes: 3,
 Bits = Annotated[int | None, typer.Option(help="Bits of linear codes: 5 to 8 in w8a8, 2 to 4 in w4a4.")]
 Epochs = Annotated[
     float | None,
-    typer.Option("--epochs", help="Passes over the data, or a part of one; by default the mode's."),
+    typer.Option(
+        "--epochs",
+        help="Passes of the quantized model over the data, or a part of one; by default the mode's, 1 or 3. "
+        "Fine-tuning in FP32 before it always takes its own, 3 or 4.",
+    ),
 ]
 TrainLimit = Annotated[
     int | None, typer.Option("--limit", help="Train and evaluate on the first so many examples.")

@@ -20,7 +20,7 @@ from hw.config import Config
 from scripts import options
 from scripts.console import Bar, err, out, progress
 from scripts.files import write_json
-from scripts.models import load_model
+from scripts.models import load_model, origin
 from sim.build import Build, build
 from sim.compare import Comparison, compare
 from sim.simulation import GroupResult
@@ -75,6 +75,7 @@ def simulate(
             "simulator": built.simulator,
             "rows": rows,
             "cols": cols,
+            "models": {name: origin(mode(name, exponent_bits), checkpoint, False) for name in mode_names},
             "sentence": text,
             "seconds": seconds,
             "results": records,

@@ -14,8 +14,8 @@ from golden.modes import mode
 from golden.quantized import QuantizedModel
 from scripts import options
 from scripts.accuracy import describe, of_float, of_model, read
-from scripts.console import Bar, err, out, progress
-from scripts.files import check_place, write_json
+from scripts.console import Bar, err, out, progress, tell
+from scripts.files import check_place, write_atomically, write_json
 from sim.toolchain import cache_folder
 
 COMPARED = 200
@@ -50,7 +50,8 @@ def train(
 ) -> None:
     """Train all-MiniLM-L6-v2 on a task: in FP32, kept for the next time, then quantized with that as its teacher.
 
-    An interrupted training goes on when the command is repeated. The metric is golden's, on the dev split.
+    An interrupted training goes on when the command is repeated, at the evaluation if it was done. The metric is
+    golden's, on the dev split.
     """
     from_float = not from_scratch
     chosen = mode(mode_name, exponent_bits)
@@ -71,7 +72,8 @@ def train(
     started = time.perf_counter()
     record: dict[str, Any] = {"task": task, "mode": mode_name, "bits": bits, "clip": clip, "plain": plain}
     record |= {"from_scratch": from_scratch, "seed": seed, "epochs": settings.epochs, "rate": settings.rate}
-    with progress() as bar:
+    state = output.with_name(f"{output.name}.state")
+    with progress(lines=True) as bar:
         folder = None
 
         def told(epoch: int, model: QuantizedModel) -> None:
@@ -86,19 +88,23 @@ def train(
             recipe,
             examples["train"],
             folder,
-            state=output.with_name(f"{output.name}.state"),
+            state=state,
             device=where,
             stage=bar.stage,
             report=reporter(bar),
             epoch_done=told,
+            tell=tell,
         )
-        checkpoint.save(model, output)
+        content = checkpoint.to_bytes(model)
+        write_atomically(output, "--output", lambda file: file.write(content))
         record["trained"] = of_model(task, model, examples["dev"], bar)
         bar.stage("comparing golden with PyTorch")
-        same = compare(task, objective, model, examples["dev"][:COMPARED])
+        same = compare(task, objective, model, examples["dev"][:COMPARED], bar)
         record["agreement"] = asdict(same)
     record["seconds"] = time.perf_counter() - started
     write_json(json_file, record)
+    # From here on a stop costs nothing.
+    state.unlink(missing_ok=True)
     out.print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, {task} in {mode_name}")
     out.print(
         f"{same.same} of {same.examples} predictions of golden are the trained model's, "
@@ -135,8 +141,9 @@ def fine_tuned(task: str, examples: list[Example], seed: int, device: Any, bar: 
     recipes = load_trainer()
     settings = recipes.float_settings(task, seed)
     folder: Path = recipes.float_folder(cache_folder() / "training", task, examples, settings)
-    bar.stage(f"fine-tuning {task} in fp32")
-    recipes.fine_tune(task, examples, settings, folder, device=device, report=reporter(bar))
+    recipes.fine_tune(
+        task, examples, settings, folder, device=device, stage=bar.stage, report=reporter(bar), tell=tell
+    )
     return folder
 
 

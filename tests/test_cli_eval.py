@@ -31,6 +31,7 @@ def glue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "short": ROWS + "Two columns.,Only.\n",
         "high": ROWS + "One.,Other.,7\n",
         "none": "",
+        "equal": re.sub(r"[\d.]+$", "2.5", ROWS, flags=re.MULTILINE),
     }
     for name, text in folders.items():
         (tmp_path / name / "STS-B").mkdir(parents=True)
@@ -86,6 +87,10 @@ CASES = {
     "two columns": ("--glue short", "--glue: short/STS-B/dev.csv:7: expected 3 columns, got 2"),
     "score of 7": ("--glue high", "--glue: high/STS-B/dev.csv:7: score: expected 0..5, got '7'"),
     "no rows": ("--glue none", "--glue: none/STS-B/dev.csv: expected rows, got none"),
+    "scores all equal": (
+        "--glue equal",
+        "--glue: equal/STS-B: expected examples of dev with different scores, got 2.5 in all 6",
+    ),
     "a folder for a file": ("--glue folder", "--glue: ...Is a directory: 'folder/STS-B/dev.csv'"),
     "unknown mode": (
         "--mode w2a2",

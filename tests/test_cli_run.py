@@ -63,6 +63,7 @@ def test_simulate_runs_a_whole_layer(tmp_path: Path, capfd: pytest.CaptureFixtur
     record = json.loads(file.read_text())
     assert record["bit_exact"] is True
     assert record.keys() >= {"verilog_sha256", "simulator", "results"}
+    assert record["models"] == {"w8a8": "checkpoints/similarity-w8a8.safetensors"}
     names = [result["gemm"] for result in record["results"]]
     assert names == ["query", "key", "value", "scores", "context", "output", "ffn1", "ffn2"]
     assert all(result["mismatches"] == 0 and result["layer"] == 3 for result in record["results"])

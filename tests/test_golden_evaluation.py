@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from golden.encoder import float_encoder
-from golden.evaluation import evaluate_sts, pearson, ranks, spearman
+from golden.evaluation import METRICS, Similarity, evaluate_sts, pearson, ranks, similarity, spearman
 from golden.glue import TASKS, Example, read_examples
 from golden.tokens import Tokenizer
 from golden.weights import read_weights
@@ -50,6 +50,16 @@ def test_metrics_errors():
         ValueError, match=r"^samples: expected two of one length, got shapes \(2,\) and \(3,\)$"
     ):
         spearman([1, 2], [1, 2, 3])
+
+
+@pytest.mark.parametrize("name", ["pearson", "spearman"])
+def test_a_model_that_says_one_thing_scores_nothing(name):
+    assert METRICS[name]([0.5, 0.5, 0.5], [1, 2, 3]) == 0
+    assert METRICS[name]([1, 2, 3], [1, 2, 3]) == pytest.approx(1)
+    with pytest.raises(ValueError, match="constant sample"):
+        METRICS[name]([1, 2], [3, 3])
+    vectors = np.ones((10, 4), np.float32)
+    assert similarity(vectors, PAIRS) == Similarity(5, 0, 0)
 
 
 def test_csv(folder):

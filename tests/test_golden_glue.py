@@ -81,7 +81,7 @@ MALFORMED = {
         "4: label: expected one of entailment, not_entailment, 0, 1, got ",
     ),
     "an empty sentence": ("cola", "gj04\t1\t\t \n", "3: expected a sentence, got an empty one"),
-    "an empty question": ("qqp", "6\t1\t2\t\tWhy?\t0\n", "3: expected two sentences, got an empty one"),
+    "an empty question": ("qnli", "2\t\tHe.\tentailment\n", "4: expected two sentences, got an empty one"),
 }
 
 
@@ -92,6 +92,37 @@ def test_a_malformed_row_is_named(case: str, tmp_path: Path) -> None:
     write(tmp_path, path, text + row)
     with pytest.raises(ValueError, match=f"{Path(path).name}:{message}"):
         read_examples(TASKS[name], tmp_path)
+
+
+BROKEN = [
+    "6\t1\t2\t\tWhy?\t0",
+    "7\t1\t2\tOnly one?\t0",
+    "8\t1\t2\tA question that\r is cut?\tWhy?\t0",
+    "9\t1\t2\tWho?\tWho is it?\tmaybe",
+    "",
+]
+
+
+def test_broken_rows_of_qqp_are_skipped_and_counted(tmp_path: Path) -> None:
+    """Its published files have some, cut within a question."""
+    path, text, expected = FILES["qqp"]
+    good = text.splitlines()[1]
+    write(tmp_path, path, "\n".join([text.rstrip(), *BROKEN, good]) + "\n")
+    message = r"QQP/dev\.tsv: 6 of 8 rows skipped, the first: .*QQP/dev\.tsv:3: expected two sentences, got an empty"
+    with pytest.warns(UserWarning, match=message):
+        assert read_examples(TASKS["qqp"], tmp_path) == expected * 2
+    (tmp_path / path).write_text(text.splitlines()[0] + "\n" + BROKEN[1] + "\n")
+    with pytest.raises(ValueError, match=r"QQP/dev\.tsv:2: expected 6 columns, got 5$"):
+        read_examples(TASKS["qqp"], tmp_path)
+    (tmp_path / path).write_bytes(b"\xff" + text.encode())
+    with pytest.raises(ValueError, match=r"QQP/dev\.tsv:1: expected UTF-8$"):
+        read_examples(TASKS["qqp"], tmp_path)
+
+
+def test_an_empty_file_is_named(tmp_path: Path) -> None:
+    write(tmp_path, "QQP/dev.tsv", "")
+    with pytest.raises(ValueError, match=r"dev\.tsv: expected rows, got none$"):
+        read_examples(TASKS["qqp"], tmp_path)
 
 
 def test_a_header_without_a_column_is_named(tmp_path: Path) -> None:

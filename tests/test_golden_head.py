@@ -143,6 +143,17 @@ class Spy:
         return golden_backend(jobs)
 
 
+def test_bits_of_weights_alone() -> None:
+    """In w4a8 activations keep their 8 bits."""
+    layer = quantize_model(tiny_weights(), mode("w4a8"), SENTENCES, bits=3).layers[0]
+    assert {dense.format for dense in layer.dense.values()} == {Linear(3)}
+    assert {activation.format for activation in layer.activations.values()} == {Linear(8)}
+    with pytest.raises(
+        ValueError, match=r"^bits: expected none in wlog-alog, which has no linear codes, got 8$"
+    ):
+        quantize_model(tiny_weights(), mode("wlog-alog"), SENTENCES, bits=8)
+
+
 @pytest.mark.parametrize(("name", "bits"), [("w8a8", 4), ("w8a8", 9), ("w4a4", 5), ("w4a8", 6)])
 def test_bits_that_do_not_fit(name: str, bits: int) -> None:
     with pytest.raises(ValueError, match=rf"^bits: expected \d\.\.\d in {name}, got {bits}$"):

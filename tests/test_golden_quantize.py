@@ -309,6 +309,6 @@ def test_rejects() -> None:
         clip_scale(good, Linear(8), 0)
     with raises("ratios: expected at least 1, got 0"):
         search_piecewise(good, ratios=())
-    for clip in (0.0, -1.0, math.nan, math.inf, 5e-324):
+    for clip in (0.0, -1.0, math.nan, math.inf):
         with raises(f"clip: expected a finite number above 0, got {clip!r}"):
             scale_for(clip, Linear(8))

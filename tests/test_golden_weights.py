@@ -1,6 +1,9 @@
 """Reading a BERT checkpoint and its tokenizer."""
 
 import importlib.util
+import json
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -85,6 +88,99 @@ def test_errors(tmp_path):
     (tmp_path / "model.safetensors").unlink()
     with pytest.raises(FileNotFoundError, match=r"model\.safetensors: no such file$"):
         read_weights(tmp_path)
+
+
+SIZES = {
+    "num_hidden_layers": "layers",
+    "hidden_size": "hidden",
+    "num_attention_heads": "heads",
+    "intermediate_size": "intermediate",
+    "vocab_size": "vocabulary",
+    "max_position_embeddings": "positions",
+}
+
+
+@pytest.mark.parametrize("key", SIZES)
+@pytest.mark.parametrize("value", [0, -3, 24.0, "24", True, None, [24]], ids=repr)
+def test_a_size_that_is_none_is_named(tmp_path, key, value):
+    fields = tiny.config_fields() | {key: value}
+    tiny.write_folder(tmp_path, {}, fields)
+    message = rf"config\.json: {key}: expected an integer of 1 or more, got {re.escape(repr(value))}$"
+    with pytest.raises(ValueError, match=message):
+        read_config(tmp_path)
+    with pytest.raises(ValueError, match=rf"^{SIZES[key]}: expected an integer of 1 or more, got "):
+        replace(tiny.CONFIG, **{SIZES[key]: value})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("num_attention_heads", 5, "expected a divisor of hidden size 24, got 5"),
+        ("num_attention_heads", 48, "expected a divisor of hidden size 24, got 48"),
+        ("hidden_size", 25, "expected a divisor of hidden size 25, got 3"),
+        ("layer_norm_eps", 0, "expected a number in 1e-30..1, got 0"),
+        ("layer_norm_eps", -1e-12, "expected a number in 1e-30..1, got -1e-12"),
+        ("layer_norm_eps", 1e-60, "expected a number in 1e-30..1, got 1e-60"),
+        ("layer_norm_eps", float("nan"), "expected a number in 1e-30..1, got nan"),
+        ("layer_norm_eps", "1e-12", "expected a number in 1e-30..1, got '1e-12'"),
+        ("layer_norm_eps", True, "expected a number in 1e-30..1, got True"),
+    ],
+)
+def test_sizes_that_do_not_fit(tmp_path, key, value, message):
+    tiny.write_folder(tmp_path, {}, tiny.config_fields() | {key: value})
+    names = f"({key}|num_attention_heads)"
+    with pytest.raises(ValueError, match=rf"config\.json: {names}: {re.escape(message)}$"):
+        read_config(tmp_path)
+
+
+@pytest.mark.parametrize("value", [0, "12", 12.5, True])
+def test_a_bound_on_tokens_that_is_none(tmp_path, value):
+    tiny.write_folder(tmp_path, {}, tiny.config_fields())
+    place = tmp_path / "sentence_bert_config.json"
+    place.write_text(json.dumps({"max_seq_length": value}))
+    with pytest.raises(
+        ValueError, match=r"sentence_bert_config\.json: max_seq_length: expected an integer of 1"
+    ):
+        read_config(tmp_path)
+    for content in ('{"max_seq_length": null}', '{"max_seq_length": 100}', "{}"):
+        place.write_text(content)
+        assert read_config(tmp_path).max_tokens == tiny.CONFIG.positions
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        (
+            "encoder.layer.1.output.dense.bias",
+            lambda a: a * np.nan,
+            r"expected finite numbers, got nan at \[0\]",
+        ),
+        ("embeddings.word_embeddings.weight", lambda a: a / 0.0, r"expected finite numbers, got -?inf at \["),
+        (
+            "embeddings.LayerNorm.weight",
+            lambda a: a.astype(np.float64) * 1e300,
+            r"expected finite numbers, got -?inf at \[0\]",
+        ),
+        (
+            "encoder.layer.0.output.dense.weight",
+            lambda a: a.astype(np.int8),
+            "expected F16, F32 or F64, got I8",
+        ),
+    ],
+)
+def test_weights_that_are_no_numbers(tmp_path, name, change, message):
+    state = tiny.state_dict(tiny.tiny_weights())
+    with np.errstate(all="ignore"):
+        state[name] = change(state[name])
+    tiny.write_folder(tmp_path, state, tiny.config_fields())
+    with pytest.raises(ValueError, match=rf"model\.safetensors: {re.escape(name)}: {message}"):
+        read_weights(tmp_path)
+
+
+def test_half_precision_is_read(tmp_path):
+    state = {name: array.astype(np.float16) for name, array in tiny.state_dict(tiny.tiny_weights()).items()}
+    tiny.write_folder(tmp_path, state, tiny.config_fields())
+    assert read_weights(tmp_path).layers[0].dense["key"].weight.dtype == np.float32
 
 
 def test_tokens(tokenizer):

@@ -21,14 +21,23 @@ from train.quantizers import MOMENTUM, ActivationQuantizer, WeightQuantizer, par
 
 pytestmark = pytest.mark.slow
 
-MODES = [*(mode(name) for name in MODE_NAMES), mode("wlog-a8", 3), mode("wlog-alog", 3)]
+MODES = [
+    *(mode(name) for name in MODE_NAMES),
+    mode("wlog-a8", 3),
+    mode("wlog-a8", 5),
+    mode("wlog-alog", 3),
+]
 EVERY_MODE = pytest.mark.parametrize("chosen", MODES, ids=lambda chosen: f"{chosen.name}-{chosen.w_format}")
 
 
-def quantized(chosen: Mode, **options: bool) -> QuantizedBert:
+def quantized(chosen: Mode, size: float = 1, **options: bool) -> QuantizedBert:
+    """`size` is a factor on all linear weights, whose biases stay."""
     fields = transformers.BertConfig(**config_fields(), type_vocab_size=2)
     bert = transformers.BertModel(fields, add_pooling_layer=False)
     weights = tiny_weights()
+    for layer in weights.layers:
+        for dense in layer.dense.values():
+            dense.weight[:] *= np.float32(size)
     bert.load_state_dict({name: torch.from_numpy(array) for name, array in state_dict(weights).items()})
     return QuantizedBert(bert, quantize_model(weights, chosen, SENTENCES), **options)
 
@@ -84,6 +93,23 @@ def test_evaluation_is_golden_s(chosen: Mode) -> None:
     for ids in SENTENCES:
         got = model.sentence_vectors(torch.tensor([ids]), torch.ones(1, len(ids), dtype=torch.long))
         np.testing.assert_allclose(got.detach().numpy(), encoder.sentence_vectors([ids]), rtol=0, atol=1e-6)
+
+
+@EVERY_MODE
+@pytest.mark.parametrize("size", [0, 1e-40, 1e-9])
+def test_zeros_and_tiny_weights_train_and_are_golden_s(chosen: Mode, size: float) -> None:
+    model = quantized(chosen, size, learned=True)
+    start = model.start.layers[1].dense
+    for name, dense in exported(model).layers[1].dense.items():
+        assert (dense.scale, dense.format) == (start[name].scale, start[name].format)
+    step(model)
+    model.fit()
+    model.eval()
+    encoder = quantized_encoder(exported(model), golden_backend)
+    got = model.sentence_vectors(torch.tensor([[1, 5, 9, 2]]), torch.ones(1, 4, dtype=torch.long))
+    np.testing.assert_allclose(
+        got.detach().numpy(), encoder.sentence_vectors([[1, 5, 9, 2]]), rtol=0, atol=1e-6
+    )
 
 
 def test_training_moves_all_but_the_tables() -> None:

@@ -1,41 +1,22 @@
 """`tilebert train` and `tilebert table` on rows written for this test, and what they say about wrong input."""
 
 import json
+import os
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from glue_files import write_glue
 from refusal import refused
 
 from golden import checkpoint
 from golden.modes import mode
-from scripts import grid
+from scripts import console
 from scripts.cli import run
-from scripts.grid import Cell
-from scripts.table import BEGIN, END
 
 pytestmark = pytest.mark.slow
-
-RTE = """\
-sentence1\tsentence2\tlabel
-A baker puts the bread into the oven.\tThere is bread in the oven.\tentailment
-Two boys in red play chess.\tNobody plays.\tnot_entailment
-The river froze last night.\tThe river is frozen.\tentailment
-A woman paints a fence.\tA man paints a wall.\tnot_entailment
-The bus leaves at noon.\tA bus leaves.\tentailment
-Rain is expected on Sunday.\tSunday will be dry.\tnot_entailment
-"""
-
-STS = """\
-A baker puts the bread into the oven.,The baker is putting bread in an oven.,4.8
-"Two boys, in red, play chess.",Two boys in red are playing chess.,4.6
-The river froze last night.,The river was frozen by morning.,3.9
-A woman paints a fence.,A woman is painting a portrait.,2.1
-The bus leaves at noon.,A cat sleeps on the sofa.,0.2
-Rain is expected on Sunday.,The printer is out of paper.,0.0
-"""
 
 
 @pytest.fixture(scope="module")
@@ -47,17 +28,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def folder(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working folder, with glue/ and damaged copies in it."""
-    for split in ("train", "dev"):
-        for name, place, text in (
-            ("glue", "RTE", RTE),
-            ("glue", "STS-B", STS),
-            ("short", "RTE", RTE + "Only one.\tentailment\n"),
-        ):
-            path = tmp_path / name / place / f"{split}.{'csv' if place == 'STS-B' else 'tsv'}"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-    (tmp_path / "empty").mkdir()
+    write_glue(tmp_path)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(console, "_told", set())
     monkeypatch.setenv("TILEBERT_CACHE", str(cache))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     return tmp_path
@@ -72,7 +45,20 @@ def test_similarity(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert record["fp32"]["pearson"] > 90
     assert record["trained"]["pearson"] > 80
     assert f"trained pearson {record['trained']['pearson']:.2f}" in out
-    assert err.startswith("after epoch 1: pearson ")
+    lines = err.splitlines()
+    assert lines.pop(6).startswith("after epoch 1: pearson ")
+    # Where no terminal shows a bar, every stage is a line.
+    assert lines == [
+        "fine-tuning similarity in fp32",
+        "evaluating similarity",
+        "asking the teacher",
+        "calibrating",
+        "training similarity in wlog-a8",
+        "evaluating similarity",
+        "training similarity in wlog-a8",
+        "evaluating similarity",
+        "comparing golden with PyTorch",
+    ]
     assert checkpoint.load(folder / "log.safetensors").mode == mode("wlog-a8", 3)
     # What eval finds in the checkpoint is what was reported.
     words = "eval --task sts-b --glue glue --mode wlog-a8 --exponent-bits 3 --checkpoint log.safetensors --json e.json"
@@ -84,7 +70,7 @@ def test_similarity(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     ]
 
 
-def test_a_head(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_head(folder: Path, cache: Path, capfd: pytest.CaptureFixture[str]) -> None:
     command = "train --task rte --glue glue --mode w8a8 --bits 6 --no-clip --plain -o six.safetensors --json six.json"
     assert run(command.split()) == 0
     out, _ = capfd.readouterr()
@@ -104,14 +90,103 @@ def test_a_head(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     out, _ = capfd.readouterr()
     assert json.loads((folder / "e.json").read_text())["accuracy"] == record["trained"]["accuracy"]
     assert f"{record['trained']['accuracy']:.2f}" in out
+    # A damaged FP32 model in the cache is made again.
+    (place,) = (cache / "training").glob("rte-*")
+    os.truncate(place / "model.safetensors", 4096)
+    assert run(command.split()) == 0
+    told = [line for line in capfd.readouterr().err.splitlines() if line.startswith("tilebert: ")]
+    assert len(told) == 1
+    assert told[0].startswith(f"tilebert: {place / 'model.safetensors'}: not a safetensors file")
+    assert told[0].endswith("; trained again")
+    again = json.loads((folder / "six.json").read_text())
+    del record["seconds"], again["seconds"]
+    assert again == record
 
 
-def test_from_scratch_has_no_fp32(folder: Path) -> None:
-    words = "train --task rte --glue glue --from-scratch --limit 4 -o x.safetensors --json x.json"
-    assert run(words.split()) == 0
-    record = json.loads((folder / "x.json").read_text())
-    assert "fp32" not in record
-    assert record["agreement"]["examples"] == 4
+def test_a_stop_at_the_comparison_resumes_at_the_evaluation(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from train import agreement, loop
+    from train.quantizers import WeightQuantizer
+
+    command = "train --task rte --glue glue --from-scratch --limit 4 -o x.safetensors --json x.json"
+    calls: list[object] = []
+    fractions: list[float] = []
+    forward, compare = WeightQuantizer.forward, agreement.agreement
+
+    def counted(self: WeightQuantizer, weight: torch.Tensor) -> torch.Tensor:
+        calls.append(self)
+        return forward(self, weight)
+
+    def watched(*arguments: object) -> object:
+        calls.clear()
+        return compare(*arguments[:-1], fractions.append)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(WeightQuantizer, "forward", counted)
+        patch.setattr(agreement, "agreement", watched)
+        assert run(command.split()) == 0
+    # The comparison quantizes every weight once, and tells a fraction for each example, and then golden's.
+    assert len(calls) == len(set(calls)) == 6 * 6
+    assert fractions[:4] == [1 / 8, 2 / 8, 3 / 8, 4 / 8]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1
+    whole = json.loads((folder / "x.json").read_text())
+    assert "fp32" not in whole
+    assert whole["agreement"]["examples"] == 4
+    parts = weights_of(folder / "x.safetensors")
+    for name in ("x.json", "x.safetensors"):
+        (folder / name).unlink()
+
+    def stopped(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(agreement, "agreement", stopped)
+        assert run(command.split()) == 130
+    assert capfd.readouterr().err.endswith("comparing golden with PyTorch\ntilebert: interrupted\n")
+    assert (folder / "x.safetensors.state").exists()
+    assert not (folder / "x.json").exists()
+    # No step is taken again.
+    monkeypatch.setattr(loop, "_step", None)
+    assert run(command.split()) == 0
+    again = json.loads((folder / "x.json").read_text())
+    del whole["seconds"], again["seconds"]
+    assert again == whole
+    for name, codes in weights_of(folder / "x.safetensors").items():
+        np.testing.assert_array_equal(codes, parts[name])
+    assert not (folder / "x.safetensors.state").exists()
+
+
+def weights_of(path: Path) -> dict[tuple[int, str], np.ndarray]:
+    layers = checkpoint.load(path).layers
+    return {(index, name): d.codes for index, layer in enumerate(layers) for name, d in layer.dense.items()}
+
+
+def test_broken_rows_and_a_damaged_state_are_told_once(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "x.safetensors.state").write_bytes(b"")
+    words = ["train", "--task", "qqp", "--glue", "glue", "--from-scratch", "-o", "x.safetensors"]
+    assert run(words) == 0
+    told = [line for line in capfd.readouterr().err.splitlines() if line.startswith("tilebert: ")]
+    assert told[:2] == [
+        f"tilebert: glue/QQP/{split}.tsv: 2 of 4 rows skipped, the first: glue/QQP/{split}.tsv:3: "
+        "expected 6 columns, got 4"
+        for split in ("train", "dev")
+    ]
+    assert told[2].startswith(
+        "tilebert: x.safetensors.state: expected a training's state, got a damaged file ("
+    )
+    assert told[2].endswith("; training begins anew")
+    assert len(told) == 3
+
+
+def test_help_says_what_epochs_apply_to(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["train", "--help"]) == 0
+    text = " ".join(re.sub(r"[^\w\s,.;]", " ", capfd.readouterr().out).split())
+    assert "Passes of the quantized model over the data, or a part of one" in text
+    assert "Fine tuning in FP32 before it always takes its own, 3 or 4." in text
 
 
 def test_a_loss_that_is_no_number(
@@ -123,7 +198,9 @@ def test_a_loss_that_is_no_number(
     assert run(["train", "--task", "rte", "--glue", "glue", "--from-scratch", "-o", "x.safetensors"]) == 1
     out, err = capfd.readouterr()
     assert out == ""
-    assert err == "tilebert: loss: expected a number, got nan in step 1 of 1\n"
+    assert err == (
+        "calibrating\ntraining rte in w8a8\ntilebert: loss: expected a number, got nan in step 1 of 1\n"
+    )
     assert not (folder / "x.safetensors").exists()
 
 
@@ -143,6 +220,14 @@ CASES = {
     "epochs": ("--task rte --glue glue --epochs 0", "--epochs: expected a number above 0, got 0"),
     "rate": ("--task rte --glue glue --rate 1", "--rate: expected a number between 0 and 1, got 1"),
     "limit": ("--task rte --glue glue --limit 1", "--limit: expected 2 examples or more, got 1"),
+    "scores all equal": (
+        "--task sts-b --glue equal",
+        "--glue: equal/STS-B: expected examples of dev with different scores, got 2.5 in all 6",
+    ),
+    "the first scores equal": (
+        "--task similarity --glue alike --limit 3",
+        "--glue: alike/STS-B: expected first 3 examples of dev with different scores, got 2.5 in all 3",
+    ),
     "device": ("--task rte --glue glue --device tpu", "--device: expected cpu or cuda, got 'tpu'"),
     "output": (
         "--task rte --glue glue -o gone/x.safetensors",
@@ -158,58 +243,3 @@ def test_train_names_what_is_wrong(case: str, folder: Path, capfd: pytest.Captur
     place = "" if "-o " in options else " -o x.safetensors"
     refused(f"train {options}{place}".split(), message, capfd)
     assert sorted(folder.rglob("*")) == before
-
-
-def test_table(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    (folder / "page.md").write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    words = ["table", "--glue", "glue", "--task", "rte", "--records", "cells.jsonl", "--page", "page.md"]
-    words += ["-o", "plots", "--workers", "1", "--row", "fp32", "--row", "wlog-a8, 3"]
-    assert run(words) == 0
-    _, err = capfd.readouterr()
-    assert err == "1 of 2: rte in fp32\n2 of 2: rte in wlog-a8, 3\n"
-    records = grid.read_records(folder / "cells.jsonl")
-    assert [(record["task"], record["row"]) for record in records] == [("rte", "fp32"), ("rte", "wlog-a8, 3")]
-    figures = [f"{records[1][when]['accuracy']:.2f}" for when in ("post", "trained")]
-    text = (folder / "page.md").read_text()
-    assert text.startswith(f"before\n{BEGIN}\n| format | weights, kB | rte, accuracy |\n")
-    assert text.endswith(f"{END}\nafter\n")
-    assert re.search(rf"^\| wlog-a8, 3 \| 5,308 \| {' → '.join(figures)}", text, re.MULTILINE)
-    assert "| w4a8 |  | not run |" in text
-    assert f"| fp32 |  | {records[0]['trained']['accuracy']:.2f} |" in text
-    assert (folder / "plots" / "trained.png").stat().st_size > 1000
-    # Nothing runs twice.
-    assert run(words) == 0
-    assert capfd.readouterr().err == ""
-    assert grid.read_records(folder / "cells.jsonl") == records
-
-
-def test_one_class_is_told() -> None:
-    from scripts.table import markdown
-
-    record = {"task": "rte", "row": "w4a8", "seed": 0, "trained": {"accuracy": 52.7, "classes": 1.0}}
-    assert "| w4a8 |  | 52.70 (one class) |" in markdown([record], ("rte",))
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ("--task mnli", "--task: expected one of similarity, "),
-        ("--row w2a2", "--row: expected one of fp32; 8 bits, direct; "),
-        ("--workers -1", "--workers: expected 0 or more, got -1"),
-        ("--page gone.md", "--page: expected a page, got gone.md (no such file)"),
-        ("--records bad.jsonl --show", "bad.jsonl:1: expected a record of task, row and seed, got 'text'"),
-        ("--page bad.jsonl", f"--page: expected the lines {BEGIN} and {END}, got bad.jsonl without"),
-    ],
-)
-def test_table_names_what_is_wrong(
-    options: str, message: str, folder: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    (folder / "bad.jsonl").write_text("text\n")
-    place = "" if "--records" in options else " --records cells.jsonl"
-    refused(f"table --glue glue {options}{place}".split(), message, capfd)
-
-
-def test_the_latest_record_counts() -> None:
-    records = [{"task": "rte", "row": "fp32", "seed": 0, "trained": number} for number in (1, 2)]
-    assert grid.find(records, Cell("rte", "fp32")) == records[1]
-    assert grid.find(records, Cell("rte", "fp32", 1)) is None

@@ -10,6 +10,7 @@ from torch.nn.utils import parametrize
 from transformers import AttentionInterface, AttentionMaskInterface, BertModel
 from transformers.masking_utils import eager_mask
 
+from golden.calibration import most_scale
 from golden.quantize import dequantize
 from golden.quantized import INPUT_SITES, TABLE_FORMAT, QuantizedModel, input_site, requantizable
 from golden.weights import DENSE_KEYS, DENSE_NAMES
@@ -69,11 +70,15 @@ class QuantizedBert(nn.Module):
         return list(self.bert.encoder.layer)
 
     def fit(self) -> None:
-        """Recompute the scales of all weights from what they are now."""
+        """Recompute the scales of all weights from what they are now, within what the requantizer can express."""
         for layer in self.layers:
+            sites = layer.attention.self.sites
             for name in DENSE_NAMES:
                 (quantizer,), weight = self.parametrized(layer, name)
-                quantizer.fit(weight)
+                bias = layer.get_submodule(DENSE_KEYS[name]).bias.numpy(force=True)
+                result = None if name in INPUT_SITES else sites[name].scale.item()
+                x_scale = sites[input_site(name)].scale.item()
+                quantizer.fit(weight, most_scale(bias, quantizer.format, x_scale, result))
 
     @staticmethod
     def parametrized(layer: Any, name: str) -> tuple[Sequence[WeightQuantizer], Tensor]:

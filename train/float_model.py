@@ -6,14 +6,15 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import BertModel
 from transformers.utils import logging
 
+from golden.glue import SIMILARITY
 from golden.head import Head
-from golden.weights import model_folder
+from golden.weights import model_folder, read_weights
 from train.objectives import Objective, objective_of
 
 WEIGHTS = "model.safetensors"
@@ -67,6 +68,17 @@ def save(objective: Objective, folder: Path) -> None:
         os.replace(scratch, folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def fault(task: str, folder: Path) -> str | None:
+    """What is wrong with a folder that `save` wrote, None where nothing is."""
+    try:
+        read_weights(folder)
+        if task != SIMILARITY:
+            read_head(task, folder)
+    except (SafetensorError, OSError, ValueError) as error:
+        return str(error)
+    return None
 
 
 def read_head(task: str, folder: Path) -> Head:

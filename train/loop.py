@@ -1,7 +1,6 @@
 """The loop of training: steps, schedule, states that are kept, and a stop where numbers fail."""
 
 import math
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from train.data import Batch, Data
 from train.errors import TrainingError
 from train.objectives import Objective
 from train.quantizers import parameters_of_scales
+from train.state import Tell, keep, resumed
 
 SCALE_RATE = 5e-3
 """Learning rate of scales' logarithms: their steps are in percent."""
@@ -57,6 +57,7 @@ def train(
     key: str = "",
     report: Report | None = None,
     epoch_done: Callable[[int], None] | None = None,
+    tell: Tell = lambda text: None,
     keep_every: int = 50,
 ) -> None:
     """Train in place, on the device that the objective is on.
@@ -64,8 +65,9 @@ def train(
     `taught` are a teacher's features of all texts, [T * len(data), hidden], first texts before second ones; with
     them dropout is off. `refit` recomputes the scales of weights, every `keep_every` steps and at the end of an epoch.
     `epoch_done` is told of every epoch but the last. `state` is a file that training goes on from, if it is there and
-    was written under the same `key`, and that is removed at the end. Raises TrainingError for a loss that is not
-    finite; the last state before it stays.
+    was written under the same `key`; `tell` is told of one that is damaged. The state after the last step stays there:
+    the caller removes it once the result is safe. Raises TrainingError for a loss that is not finite; the last state
+    before it stays.
     """
     torch.manual_seed(settings.seed)
     device = next(objective.parameters()).device
@@ -74,7 +76,7 @@ def train(
     steps = max(1, round(per_epoch * settings.epochs))
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps, settings.warm_up))
     parts: dict[str, Any] = {"model": objective, "optimizer": optimizer, "schedule": schedule}
-    begin, average = _resumed(state, key, parts)
+    begin, average = resumed(state, key, parts, tell)
     objective.train()
     if taught is not None:
         for module in objective.modules():
@@ -97,8 +99,8 @@ def train(
             if (step + 1) % keep_every == 0 or last:
                 if refit is not None:
                     refit()
-                if state is not None and not last:
-                    _keep(state, key, parts, step + 1, average)
+                if state is not None:
+                    keep(state, key, parts, step + 1, average)
             if report is not None:
                 report(Progress(step + 1, steps, average))
         if epoch_done is not None and (epoch + 1) * per_epoch < steps:
@@ -106,8 +108,6 @@ def train(
                 refit()
             epoch_done(epoch + 1)
     objective.eval()
-    if state is not None:
-        state.unlink(missing_ok=True)
 
 
 def features(objective: Objective, data: Data, batch: int = 64, report: Report | None = None) -> Tensor:
@@ -162,29 +162,3 @@ def _rate(step: int, steps: int, warm_up: float) -> float:
     """Linear, up from 0 and down to 0."""
     up = max(1.0, warm_up * steps)
     return min((step + 1) / up, max(0.0, (steps - step) / max(1.0, steps - up)))
-
-
-def _keep(state: Path, key: str, parts: dict[str, Any], step: int, average: float) -> None:
-    content = {name: part.state_dict() for name, part in parts.items()}
-    content |= {"key": key, "step": step, "average": average, "random": torch.get_rng_state()}
-    partial = state.with_name(f".{state.name}.{os.getpid()}")
-    try:
-        torch.save(content, partial)
-        os.replace(partial, state)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _resumed(state: Path | None, key: str, parts: dict[str, Any]) -> tuple[int, float]:
-    """The step to go on at, and the loss there; `parts` take over what they were."""
-    if state is None or not state.exists():
-        return 0, 0.0
-    content = torch.load(state, weights_only=True)
-    if content["key"] != key:
-        raise ValueError(
-            f"{state}: expected a state of the same training, got one with other settings; remove it"
-        )
-    for name, part in parts.items():
-        part.load_state_dict(content[name])
-    torch.set_rng_state(content["random"])
-    return int(content["step"]), float(content["average"])

@@ -1,5 +1,6 @@
 """Fake quantizers as modules: one for a weight, one for the activations at a site."""
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -29,9 +30,9 @@ class WeightQuantizer(nn.Module):
         self._clip = clip
         self.register_buffer("scale", torch.ones((), dtype=torch.float64))
 
-    def fit(self, weight: Tensor) -> None:
-        """As golden's calibration chooses, from [out, in]."""
-        self.format, scale = fitted(weight.numpy(force=True), self.format, self._clip)
+    def fit(self, weight: Tensor, most: float = math.inf) -> None:
+        """As golden's calibration chooses, from [out, in]; `most` as there."""
+        self.format, scale = fitted(weight.numpy(force=True), self.format, self._clip, most)
         self.scale.fill_(scale)
 
     def forward(self, weight: Tensor) -> Tensor:
@@ -76,6 +77,8 @@ class ActivationQuantizer(nn.Module):
         return fake_quantize(x, self.format, self.scale)
 
     def _follow(self, largest: float) -> None:
+        if not math.isfinite(largest):
+            return  # The loss says so, and where.
         clip = self.format.max_value / self.start.item()
         self.start.fill_(scale_for(clip + MOMENTUM * (largest - clip), self.format))
 

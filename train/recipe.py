@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -22,6 +23,7 @@ from train.data import Data
 from train.export import exported
 from train.loop import Report, Settings, features, train
 from train.objectives import Objective, data_of
+from train.state import Tell
 
 CALIBRATION = 64
 """Training sentences from which scales of activations start."""
@@ -85,20 +87,28 @@ def fine_tune(
     folder: Path,
     *,
     device: torch.device,
+    stage: Stage = lambda text: None,
     report: Report | None = None,
+    tell: Tell = lambda text: None,
 ) -> None:
     """Train the packaged model on a task in FP32 and write it to `folder`; nothing to do where that exists.
 
-    An interrupted run goes on at the next call. Raises TrainingError as `train`.
+    A damaged folder is made again, of which `tell` is told. An interrupted run goes on at the next call. Raises
+    TrainingError as `train`.
     """
     if folder.exists():
-        return
+        fault = float_model.fault(task, folder)
+        if fault is None:
+            return
+        tell(f"{fault}; trained again")
+    stage(f"fine-tuning {task} in fp32")
     folder.parent.mkdir(parents=True, exist_ok=True)
     objective = float_model.load(task).to(device)
     data = data_of(task, examples, Tokenizer())
     state = folder.with_name(f"{folder.name}.state")
-    train(objective, data, settings, state=state, key=folder.name, report=report)
+    train(objective, data, settings, state=state, key=folder.name, report=report, tell=tell)
     float_model.save(objective, folder)
+    state.unlink(missing_ok=True)
 
 
 def start_of(recipe: Recipe, examples: Sequence[Example], folder: Path | None) -> QuantizedModel:
@@ -121,18 +131,21 @@ def quantize_aware(
     stage: Stage = lambda text: None,
     report: Report | None = None,
     epoch_done: Callable[[int, QuantizedModel], None] | None = None,
+    tell: Tell = lambda text: None,
 ) -> tuple[QuantizedModel, Objective]:
     """Train a quantized model from the one in `folder`, None for the packaged one: for golden, and as it was trained.
 
     `epoch_done` is told of every epoch but the last, with the model then. `state` is where an interrupted training
-    goes on. Raises TrainingError as `train`, ValueError for a state of other settings.
+    goes on; the state after the last step stays there until the caller removes it, so that a stop while the result is
+    evaluated costs no training. `tell` is told of damaged files, which are made anew. Raises TrainingError as `train`,
+    ValueError for a state of other settings.
     """
     data = data_of(recipe.task, examples, Tokenizer())
     objective = float_model.load(recipe.task, folder).to(device)
     taught = None
     if recipe.taught:
         stage("asking the teacher")
-        taught = _taught(objective, data, folder, report)
+        taught = _taught(objective, data, folder, report, tell)
     stage("calibrating")
     start = start_of(recipe, examples, folder)
     learned = recipe.clip and not recipe.plain
@@ -145,21 +158,30 @@ def quantize_aware(
         taught=taught,
         refit=quantized.fit,
         state=state,
-        key=_key(recipe, examples, folder),
+        key=training_key(recipe, examples, folder),
         report=report,
         epoch_done=None
         if epoch_done is None
         else lambda number: epoch_done(number, exported(quantized, objective)),
+        tell=tell,
     )
     return exported(quantized, objective.cpu()), objective
 
 
-def _taught(objective: Objective, data: Data, folder: Path | None, report: Report | None) -> Tensor:
+def _taught(
+    objective: Objective, data: Data, folder: Path | None, report: Report | None, tell: Tell
+) -> Tensor:
     """The teacher's features of the data it was trained on, kept beside it: every mode asks for the same."""
     place = None if folder is None else folder / "features.safetensors"
     device = next(objective.parameters()).device
     if place is not None and place.exists():
-        return load_file(place)["features"].to(device)
+        try:
+            kept = load_file(place)["features"]
+            if len(kept) == len(data) * len(data.texts[0]) and bool(kept.isfinite().all()):
+                return kept.to(device)
+        except (SafetensorError, KeyError, OSError):
+            pass
+        tell(f"{place}: expected features of {len(data)} examples, got a damaged file; computed again")
     result = features(objective, data, report=report)
     if place is not None:
         partial = place.with_name(f".{place.name}.{os.getpid()}")
@@ -168,7 +190,8 @@ def _taught(objective: Objective, data: Data, folder: Path | None, report: Repor
     return result
 
 
-def _key(recipe: Recipe, examples: Sequence[Example], folder: Path | None) -> str:
+def training_key(recipe: Recipe, examples: Sequence[Example], folder: Path | None) -> str:
+    """What tells one training from another: all that its result depends on."""
     source = model_folder() if folder is None else folder
     content = f"1 {recipe} {list(examples)} {_digest(source / float_model.WEIGHTS)}"
     return hashlib.sha256(content.encode()).hexdigest()
