@@ -5,7 +5,7 @@ PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 pyth
 RUN = .venv/bin/python -m
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: run test check units signoff lint format clean
+.PHONY: run test check stock units signoff lint format clean
 
 run: .venv/run
 	.venv/bin/tilebert simulate --json build/simulate.json
@@ -17,6 +17,10 @@ test: .venv/test
 
 check: .venv/test
 	$(RUN) pytest -n 2 --dist loadfile -m "not slow"
+
+# The delivered Verilog through the synthesis commands of Yosys' users, every unit and mode: hours.
+stock: .venv/test
+	$(RUN) pytest -n 2 --long tests/test_stock_flows.py
 
 # Cells of every unit, against those that stand; for a change that is meant, commit the new file in their place.
 units: .venv/run

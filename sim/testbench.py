@@ -58,7 +58,7 @@ module {top}_bench;
         wrong <= wrong + 1;
       end else if (((result ^ results[taken]) & defined[taken]) !== 0) begin
         if (wrong < {shown})
-          $display("result %0d: expected %h, got %h, of which %h counts", taken, results[taken], result, defined[taken]);
+          $display("result %0d: expected %h, got %h, mask %h", taken, results[taken], result, defined[taken]);
         wrong <= wrong + 1;
       end
       taken <= taken + 1;

@@ -40,6 +40,11 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
     return None
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What takes hours is run when it is asked for."""
+    parser.addoption("--long", action="store_true", help="also run tests marked long or in_ci")
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
     """Mark the tests of training for -m; of what -m and -k leave, keep what can run."""
@@ -47,6 +52,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if item.path.name.startswith("test_train_"):
             item.add_marker("training")
     yield
+    if not config.getoption("--long"):
+        long = [item for item in items if {"long", "in_ci"} & {mark.name for mark in item.iter_markers()}]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in set(long)]
     for marker in MISSING:
         if MISSING[marker]:
             _leave_out(marker, config, items)
