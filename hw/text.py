@@ -24,7 +24,7 @@ _MEMORY = re.compile(r"^  (reg (?:\[\d+:0\] )?(?:\\\S+ |\w+ )\[\d+:0\];)", re.MU
 _PARALLEL = re.compile(r"^( +)(casez? \()", re.MULTILINE)
 _CLEARED_MEMORY = re.compile(
     r"^  initial begin\n"
-    r"    (?P<name>\\\S+ |\w+ ?)\[0\] = (?P<zero>\d+'h0+);\n"
+    r"    (?P<name>\\\S+ |\w+ ?)\[0\] = (?P<zero>\d+'(?:h0+|d0));\n"
     r"(?P<more>(?:    (?P=name)\[\d+\] = (?P=zero);\n)*)"
     r"  end\n",
     re.MULTILINE,
@@ -76,7 +76,7 @@ _REPEATED = re.compile(
 """A bit, once more or more often, and the number it is the sign of, if that is what follows."""
 
 _CLEARED = re.compile(
-    r"^(?P<indent> +)(?P<name>\\\S+ |\w+ ?)\[0\] = (?P<zero>\d+'h0+);\n"
+    r"^(?P<indent> +)(?P<name>\\\S+ |\w+ ?)\[0\] = (?P<zero>\d+'(?:h0+|d0));\n"
     r"(?P<more>(?:^ +(?P=name)\[\d+\] = (?P=zero);\n)+)",
     re.MULTILINE,
 )

@@ -56,7 +56,9 @@ def test_the_proof_can_fail(change: tuple[str, str]) -> None:
 def test_cleared_memories_are_loops() -> None:
     design = generate("core", config("w8a8", rows=1, cols=1, k_max=8, x_words=16, w_words=16), flat=True)
     words = dict(re.findall(r"^  reg (?:\[\d+:0\] )?(\S+ ?) ?\[(\d+):0\];", design.flat, re.MULTILINE))
-    loops = re.findall(r"for \(int i = 0; i < (\d+); i = i \+ 1\) (\S+ ?) ?\[i\] = \d+'h0+;", design.flat)
+    loops = re.findall(
+        r"for \(int i = 0; i < (\d+); i = i \+ 1\) (\S+ ?) ?\[i\] = \d+'(?:h0+|d0);", design.flat
+    )
     assert {name.strip(): int(count) - 1 for count, name in loops} == {
         name.strip(): int(last) for name, last in words.items()
     }
