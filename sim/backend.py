@@ -54,7 +54,8 @@ class RtlBackend:
     With `dump`, every job's codes, parameters and sums go to that folder, as `tilebert gemm` reads them, and the
     options that it needs beside them. With `raw` every product leaves the core as sums, none is hidden behind
     rounding, and golden requantizes those that go on as codes.
-    `progress` is called after each sequence of jobs. Raises ToolError if the core refuses a command or stops.
+    `progress` is called after each sequence of jobs. Raises ToolError if the core refuses a command, stops, or
+    delivers more than was asked for.
     """
 
     def __init__(
@@ -77,8 +78,7 @@ class RtlBackend:
         asked = [replace(job, epilogue=None) for job in jobs] if self._raw else jobs
         plan = schedule(asked, geometry(config), config.index, heads=self._heads)
         self._heads = plan.heads
-        traffic = self._model.run(streams.commands(plan), streams.loads(plan), streams.result_beats(plan))
-        streams.check([plan], traffic.statuses, traffic.results, self._build.simulator)
+        traffic = self._model.serve(plan)
         found = streams.outputs(plan, streams.values(config, traffic.results))
         for job, y, expected in zip(asked, found, golden_backend(asked, config.k_max), strict=True):
             comparison = compare(expected, y)

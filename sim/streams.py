@@ -11,6 +11,11 @@ from hw.config import Config
 from hw.drain import result_layout
 from sim.toolchain import ToolError
 
+PATIENCE = 20_000
+"""Cycles without any transfer after which a core has lost something: longer than the worst pause of any stream."""
+
+TOO_MANY = "the core delivers more than was asked for"
+
 Payloads = NDArray[np.uint8]
 """Payloads [count, bytes], little-endian."""
 
@@ -31,6 +36,11 @@ def result_beats(schedule: Schedule) -> int:
     """Payloads of the result stream that a schedule asks for."""
     lanes = schedule.geometry.lanes
     return sum(place.rows * -(-place.columns // lanes) for place in schedule.places)
+
+
+def settling_cycles(config: Config) -> int:
+    """Cycles after the last result in which a core that delivers too much offers it: longer than any way through it."""
+    return 4 * (config.rows + config.cols) + 64
 
 
 def check(

@@ -14,7 +14,8 @@ from golden.job import Job
 from golden.modes import MODE_NAMES, mode
 from sim.build import build
 from sim.compare import compare
-from sim.simulation import Run, Stalls, simulate
+from sim.simulation import Run, simulate
+from sim.stalls import Stalls
 
 pytestmark = pytest.mark.slow
 
@@ -134,10 +135,20 @@ def test_other_simulators_agree(simulator: str) -> None:
         for k in (1, 5, 20)
     ]
     subject = config("w8a8", "wpw-a8", rows=3, cols=5)
-    runs = [simulate(build(subject, name), groups) for name in ("verilator", simulator)]
-    for run in runs:
-        assert_exact(run)
-    assert [group.cycles for group in runs[0].groups] == [group.cycles for group in runs[1].groups]
+    taken = set()
+    for stalls in (
+        None,
+        Stalls(0.3, 0.5, 0.4, 0.6, seed=SEED),
+        Stalls(status=0.9, seed=7),
+        Stalls(results=0.8),
+    ):
+        runs = [simulate(build(subject, name), groups, stalls) for name in ("verilator", simulator)]
+        for run in runs:
+            assert_exact(run)
+        cycles = [[group.cycles for group in run.groups] for run in runs]
+        assert cycles[0] == cycles[1], stalls
+        taken.add(tuple(cycles[0]))
+    assert len(taken) == 4
 
 
 def test_the_largest_sum_of_the_deepest_gemm() -> None:
