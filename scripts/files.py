@@ -10,6 +10,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.arrays import load_array
+
 
 def read_array(path: Path, option: str, dimensions: int) -> NDArray[Any]:
     """An integer array of that many dimensions from a .npy file.
@@ -19,14 +21,12 @@ def read_array(path: Path, option: str, dimensions: int) -> NDArray[Any]:
     if not path.is_file():
         raise ValueError(f"{option}: expected a .npy file, got {path} (no such file)")
     try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise ValueError(
-            f"{option}: expected a .npy file, got {path} ({str(error).splitlines()[0]})"
-        ) from None
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iu":
-        kind = array.dtype if isinstance(array, np.ndarray) else "an archive"
-        raise ValueError(f"{option}: expected integers, got {kind}")
+        with path.open("rb") as file:
+            array = load_array(file)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{option}: expected a .npy file, got {path} ({error})") from None
+    if array.dtype.kind not in "iu":
+        raise ValueError(f"{option}: expected integers, got {array.dtype}")
     if array.ndim != dimensions or 0 in array.shape:
         raise ValueError(
             f"{option}: expected a non-empty array of {dimensions} dimensions, got shape {array.shape}"
