@@ -1,8 +1,7 @@
 """Files in and out: arrays that are checked, outputs that are whole or not there."""
 
+import io
 import json
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -10,6 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from golden import files
 from golden.arrays import load_array
 
 
@@ -57,24 +57,17 @@ def make_folder(path: Path, option: str) -> None:
 
 
 def write_atomically(path: Path, option: str, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file beside `path`, then rename it: readers see the old file or the whole new one."""
+    """Write a file beside `path`, then rename it: readers see the old file or the whole new one.
+
+    Raises ValueError naming the option.
+    """
+    # NumPy writes to a real file past Python, and does not say why that fails.
+    content = io.BytesIO()
+    write(content)
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        files.write_bytes(path, content.getvalue())
     except OSError as error:
         raise ValueError(f"{option}: expected a writable place, got {path} ({error.strerror})") from None
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-        # mkstemp makes private files; the result is an ordinary one.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)
-        os.replace(name, path)
-    except BaseException as error:
-        Path(name).unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise ValueError(f"{option}: expected a writable place, got {path} ({error.strerror})") from None
-        raise
 
 
 def write_array(path: Path, option: str, array: NDArray[Any]) -> None:
