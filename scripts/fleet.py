@@ -1,11 +1,9 @@
 """Sentences through the simulated hardware on many processes, here or on a Dask cluster."""
 
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor, Future, as_completed
 from dataclasses import dataclass
 from functools import lru_cache
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from scripts import options
 from scripts.files import check_folder
 from scripts.kept import Batches
 from scripts.models import load_model
+from scripts.workers import processes
 from sim.backend import RtlBackend, Tally
 from sim.build import build
 
@@ -125,8 +124,7 @@ def _embed(setup: Setup, group: Sequence[tuple[int, ...]]) -> tuple[Real, Tally]
 def executor(workers: int, scheduler: str | None) -> Executor:
     """Processes here, or the Dask cluster at `scheduler`; raises ValueError that names the option."""
     if scheduler is None:
-        os.environ.setdefault("OMP_NUM_THREADS", "1")
-        return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+        return processes(workers)
     try:
         from distributed import Client
     except ImportError:

@@ -1,12 +1,10 @@
 """The grid of trained models: formats by tasks, each cell run once and kept as a line of a file."""
 
 import json
-import os
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from scripts.accuracy import of_float, of_model, read
 from scripts.console import Silent
 from scripts.eval import FLOAT
 from scripts.train import fine_tuned, load_trainer, training_device
+from scripts.workers import processes
 from sim.toolchain import cache_folder
 
 
@@ -95,8 +94,7 @@ def run(
     ]
     done = 0
     error: BaseException | None = None
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    with ProcessPoolExecutor(workers, get_context("spawn"), max_tasks_per_child=1) as pool:
+    with processes(workers, tasks_per_process=1) as pool:
         for part in (needed, [cell for cell in missing if cell.row != FLOAT]):
             futures: dict[Future[Any], Cell] = {
                 pool.submit(run_cell, cell, glue, limit, epochs): cell for cell in part

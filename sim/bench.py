@@ -14,6 +14,7 @@ import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
 
+from hw.lifeline import end_with_parent
 from sim.stalls import STREAMS
 
 PROGRESS_CYCLES = 4096
@@ -88,6 +89,8 @@ class Sink(Stream):
 @cocotb.test()
 async def stream(dut: Any) -> None:
     """Stream group after group; each starts when the core has answered and delivered the one before."""
+    # Whoever kills the program that started this simulator does not want the results.
+    end_with_parent()
     plan = json.loads(Path("plan.json").read_text())
     pauses = dict(zip(STREAMS, np.load("pauses.npy"), strict=True))
     commands = Source(dut, "commands", pauses["commands"], np.load("commands.npy"))
