@@ -9,10 +9,10 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 HOOK = """\
-import os, signal, time
+import fnmatch, os, signal, time
 
-ENDING, number, moment, root = os.environ["KILL_AT"].split("|")
-os.environ["KILL_AT"] = "|".join([ENDING, number, moment, root or str(os.getpid())])
+pattern, number, moment, root = os.environ["KILL_AT"].split("|")
+os.environ["KILL_AT"] = "|".join([pattern, number, moment, root or str(os.getpid())])
 root, left, original = int(root or os.getpid()), [int(number)], os.replace
 
 def kill():
@@ -21,7 +21,7 @@ def kill():
     time.sleep(1e6)
 
 def replace(source, target, **options):
-    counted = os.fspath(target).endswith(ENDING)
+    counted = fnmatch.fnmatchcase(os.path.basename(target), pattern)
     left[0] -= counted
     if counted and left[0] == 0 and moment == "before":
         kill()
@@ -50,12 +50,12 @@ def killed(
     words: list[str],
     folder: Path,
     hooks: Path,
-    ending: str,
+    pattern: str,
     number: int = 1,
     moment: str = "before",
     **more: str,
 ) -> None:
-    """Run the program, and kill it before or after the `number`-th file whose path has that ending is moved there.
+    """Run the program, and kill it before or after the `number`-th file with a name like the pattern is moved there.
 
     `hooks` is a folder for this function alone.
     """
@@ -64,7 +64,7 @@ def killed(
     path = os.pathsep.join(
         [str(hooks), *filter(None, [more.pop("PYTHONPATH", os.environ.get("PYTHONPATH"))])]
     )
-    result = program(words, folder, KILL_AT=f"{ending}|{number}|{moment}|", PYTHONPATH=path, **more)
+    result = program(words, folder, KILL_AT=f"{pattern}|{number}|{moment}|", PYTHONPATH=path, **more)
     assert result.returncode == -signal.SIGKILL, result.stderr.decode()
 
 
