@@ -14,6 +14,7 @@ import numpy as np
 from cocotb_tools.runner import get_results
 from numpy.typing import NDArray
 
+from golden.arrays import save_array
 from golden.job import Job
 from golden.schedule import Schedule, schedule
 from hw.core import geometry
@@ -138,9 +139,9 @@ def _run_cocotb(
     }
     with tempfile.TemporaryDirectory(prefix="tilebert-") as name:
         folder = Path(name)
-        np.save(folder / "commands.npy", np.concatenate(commands))
-        np.save(folder / "loads.npy", np.concatenate(loads))
-        np.save(folder / "pauses.npy", (stalls or Stalls()).pauses())
+        save_array(folder / "commands.npy", np.concatenate(commands))
+        save_array(folder / "loads.npy", np.concatenate(loads))
+        save_array(folder / "pauses.npy", (stalls or Stalls()).pauses())
         (folder / "plan.json").write_text(json.dumps(plan))
         _launch(build, folder, sum(beats), progress)
         measured = json.loads((folder / "cycles.json").read_text())

@@ -1,10 +1,7 @@
 """Kept batches: what they are kept under, how they are written, and what becomes of damaged ones."""
 
 import os
-import resource
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -12,6 +9,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 import tiny
+from disk import largest_file
 from jobs import config
 
 from golden.calibration import quantize_model
@@ -255,17 +253,6 @@ def test_a_damaged_batch_is_said_and_not_used(
 
 
 # A disk without room.
-
-
-@contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """Files cannot grow beyond `size` bytes, as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def write_batch(folder: Path, model: QuantizedModel) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
+from disk import largest_file
 from refusal import refused
 
 from golden import checkpoint
-from golden.arrays import load_array
+from golden.arrays import load_array, save_array
 from golden.weights import read_weights
 
 
@@ -66,6 +67,17 @@ def test_a_header_that_does_not_fit_its_file_is_refused(case: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(message)}") as caught:
         load_array(io.BytesIO(content))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [10, 10_000])
+def test_a_full_disk_is_named_and_nothing_is_left(size: int, tmp_path: Path) -> None:
+    """NumPy itself says "10000 requested and 872 written", which is no system's error."""
+    with largest_file(100), pytest.raises(OSError, match=r"File too large: '.*/y\.npy'$") as caught:
+        save_array(tmp_path / "y.npy", np.ones(size, np.int8))
+    assert caught.value.strerror == "File too large"
+    assert not list(tmp_path.iterdir())
+    save_array(tmp_path / "y.npy", np.ones(size, np.int8))
+    assert np.load(tmp_path / "y.npy").sum() == size
 
 
 @pytest.mark.parametrize("option", ["x", "w", "bias", "mult", "shift"])
