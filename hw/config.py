@@ -6,7 +6,7 @@ from amaranth.lib import data
 from amaranth.utils import bits_for
 
 from golden.commands import PARAMETER_BYTES, Ring
-from golden.formats import Format, Linear, Piecewise
+from golden.formats import Piecewise
 from golden.modes import K_MAX, Mode
 from hw import operands
 from hw.operands import CODE_WIDTH, Product
@@ -85,15 +85,15 @@ class Config:
         """The run-time tag of the build's mode that computes the products of `mode`.
 
         The two have the same name, the same number of codes in a byte, and codes that the edge decoders of the
-        build read: see `reads`. Raises ValueError if the build has no such mode.
+        build read: see `operands.reads`. Raises ValueError if the build has no such mode.
         """
         for index, built in enumerate(self.modes):
             if built.name != mode.name:
                 continue
             if (
                 (built.x_lanes, built.w_lanes) == (mode.x_lanes, mode.w_lanes)
-                and reads(built.x_format, mode.x_format)
-                and reads(built.w_format, mode.w_format)
+                and operands.reads(built.x_format, mode.x_format)
+                and operands.reads(built.w_format, mode.w_format)
             ):
                 return index
             raise ValueError(f"mode: expected {_described(built)}, got {_described(mode)}")
@@ -273,22 +273,6 @@ class Config:
                 "last": 1,
             }
         )
-
-
-def reads(built: Format, given: Format) -> bool:
-    """Whether an edge decoder made for codes in `built` decodes codes in `given`.
-
-    Linear codes of fewer bits are sign-extended to the decoder's width. The sign and the exponent of a log2 code
-    change places with its exponent bits, and so does the split of piece-wise codes with their bits. The ratio and
-    the offset of piece-wise codes are run-time parameters.
-    """
-    if type(built) is not type(given):
-        return False
-    if isinstance(built, Linear) and isinstance(given, Linear):
-        return given.bits <= built.bits
-    if isinstance(built, Piecewise) and isinstance(given, Piecewise):
-        return given.bits == built.bits
-    return built == given
 
 
 def _described(mode: Mode) -> str:

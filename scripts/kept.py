@@ -4,7 +4,7 @@ import hashlib
 import io
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -113,7 +113,7 @@ def content_digest(value: Any) -> str:
             for field in fields(part):
                 result.update(f"{field.name} ".encode())
                 add(getattr(part, field.name))
-        elif isinstance(part, dict):
+        elif isinstance(part, Mapping):
             result.update(f"{len(part)} ".encode())
             for name in sorted(part):
                 result.update(f"{name!r} ".encode())
@@ -122,8 +122,10 @@ def content_digest(value: Any) -> str:
             result.update(f"{len(part)} ".encode())
             for each in part:
                 add(each)
-        else:
+        elif part is None or isinstance(part, str | int | float | np.generic):
             result.update(f"{part!r} ".encode())
+        else:
+            raise TypeError(f"{type(part).__name__}: expected a record, a number, a text or an array")
 
     add(value)
     return result.hexdigest()
