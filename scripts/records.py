@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import astuple, fields
 from pathlib import Path
 from typing import get_args
@@ -16,19 +17,7 @@ def read(path: Path) -> list[Record]:
 
     What is cut short at the end of the file is said in a line on stderr: see `whole`.
     """
-    records: list[Record] = []
-    for number, row in enumerate(csv.reader(lines.read(path, whole)), 1):
-        if number == 1 and row == _HEADER:
-            continue
-        try:
-            name, unit, value, better = row
-            if number == 1 or better not in _BETTER:
-                raise ValueError
-            records.append(Record(name, unit, float(value), _BETTER[better]))
-        except ValueError:
-            expected = ",".join(_HEADER) if number == 1 else "a name, a unit, a number, less or more"
-            raise ValueError(f"{path}:{number}: expected {expected}, got {','.join(row)[:60]!r}") from None
-    return records
+    return parse(lines.read(path, whole), f"{path}")
 
 
 def mend(path: Path) -> None:
@@ -36,17 +25,34 @@ def mend(path: Path) -> None:
     lines.mend(path, whole)
 
 
+def parse(rows: Iterable[str], place: str) -> list[Record]:
+    """The records in lines of text; raises ValueError that names the place and the line."""
+    records: list[Record] = []
+    for number, row in enumerate(_rows(rows, place), 1):
+        if number == 1 and row == _HEADER:
+            continue
+        try:
+            name, unit, value, better = row
+            if number == 1 or better not in _BETTER or not math.isfinite(float(value)):
+                raise ValueError
+            records.append(Record(name, unit, float(value), _BETTER[better]))
+        except ValueError:
+            expected = ",".join(_HEADER) if number == 1 else "a name, a unit, a number, less or more"
+            raise ValueError(f"{place}:{number}: expected {expected}, got {','.join(row)[:60]!r}") from None
+    return records
+
+
+def _rows(rows: Iterable[str], place: str) -> Iterator[list[str]]:
+    reader = csv.reader(rows)
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise ValueError(f"{place}:{reader.line_num}: expected records ({error})") from None
+
+
 def append(path: Path, records: Iterable[Record]) -> None:
     """Add lines to a file, under a header if they are the first; those of one call are written together or not."""
-
-    def text(first: bool) -> str:
-        result = io.StringIO()
-        writer = csv.writer(result, lineterminator="\n")
-        writer.writerows([_HEADER] if first else [])
-        writer.writerows(astuple(record) for record in records)
-        return result.getvalue()
-
-    lines.append(path, whole, text)
+    lines.append(path, whole, lambda first: text(records, header=first))
 
 
 def whole(content: bytes) -> bytes:
@@ -65,6 +71,15 @@ def whole(content: bytes) -> bytes:
         while len(before) > 1 and before[-1].split(b",")[0].rpartition(b"/")[0] + b"/" == build:
             before.pop()
     return b"".join(before)
+
+
+def text(records: Iterable[Record], *, header: bool) -> str:
+    """Records as lines, under a header or not."""
+    result = io.StringIO()
+    writer = csv.writer(result, lineterminator="\n")
+    writer.writerows([_HEADER] if header else [])
+    writer.writerows(astuple(record) for record in records)
+    return result.getvalue()
 
 
 _BETTER: dict[str, Better] = {each: each for each in get_args(Better)}

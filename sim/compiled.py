@@ -120,13 +120,14 @@ class Model:
         stalls: Stalls | None = None,
         pauses: dict[str, tuple[int, int]] | None = None,
         cycles: int | None = None,
-        patience: int = streams.PATIENCE,
+        patience: int | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> Traffic:
         """Give commands [count, 12] and loads [beats, bus]; take a status for each and `beats` of results.
 
-        Ends when all have come, after `cycles`, or when nothing has moved for `patience` cycles. `stalls` are the
-        random pauses of each stream; `pauses` are by stream the cycles, from and to, in which it certainly pauses.
+        Ends when all have come, after `cycles`, or when nothing has moved for `patience` cycles, by default
+        `streams.patience`. `stalls` are the random pauses of each stream; `pauses` are by stream the cycles, from and
+        to, in which it certainly pauses.
         """
         width = -(-result_layout(self._config).size // 8)
         commands, loads = np.ascontiguousarray(commands), np.ascontiguousarray(loads)
@@ -153,6 +154,7 @@ class Model:
             pause_from=(ctypes.c_int64 * len(STREAMS))(*(window[0] for window in windows)),
             pause_to=(ctypes.c_int64 * len(STREAMS))(*(window[1] for window in windows)),
         )
+        patience = streams.patience(self._config) if patience is None else patience
         limit = cycles if cycles is not None else 1 << 62
 
         def complete() -> bool:

@@ -134,7 +134,7 @@ def _run_cocotb(
             dict(zip(STREAMS, (len(c), len(b), len(c), r), strict=True))
             for c, b, r in zip(commands, loads, beats, strict=True)
         ],
-        "patience": streams.PATIENCE,
+        "patience": streams.patience(build.config),
         "settling": streams.settling_cycles(build.config),
     }
     with tempfile.TemporaryDirectory(prefix="tilebert-") as name:

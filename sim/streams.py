@@ -11,9 +11,6 @@ from hw.config import Config
 from hw.drain import result_layout
 from sim.toolchain import ToolError
 
-PATIENCE = 20_000
-"""Cycles without any transfer after which a core has lost something: longer than the worst pause of any stream."""
-
 TOO_MANY = "the core delivers more than was asked for"
 
 Payloads = NDArray[np.uint8]
@@ -30,6 +27,11 @@ def commands(schedule: Schedule) -> Payloads:
 def loads(schedule: Schedule) -> Payloads:
     """The load stream of a schedule."""
     return np.frombuffer(schedule.load_stream(), np.uint8).reshape(-1, schedule.geometry.bus)
+
+
+def patience(config: Config) -> int:
+    """Cycles without any transfer after which a core has lost something: longer than a tile, or a pause, takes."""
+    return 20_000 + 2 * config.k_max
 
 
 def result_beats(schedule: Schedule) -> int:

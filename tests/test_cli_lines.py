@@ -248,7 +248,13 @@ def test_a_record_of_other_limits_is_not_the_one_asked_for(
 
     def cell_run(cell: Cell, glue: Path, limit: int | None, epochs: float | None) -> dict[str, object]:
         asked.append((limit, epochs))
-        record = {"task": cell.task, "row": cell.row, "seed": cell.seed, "limit": limit, "trained": {}}
+        record = {
+            "task": cell.task,
+            "row": cell.row,
+            "seed": cell.seed,
+            "limit": limit,
+            "trained": {"accuracy": 50.0},
+        }
         return record if cell.row == "fp32" else record | {"epochs": epochs or 1}
 
     monkeypatch.setattr(grid, "run_cell", cell_run)
