@@ -6,6 +6,7 @@ from amaranth.lib import data
 from amaranth.utils import bits_for
 
 from golden.commands import PARAMETER_BYTES, Ring
+from golden.formats import Piecewise
 from golden.modes import K_MAX, Mode
 from hw import operands
 from hw.operands import CODE_WIDTH, Product
@@ -33,7 +34,7 @@ class Config:
     the clock.
 
     Raises ValueError on an empty or repeated mode, on sizes below 1, on buffers that cannot hold a panel of
-    `k_max`, and on modes that no PE serves together.
+    `k_max`, on piece-wise codes of other than 8 bits, and on modes that no PE serves together.
     """
 
     modes: tuple[Mode, ...]
@@ -73,13 +74,29 @@ class Config:
             raise ValueError("mode: expected at least one mode, got none")
         if len({mode.name for mode in self.modes}) != len(self.modes):
             raise ValueError(f"mode: expected each mode once, got {', '.join(m.name for m in self.modes)}")
+        for mode in self.modes:
+            for fmt in (mode.x_format, mode.w_format):
+                # The decoder splits the two regions at a fixed bit.
+                if isinstance(fmt, Piecewise) and fmt.bits != 8:
+                    raise ValueError(f"mode: expected piece-wise codes of 8 bits in {mode.name}, got {fmt}")
         operands.product_of(self.modes, self.dsp)
 
     def index(self, mode: Mode) -> int:
-        """The run-time tag of a mode. Raises ValueError if the build does not hold it."""
-        for index, candidate in enumerate(self.modes):
-            if candidate.name == mode.name:
+        """The run-time tag of the build's mode that computes the products of `mode`.
+
+        The two have the same name, the same number of codes in a byte, and codes that the edge decoders of the
+        build read: see `operands.reads`. Raises ValueError if the build has no such mode.
+        """
+        for index, built in enumerate(self.modes):
+            if built.name != mode.name:
+                continue
+            if (
+                (built.x_lanes, built.w_lanes) == (mode.x_lanes, mode.w_lanes)
+                and operands.reads(built.x_format, mode.x_format)
+                and operands.reads(built.w_format, mode.w_format)
+            ):
                 return index
+            raise ValueError(f"mode: expected {_described(built)}, got {_described(mode)}")
         raise ValueError(f"mode: expected one of {', '.join(m.name for m in self.modes)}, got {mode.name!r}")
 
     # Operands behind the edge decoders.
@@ -256,3 +273,9 @@ class Config:
                 "last": 1,
             }
         )
+
+
+def _described(mode: Mode) -> str:
+    """A mode and what the hardware fixes of it at build time."""
+    codes = f"{mode.x_format} x {mode.w_format} codes"
+    return f"{mode.name} ({codes}, {mode.x_lanes} x {mode.w_lanes} to a PE)"

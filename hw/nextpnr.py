@@ -3,11 +3,12 @@
 import json
 import re
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from hw.lifeline import tied
 
 ROUNDS = 60
 """Iterations after which routing for a clock is given up: one that gets there has taken 20 to 40."""
@@ -76,10 +77,10 @@ def invoke(folder: Path, family: str, arguments: list[str], rounds: int | None =
     False if its router takes more than so many rounds, and then it is stopped. Raises PlaceAndRouteError if it fails.
     """
     module = f"yowasp_nextpnr_{family}"
-    code = f"import sys, {module}; sys.exit({module}.run_nextpnr_{family}(sys.argv[1:]))"
+    code = f"import {module}; sys.exit({module}.run_nextpnr_{family}(sys.argv[1:]))"
     log = folder / "nextpnr.log"
     log.unlink(missing_ok=True)
-    command = [sys.executable, "-c", code, *arguments, "--quiet", "--log", log.name]
+    command = [*tied(code), *arguments, "--quiet", "--log", log.name]
     with (
         open(folder / "output.log", "w+") as output,
         subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT) as process,

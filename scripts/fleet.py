@@ -1,23 +1,21 @@
 """Sentences through the simulated hardware on many processes, here or on a Dask cluster."""
 
-import hashlib
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, fields
+from concurrent.futures import Executor, Future, as_completed
+from dataclasses import dataclass
 from functools import lru_cache
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from golden.encoder import Real, batches, scattered
 from golden.modes import mode
-from golden.quantized import quantized_encoder
+from golden.quantized import QuantizedModel, quantized_encoder
 from hw.config import Config
 from scripts import options
+from scripts.files import check_folder
+from scripts.kept import Batches
 from scripts.models import load_model
+from scripts.workers import processes
 from sim.backend import RtlBackend, Tally
 from sim.build import build
 
@@ -63,18 +61,20 @@ def embed_on_rtl(
 
     On `workers` processes, or on the Dask cluster at `scheduler`. With `folder` the batches that are done are kept
     there, and taken from there when an interrupted run is repeated. Raises ValueError for a cluster that is not
-    there, and what a batch raises.
+    there, a folder that cannot be written, and what a batch raises.
     """
+    check_folder(folder, "--keep")
     groups = batches(sequences, BATCH)
     done: dict[int, tuple[Real, Tally]] = {}
     # A cluster that is not there is told before anything is built.
     with executor(workers, scheduler) as pool:
         backend(setup)  # Built and quantized once, before the workers ask for it.
+        kept = None
         if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
+            kept = Batches(folder, _model(setup), setup.config, build(setup.config).design.sha256)
             for index, group in enumerate(groups):
-                if (kept := _place(folder, setup, group)).exists():
-                    done[index] = _read(kept)
+                if (found := kept.read(group)) is not None:
+                    done[index] = found
         # The longest first: what is left at the end is short.
         order = sorted(
             set(range(len(groups))) - done.keys(), key=lambda i: -len(groups[i]) * len(groups[i][0])
@@ -87,8 +87,8 @@ def embed_on_rtl(
             for future in as_completed(futures):
                 index = futures[future]
                 done[index] = future.result()
-                if folder is not None:
-                    _write(_place(folder, setup, groups[index]), *done[index])
+                if kept is not None:
+                    kept.write(groups[index], *done[index])
                 if progress is not None:
                     progress(sum(len(groups[each]) for each in done) / total)
         except BaseException:
@@ -105,10 +105,14 @@ def embed_on_rtl(
 def backend(setup: Setup) -> tuple[Any, RtlBackend]:
     """The encoder of a setup and the core behind it, one for each process."""
     rtl = RtlBackend(build(setup.config))
-    model = load_model(
+    return quantized_encoder(_model(setup), rtl), rtl
+
+
+@lru_cache(maxsize=1)
+def _model(setup: Setup) -> QuantizedModel:
+    return load_model(
         mode(setup.mode, setup.exponent_bits), setup.checkpoint, trained=not setup.post_training
     )
-    return quantized_encoder(model, rtl), rtl
 
 
 def _embed(setup: Setup, group: Sequence[tuple[int, ...]]) -> tuple[Real, Tally]:
@@ -120,8 +124,7 @@ def _embed(setup: Setup, group: Sequence[tuple[int, ...]]) -> tuple[Real, Tally]
 def executor(workers: int, scheduler: str | None) -> Executor:
     """Processes here, or the Dask cluster at `scheduler`; raises ValueError that names the option."""
     if scheduler is None:
-        os.environ.setdefault("OMP_NUM_THREADS", "1")
-        return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+        return processes(workers)
     try:
         from distributed import Client
     except ImportError:
@@ -135,22 +138,3 @@ def executor(workers: int, scheduler: str | None) -> Executor:
             f"--scheduler: expected the address of a Dask scheduler, got {scheduler} ({error})"
         ) from None
     return executor
-
-
-def _place(folder: Path, setup: Setup, group: Sequence[tuple[int, ...]]) -> Path:
-    """The file of a batch, by all that its result depends on."""
-    content = f"{setup} {build(setup.config).design.sha256} {list(group)}"
-    if setup.checkpoint is not None:
-        content += hashlib.sha256(setup.checkpoint.read_bytes()).hexdigest()
-    return folder / f"{hashlib.sha256(content.encode()).hexdigest()[:24]}.npz"
-
-
-def _write(place: Path, vectors: Real, tally: Tally) -> None:
-    scratch = place.with_suffix(".part.npz")
-    np.savez(scratch, vectors=vectors, **{field.name: getattr(tally, field.name) for field in fields(Tally)})
-    scratch.replace(place)
-
-
-def _read(place: Path) -> tuple[Real, Tally]:
-    with np.load(place) as kept:
-        return kept["vectors"], Tally(**{field.name: kept[field.name].item() for field in fields(Tally)})

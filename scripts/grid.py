@@ -1,21 +1,21 @@
 """The grid of trained models: formats by tasks, each cell run once and kept as a line of a file."""
 
 import json
-import os
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from golden.modes import Mode, mode
 from golden.statistics import stored_bytes
+from scripts import lines
 from scripts.accuracy import of_float, of_model, read
 from scripts.console import Silent
 from scripts.eval import FLOAT
 from scripts.train import fine_tuned, load_trainer, training_device
+from scripts.workers import processes
 from sim.toolchain import cache_folder
 
 
@@ -79,9 +79,13 @@ def run(
 ) -> None:
     """Append a record of each cell that has none to the file; raises what a cell raises, after the others.
 
+    A record counts with the same `limit`, and with the same `epochs` where these are given.
+
     FP32 models come first, because the others start from them. A cell that was interrupted goes on where it was.
     """
-    missing = [cell for cell in cells if not any(cell.of(record) for record in read_records(records))]
+    lines.mend(records, whole)
+    found = [record for record in read_records(records) if _as_asked(record, limit, epochs)]
+    missing = [cell for cell in cells if not any(cell.of(record) for record in found)]
     for task in dict.fromkeys(cell.task for cell in missing):
         for split in ("train", "dev"):
             read(task, glue, split, limit)  # Says what is wrong before anything is trained.
@@ -93,8 +97,7 @@ def run(
     ]
     done = 0
     error: BaseException | None = None
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    with ProcessPoolExecutor(workers, get_context("spawn"), max_tasks_per_child=1) as pool:
+    with processes(workers, tasks_per_process=1) as pool:
         for part in (needed, [cell for cell in missing if cell.row != FLOAT]):
             futures: dict[Future[Any], Cell] = {
                 pool.submit(run_cell, cell, glue, limit, epochs): cell for cell in part
@@ -115,6 +118,12 @@ def run(
                     progress(done, len(missing), cell)
             if error is not None:
                 raise error
+
+
+def _as_asked(record: dict[str, Any], limit: int | None, epochs: float | None) -> bool:
+    """Whether a record is of as many examples and epochs; any number of these where none was asked for."""
+    trained = record.get("epochs", epochs)
+    return record.get("limit") == limit and (epochs is None or trained == epochs)
 
 
 def run_cell(cell: Cell, glue: Path, limit: int | None = None, epochs: float | None = None) -> dict[str, Any]:
@@ -151,11 +160,12 @@ def _state(cell: Cell, key: str) -> Path:
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
-    """The lines of a file, none if it is not there; raises ValueError that names file and line."""
-    if not path.exists():
-        return []
+    """The lines of a file, none if it is not there; raises ValueError that names file and line.
+
+    A last line that is cut short is said on stderr and left out.
+    """
     records = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(lines.read(path, whole), 1):
         try:
             record = json.loads(line)
             records.append({"task": record["task"], "row": record["row"], "seed": record["seed"], **record})
@@ -167,9 +177,18 @@ def read_records(path: Path) -> list[dict[str, Any]]:
 
 
 def append(path: Path, record: dict[str, Any]) -> None:
-    """One line, whole: several processes may append."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(record) + "\n")
+    """One line, whole or not at all: several processes may append."""
+    lines.append(path, whole, lambda first: json.dumps(record) + "\n")
+
+
+def whole(content: bytes) -> bytes:
+    """What a file holds of whole lines; of the last one the newline may be missing."""
+    kept = lines.whole_lines(content)
+    last = content[len(kept) :]
+    try:
+        return content + b"\n" if isinstance(json.loads(last), dict) else kept
+    except ValueError:
+        return kept
 
 
 def find(records: Iterable[dict[str, Any]], cell: Cell) -> dict[str, Any] | None:

@@ -2,49 +2,84 @@
 
 import csv
 import io
-import os
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import astuple, fields
 from pathlib import Path
 from typing import get_args
 
 from hw.registry import Better, Record
+from scripts import lines
 
 
 def read(path: Path) -> list[Record]:
-    """The records of a file, none if it is not there; raises ValueError that names file and line."""
-    if not path.exists():
-        return []
+    """The records of a file, none if it is not there; raises ValueError that names file and line.
+
+    What is cut short at the end of the file is said in a line on stderr: see `whole`.
+    """
+    return parse(lines.read(path, whole), f"{path}")
+
+
+def mend(path: Path) -> None:
+    """Remove from a file what is cut short at its end, so that it is measured again."""
+    lines.mend(path, whole)
+
+
+def parse(rows: Iterable[str], place: str) -> list[Record]:
+    """The records in lines of text; raises ValueError that names the place and the line."""
     records: list[Record] = []
-    with path.open(encoding="utf-8", newline="") as file:
-        for number, row in enumerate(csv.reader(file), 1):
-            if number == 1 and row == _HEADER:
-                continue
-            try:
-                name, unit, value, better = row
-                if number == 1 or better not in _BETTER:
-                    raise ValueError
-                records.append(Record(name, unit, float(value), _BETTER[better]))
-            except ValueError:
-                expected = ",".join(_HEADER) if number == 1 else "a name, a unit, a number, less or more"
-                raise ValueError(
-                    f"{path}:{number}: expected {expected}, got {','.join(row)[:60]!r}"
-                ) from None
+    for number, row in enumerate(_rows(rows, place), 1):
+        if number == 1 and row == _HEADER:
+            continue
+        try:
+            name, unit, value, better = row
+            if number == 1 or better not in _BETTER or not math.isfinite(float(value)):
+                raise ValueError
+            records.append(Record(name, unit, float(value), _BETTER[better]))
+        except ValueError:
+            expected = ",".join(_HEADER) if number == 1 else "a name, a unit, a number, less or more"
+            raise ValueError(f"{place}:{number}: expected {expected}, got {','.join(row)[:60]!r}") from None
     return records
 
 
+def _rows(rows: Iterable[str], place: str) -> Iterator[list[str]]:
+    reader = csv.reader(rows)
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise ValueError(f"{place}:{reader.line_num}: expected records ({error})") from None
+
+
 def append(path: Path, records: Iterable[Record]) -> None:
-    """Add lines to a file, under a header if it is new; those of one call stay together."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    if not path.exists():
-        writer.writerow(_HEADER)
-    for record in records:
-        writer.writerow(astuple(record))
-    with path.open("a", encoding="utf-8", newline="") as file:
-        file.write(text.getvalue())
-        file.flush()
-        os.fsync(file.fileno())
+    """Add lines to a file, under a header if they are the first; those of one call are written together or not."""
+    lines.append(path, whole, lambda first: text(records, header=first))
+
+
+def whole(content: bytes) -> bytes:
+    """What a file holds of whole measurements.
+
+    A build has several records, which were written together. Where the last one is cut short, those before it that
+    may be of the same build go too: one that is missing would not be missed.
+    """
+    kept = lines.whole_lines(content)
+    torn = content[len(kept) :]
+    if not torn:
+        return kept
+    before = kept.splitlines(keepends=True)
+    build = before[-1].split(b",")[0].rpartition(b"/")[0] + b"/" if before else b""
+    if torn.startswith(build) or build.startswith(torn):
+        while len(before) > 1 and before[-1].split(b",")[0].rpartition(b"/")[0] + b"/" == build:
+            before.pop()
+    return b"".join(before)
+
+
+def text(records: Iterable[Record], *, header: bool) -> str:
+    """Records as lines, under a header or not."""
+    result = io.StringIO()
+    writer = csv.writer(result, lineterminator="\n")
+    writer.writerows([_HEADER] if header else [])
+    writer.writerows(astuple(record) for record in records)
+    return result.getvalue()
 
 
 _BETTER: dict[str, Better] = {each: each for each in get_args(Better)}

@@ -87,6 +87,7 @@ def sweep(
     for point in points:
         # What no build can be is told before anything runs.
         _ = point.config
+    records.mend(output)
     found = records.read(output)
     missing = [point for point in points if not any(point.made(record.name) for record in found)]
     os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.arrays import save_array
 from golden.backend import golden_backend
+from golden.files import write_bytes
 from golden.formats import Log2, Piecewise
 from golden.gemm import gemm
 from golden.job import Job
@@ -54,7 +56,8 @@ class RtlBackend:
     With `dump`, every job's codes, parameters and sums go to that folder, as `tilebert gemm` reads them, and the
     options that it needs beside them. With `raw` every product leaves the core as sums, none is hidden behind
     rounding, and golden requantizes those that go on as codes.
-    `progress` is called after each sequence of jobs. Raises ToolError if the core refuses a command or stops.
+    `progress` is called after each sequence of jobs. Raises ToolError if the core refuses a command, stops, or
+    delivers more than was asked for.
     """
 
     def __init__(
@@ -77,8 +80,7 @@ class RtlBackend:
         asked = [replace(job, epilogue=None) for job in jobs] if self._raw else jobs
         plan = schedule(asked, geometry(config), config.index, heads=self._heads)
         self._heads = plan.heads
-        traffic = self._model.run(streams.commands(plan), streams.loads(plan), streams.result_beats(plan))
-        streams.check([plan], traffic.statuses, traffic.results, self._build.simulator)
+        traffic = self._model.serve(plan)
         found = streams.outputs(plan, streams.values(config, traffic.results))
         for job, y, expected in zip(asked, found, golden_backend(asked, config.k_max), strict=True):
             comparison = compare(expected, y)
@@ -113,7 +115,7 @@ def _write(folder: Path, job: Job, y: NDArray[np.integer]) -> None:
     if job.epilogue is not None:
         arrays |= {"mult": job.epilogue.mult, "shift": job.epilogue.shift}
     for name, values in arrays.items():
-        np.save(folder / f"{name}.npy", values)
+        save_array(folder / f"{name}.npy", values)
     fmt = job.mode.w_format
     options: dict[str, str | int] = {"mode": job.mode.name}
     if isinstance(fmt, Log2):
@@ -122,4 +124,4 @@ def _write(folder: Path, job: Job, y: NDArray[np.integer]) -> None:
         options |= {"ratio": fmt.ratio, "offset": fmt.offset}
     if job.epilogue is not None:
         options["bits"] = job.epilogue.bits
-    (folder / "options.json").write_text(json.dumps(options) + "\n")
+    write_bytes(folder / "options.json", f"{json.dumps(options)}\n".encode())

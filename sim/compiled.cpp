@@ -1,29 +1,52 @@
 // Moves whole streams through a core that Verilator compiled: payloads in, payloads out, cycles counted.
 // Verilator writes the two underscores inside a name as ___05F.
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <memory>
+#include <string>
 
 #include "Vtop.h"
 #include "verilated.h"
 
 double sc_time_stamp() { return 0; }
 
-// Mirrors sim/compiled.py. Counts go on from call to call.
+// A field of the streams for each of commands, loads, status and results.
+using Each = int64_t[4];
+
+// The fields of Streams, in order. sim/compiled.py has the same list and compares it with core_layout's.
+// Counts go on from call to call; `pauses` holds 4 x `period` flags, or is null.
+#define STREAMS(FIELD) \
+    FIELD(const uint8_t*, commands) \
+    FIELD(const uint8_t*, loads) \
+    FIELD(uint8_t*, status) \
+    FIELD(uint8_t*, results) \
+    FIELD(int64_t, command_bytes) \
+    FIELD(int64_t, load_bytes) \
+    FIELD(int64_t, result_bytes) \
+    FIELD(int64_t, commands_end) \
+    FIELD(int64_t, loads_end) \
+    FIELD(int64_t, status_end) \
+    FIELD(int64_t, results_end) \
+    FIELD(int64_t, commands_done) \
+    FIELD(int64_t, loads_done) \
+    FIELD(int64_t, status_done) \
+    FIELD(int64_t, results_done) \
+    FIELD(int64_t, cycle) \
+    FIELD(int64_t, first) \
+    FIELD(int64_t, last) \
+    FIELD(int64_t, idle) \
+    FIELD(const uint8_t*, pauses) \
+    FIELD(int64_t, period) \
+    FIELD(Each, pause_from) \
+    FIELD(Each, pause_to) \
+    FIELD(int64_t, command_offered) \
+    FIELD(int64_t, load_offered)
+
 struct Streams {
-    const uint8_t* commands;
-    const uint8_t* loads;
-    uint8_t* status;
-    uint8_t* results;
-    int64_t command_bytes, load_bytes, result_bytes;
-    int64_t commands_end, loads_end, status_end, results_end;
-    int64_t commands_done, loads_done, status_done, results_done;
-    int64_t cycle, first, last, idle;
-    uint32_t stalls[4];
-    int64_t pause_from[4], pause_to[4];
-    uint32_t offered[2];
-    uint64_t random;
+#define DECLARED(type, name) type name;
+    STREAMS(DECLARED)
+#undef DECLARED
 };
 
 namespace {
@@ -45,19 +68,28 @@ struct Model {
     }
 };
 
-// Xorshift: the same stalls for the same seed, everywhere.
-bool pauses(Streams& s, int stream) {
+// The pauses come from sim/stalls.py, by cycle: looking or not looking at one changes no other.
+bool pauses(const Streams& s, int stream) {
     if (s.cycle >= s.pause_from[stream] && s.cycle < s.pause_to[stream]) return true;
-    if (!s.stalls[stream]) return false;
-    s.random ^= s.random << 13;
-    s.random ^= s.random >> 7;
-    s.random ^= s.random << 17;
-    return static_cast<uint32_t>(s.random >> 32) < s.stalls[stream];
+    return s.pauses && s.pauses[stream * s.period + s.cycle % s.period];
 }
 
 }  // namespace
 
 extern "C" {
+
+// Name, offset and size of every field of Streams, and the size of the whole.
+const char* core_layout() {
+    static const std::string layout = [] {
+        std::string text;
+#define DESCRIBED(type, name) \
+    text += #name ":" + std::to_string(offsetof(Streams, name)) + ":" + std::to_string(sizeof(Streams::name)) + " ";
+        STREAMS(DESCRIBED)
+#undef DESCRIBED
+        return text + std::to_string(sizeof(Streams));
+    }();
+    return layout.c_str();
+}
 
 void* core_new() { return new Model; }
 
@@ -81,29 +113,29 @@ void core_run(void* model, Streams* streams, int64_t cycles, int64_t patience) {
     Streams& s = *streams;
     for (int64_t count = 0; count < cycles && s.idle <= patience; count++) {
         if (s.status_done >= s.status_end && s.results_done >= s.results_end) break;
-        if (!s.offered[0] && s.commands_done < s.commands_end && !pauses(s, 0)) {
+        if (!s.command_offered && s.commands_done < s.commands_end && !pauses(s, 0)) {
             std::memcpy(&top.commands___05Fpayload, s.commands + s.commands_done * s.command_bytes, s.command_bytes);
-            s.offered[0] = 1;
+            s.command_offered = 1;
         }
-        if (!s.offered[1] && s.loads_done < s.loads_end && !pauses(s, 1)) {
+        if (!s.load_offered && s.loads_done < s.loads_end && !pauses(s, 1)) {
             std::memcpy(&top.loads___05Fpayload, s.loads + s.loads_done * s.load_bytes, s.load_bytes);
-            s.offered[1] = 1;
+            s.load_offered = 1;
         }
-        top.commands___05Fvalid = s.offered[0];
-        top.loads___05Fvalid = s.offered[1];
+        top.commands___05Fvalid = s.command_offered;
+        top.loads___05Fvalid = s.load_offered;
         top.status___05Fready = s.status_done < s.status_end && !pauses(s, 2);
         top.results___05Fready = s.results_done < s.results_end && !pauses(s, 3);
         bool moved = false;
         // Ready and valid depend on registers alone: what they are now holds at the edge.
-        if (s.offered[0] && top.commands___05Fready) {
+        if (s.command_offered && top.commands___05Fready) {
             if (s.first < 0) s.first = s.cycle;
             s.commands_done++;
-            s.offered[0] = 0;
+            s.command_offered = 0;
             moved = true;
         }
-        if (s.offered[1] && top.loads___05Fready) {
+        if (s.load_offered && top.loads___05Fready) {
             s.loads_done++;
-            s.offered[1] = 0;
+            s.load_offered = 0;
             moved = true;
         }
         if (top.status___05Fready && top.status___05Fvalid) {
@@ -120,6 +152,7 @@ void core_run(void* model, Streams* streams, int64_t cycles, int64_t patience) {
         s.idle = moved ? 0 : s.idle + 1;
     }
 }
+
 // Whether the core offers anything in so many further cycles, though nothing more was asked for.
 int core_offers(void* model, int64_t cycles) {
     Model& core = *static_cast<Model*>(model);
@@ -133,4 +166,5 @@ int core_offers(void* model, int64_t cycles) {
     }
     return 0;
 }
-}
+
+}  // extern "C"

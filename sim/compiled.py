@@ -3,36 +3,47 @@
 import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from golden.commands import COMMAND_WIDTH
+from golden.schedule import Schedule
 from hw.drain import result_layout
+from sim import streams
 from sim.build import LIBRARY, Build
+from sim.stalls import PERIOD, STREAMS, Stalls
 from sim.toolchain import ToolError
 
 CHUNK = 100_000
 """Cycles between two looks at the progress."""
-
-_ALWAYS = 0xFFFFFFFF
 
 
 class _Streams(ctypes.Structure):
     """The structure of the same name in compiled.cpp."""
 
     _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("commands", "loads", "status", "results")),
+        *((name, ctypes.c_void_p) for name in STREAMS),
         *((name, ctypes.c_int64) for name in ("command_bytes", "load_bytes", "result_bytes")),
-        *((f"{name}_end", ctypes.c_int64) for name in ("commands", "loads", "status", "results")),
-        *((f"{name}_done", ctypes.c_int64) for name in ("commands", "loads", "status", "results")),
+        *((f"{name}_end", ctypes.c_int64) for name in STREAMS),
+        *((f"{name}_done", ctypes.c_int64) for name in STREAMS),
         *((name, ctypes.c_int64) for name in ("cycle", "first", "last", "idle")),
-        ("stalls", ctypes.c_uint32 * 4),
-        ("pause_from", ctypes.c_int64 * 4),
-        ("pause_to", ctypes.c_int64 * 4),
-        ("offered", ctypes.c_uint32 * 2),
-        ("random", ctypes.c_uint64),
+        ("pauses", ctypes.c_void_p),
+        ("period", ctypes.c_int64),
+        ("pause_from", ctypes.c_int64 * len(STREAMS)),
+        ("pause_to", ctypes.c_int64 * len(STREAMS)),
+        ("command_offered", ctypes.c_int64),
+        ("load_offered", ctypes.c_int64),
     ]
+
+
+def layout() -> str:
+    """Name, offset and size of every field of the structure that is passed to a library, and the size of the whole."""
+    fields = {each[0]: getattr(_Streams, each[0]) for each in _Streams._fields_}
+    parts = [f"{name}:{field.offset}:{field.size}" for name, field in fields.items()]
+    return " ".join([*parts, str(ctypes.sizeof(_Streams))])
 
 
 @dataclass(frozen=True)
@@ -50,20 +61,23 @@ class Traffic:
 
 
 class Model:
-    """One core in simulation, as after a reset. Several may live beside each other."""
+    """One core in simulation, as after a reset. Several may live beside each other.
+
+    Raises ToolError for a build of another simulator, and for a library whose structures are not this module's.
+    """
 
     def __init__(self, build: Build):
         if build.simulator != "verilator":
             raise ToolError(f"simulator: expected a build for verilator, got one for {build.simulator}")
         self._config = build.config
-        self._library = ctypes.CDLL(str(build.folder / LIBRARY))
+        self._library = _library(build.folder / LIBRARY)
         self._library.core_new.restype = ctypes.c_void_p
         self._core = ctypes.c_void_p(self._library.core_new())
         self.reset()
 
     def offers(self) -> bool:
         """Whether more comes out than was asked for, within the time that anything takes on its way."""
-        cycles = 4 * (self._config.rows + self._config.cols) + 64
+        cycles = streams.settling_cycles(self._config)
         return bool(self._library.core_offers(self._core, ctypes.c_int64(cycles)))
 
     def __del__(self) -> None:
@@ -74,32 +88,55 @@ class Model:
         """One cycle of reset."""
         self._library.core_reset(self._core)
 
+    def serve(
+        self,
+        plan: Schedule,
+        *,
+        stalls: Stalls | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> Traffic:
+        """Run a schedule: every command accepted, the results asked for delivered, and no more than these.
+
+        Raises ToolError for anything else. The results' values are the caller's to check.
+        """
+        traffic = self.run(
+            streams.commands(plan),
+            streams.loads(plan),
+            streams.result_beats(plan),
+            stalls=stalls,
+            progress=progress,
+        )
+        streams.check([plan], traffic.statuses, traffic.results, "verilator")
+        if self.offers():
+            raise ToolError(f"verilator: {streams.TOO_MANY}")
+        return traffic
+
     def run(
         self,
         commands: NDArray[np.uint8],
         loads: NDArray[np.uint8],
         beats: int,
         *,
-        stalls: tuple[float, float, float, float] = (0, 0, 0, 0),
-        seed: int = 0,
+        stalls: Stalls | None = None,
         pauses: dict[str, tuple[int, int]] | None = None,
         cycles: int | None = None,
-        patience: int = 20_000,
+        patience: int | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> Traffic:
         """Give commands [count, 12] and loads [beats, bus]; take a status for each and `beats` of results.
 
-        Ends when all have come, after `cycles`, or when nothing has moved for `patience` cycles. `stalls` are the
-        probabilities that commands, loads, status and results pause in a cycle, drawn from `seed`; `pauses` are by
-        the same names the cycles, from and to, in which a stream certainly does.
+        Ends when all have come, after `cycles`, or when nothing has moved for `patience` cycles, by default
+        `streams.patience`. `stalls` are the random pauses of each stream; `pauses` are by stream the cycles, from and
+        to, in which it certainly pauses.
         """
         width = -(-result_layout(self._config).size // 8)
         commands, loads = np.ascontiguousarray(commands), np.ascontiguousarray(loads)
         statuses = np.zeros(len(commands), np.uint8)
         # The last payload is copied as whole words of the simulator's.
         results = np.zeros((beats + 1, width), np.uint8)
-        windows = [(pauses or {}).get(name, (0, 0)) for name in ("commands", "loads", "status", "results")]
-        streams = _Streams(
+        windows = [(pauses or {}).get(name, (0, 0)) for name in STREAMS]
+        table = None if stalls is None else stalls.pauses()
+        counts = _Streams(
             commands=commands.ctypes.data,
             loads=loads.ctypes.data,
             status=statuses.ctypes.data,
@@ -112,27 +149,47 @@ class Model:
             status_end=len(commands),
             results_end=beats,
             first=-1,
-            stalls=(ctypes.c_uint32 * 4)(*(int(stall * _ALWAYS) for stall in stalls)),
-            pause_from=(ctypes.c_int64 * 4)(*(window[0] for window in windows)),
-            pause_to=(ctypes.c_int64 * 4)(*(window[1] for window in windows)),
-            random=(seed * 2 + 1) * 0x9E3779B97F4A7C15 & (1 << 64) - 1,
+            pauses=None if table is None else table.ctypes.data,
+            period=PERIOD,
+            pause_from=(ctypes.c_int64 * len(STREAMS))(*(window[0] for window in windows)),
+            pause_to=(ctypes.c_int64 * len(STREAMS))(*(window[1] for window in windows)),
         )
+        patience = streams.patience(self._config) if patience is None else patience
         limit = cycles if cycles is not None else 1 << 62
 
         def complete() -> bool:
-            return streams.status_done >= len(commands) and streams.results_done >= beats
+            return counts.status_done >= len(commands) and counts.results_done >= beats
 
-        while not complete() and streams.cycle < limit and streams.idle <= patience:
-            chunk = min(CHUNK, limit - streams.cycle)
+        while not complete() and counts.cycle < limit and counts.idle <= patience:
+            chunk = min(CHUNK, limit - counts.cycle)
             self._library.core_run(
-                self._core, ctypes.byref(streams), ctypes.c_int64(chunk), ctypes.c_int64(patience)
+                self._core, ctypes.byref(counts), ctypes.c_int64(chunk), ctypes.c_int64(patience)
             )
             if progress and beats:
-                progress(streams.results_done / beats)
+                progress(counts.results_done / beats)
         return Traffic(
-            statuses[: streams.status_done],
-            results[: streams.results_done],
-            streams.last - streams.first + 1,
-            streams.loads_done,
+            statuses[: counts.status_done],
+            results[: counts.results_done],
+            counts.last - counts.first + 1,
+            counts.loads_done,
             complete(),
         )
+
+
+def _library(path: Path) -> ctypes.CDLL:
+    library = ctypes.CDLL(str(path))
+    found = "none"
+    if hasattr(library, "core_layout"):
+        library.core_layout.restype = ctypes.c_char_p
+        found = library.core_layout().decode()
+    if found != layout():
+        expected, got = next(
+            pair
+            for pair in zip_longest(layout().split(), found.split(), fillvalue="none")
+            if pair[0] != pair[1]
+        )
+        raise ToolError(
+            f"{path}: expected the streams of sim/compiled.py with {expected} (name:offset:size), got {got}; "
+            f"remove {path.parent}"
+        )
+    return library

@@ -14,24 +14,15 @@ import numpy as np
 from cocotb_tools.runner import get_results
 from numpy.typing import NDArray
 
+from golden.arrays import save_array
 from golden.job import Job
 from golden.schedule import Schedule, schedule
 from hw.core import geometry
 from sim import streams
 from sim.build import Build, runner
 from sim.compiled import Model
+from sim.stalls import STREAMS, Stalls
 from sim.toolchain import ToolError, environment
-
-
-@dataclass(frozen=True)
-class Stalls:
-    """Probability, in each cycle, that a stream pauses although it need not, and the seed of the draws."""
-
-    commands: float = 0.0
-    loads: float = 0.0
-    status: float = 0.0
-    results: float = 0.0
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -86,103 +77,82 @@ def simulate(
     `progress` is called now and then with the fraction done. Raises ValueError for a job whose mode the build
     lacks, ToolError if the simulator fails, the core refuses a command, or delivers too few or too many results.
     """
-    stalls = stalls or Stalls()
     config = build.config
     schedules, heads = [], (0, 0, 0)
     for group in groups:
         schedules.append(schedule(group, geometry(config), config.index, heads=heads))
         heads = schedules[-1].heads
-    commands = [streams.commands(each) for each in schedules]
-    loads = [streams.loads(each) for each in schedules]
-    beats = [streams.result_beats(each) for each in schedules]
-    inputs = _Inputs(commands, loads, beats, stalls, progress)
     start = time.monotonic()
     run = _run_compiled if build.simulator == "verilator" else _run_cocotb
-    statuses, payloads, measured = run(build, inputs)
+    payloads, measured = run(build, schedules, stalls, progress)
     seconds = time.monotonic() - start
-    streams.check(schedules, statuses, payloads, build.simulator)
 
     results, position = [], 0
-    for each, count, record in zip(schedules, beats, measured, strict=True):
+    for each, record in zip(schedules, measured, strict=True):
+        count = streams.result_beats(each)
         found = streams.values(config, payloads[position : position + count])
         position += count
         results.append(GroupResult(each, streams.outputs(each, found), record["cycles"], record["seconds"]))
     return Run(results, seconds)
 
 
-@dataclass(frozen=True)
-class _Inputs:
-    """What goes into a run: commands, loads and the beats of results asked for, by group."""
+_Measured = tuple[NDArray[np.uint8], list[dict[str, Any]]]
+"""Payloads of results, and cycles and seconds of each group."""
 
-    commands: Sequence[streams.Payloads]
-    loads: Sequence[streams.Payloads]
-    beats: Sequence[int]
-    stalls: Stalls
-    progress: Callable[[float], None] | None
+_Progress = Callable[[float], None] | None
 
 
-_Measured = tuple[NDArray[np.uint8], NDArray[np.uint8], list[dict[str, Any]]]
-"""Statuses, payloads of results, and cycles and seconds of each group."""
-
-
-def _run_compiled(build: Build, inputs: _Inputs) -> _Measured:
+def _run_compiled(
+    build: Build, schedules: Sequence[Schedule], stalls: Stalls | None, progress: _Progress
+) -> _Measured:
     model = Model(build)
-    stalls, total = inputs.stalls, sum(inputs.beats)
-    statuses, payloads, measured, done = [], [], [], 0
-    for c, b, r in zip(inputs.commands, inputs.loads, inputs.beats, strict=True):
+    beats = [streams.result_beats(each) for each in schedules]
+    payloads, measured, done = [], [], 0
+    for each, count in zip(schedules, beats, strict=True):
         start = time.perf_counter()
-        traffic = model.run(
-            c,
-            b,
-            r,
-            stalls=(stalls.commands, stalls.loads, stalls.status, stalls.results),
-            seed=stalls.seed,
-            progress=_share(inputs.progress, done / total, r / total),
-        )
-        statuses.append(traffic.statuses)
+        share = _share(progress, done / sum(beats), count / sum(beats))
+        traffic = model.serve(each, stalls=stalls, progress=share)
         payloads.append(traffic.results)
         measured.append({"cycles": traffic.cycles, "seconds": time.perf_counter() - start})
-        done += r
-        if not traffic.complete:
-            break
-        # A core that delivers more than it should is as wrong as one that delivers less.
-        if model.offers():
-            raise ToolError(f"{build.simulator}: the core delivers more than was asked for")
-    return np.concatenate(statuses), np.concatenate(payloads), measured
+        done += count
+    return np.concatenate(payloads), measured
 
 
-def _share(
-    progress: Callable[[float], None] | None, start: float, part: float
-) -> Callable[[float], None] | None:
+def _share(progress: _Progress, start: float, part: float) -> _Progress:
     """Progress of a part as that of the whole."""
     return (lambda fraction: progress(start + part * fraction)) if progress else None
 
 
-def _run_cocotb(build: Build, inputs: _Inputs) -> _Measured:
-    names = ("commands", "loads", "status", "results")
+def _run_cocotb(
+    build: Build, schedules: Sequence[Schedule], stalls: Stalls | None, progress: _Progress
+) -> _Measured:
+    commands = [streams.commands(each) for each in schedules]
+    loads = [streams.loads(each) for each in schedules]
+    beats = [streams.result_beats(each) for each in schedules]
     plan = {
         "groups": [
-            {"commands": len(c), "loads": len(b), "results": r}
-            for c, b, r in zip(inputs.commands, inputs.loads, inputs.beats, strict=True)
+            dict(zip(STREAMS, (len(c), len(b), len(c), r), strict=True))
+            for c, b, r in zip(commands, loads, beats, strict=True)
         ],
-        "seed": inputs.stalls.seed,
-        "stalls": {name: getattr(inputs.stalls, name) for name in names},
-        # Longer than the worst pause of any stream; a core that is silent for so long has lost something.
-        "patience": 20_000,
-        "afterwards": 4 * (build.config.rows + build.config.cols) + 64,
+        "patience": streams.patience(build.config),
+        "settling": streams.settling_cycles(build.config),
     }
     with tempfile.TemporaryDirectory(prefix="tilebert-") as name:
         folder = Path(name)
-        np.save(folder / "commands.npy", np.concatenate(inputs.commands))
-        np.save(folder / "loads.npy", np.concatenate(inputs.loads))
+        save_array(folder / "commands.npy", np.concatenate(commands))
+        save_array(folder / "loads.npy", np.concatenate(loads))
+        save_array(folder / "pauses.npy", (stalls or Stalls()).pauses())
         (folder / "plan.json").write_text(json.dumps(plan))
-        _launch(build, folder, sum(inputs.beats), inputs.progress)
+        _launch(build, folder, sum(beats), progress)
+        measured = json.loads((folder / "cycles.json").read_text())
+        if any(record["surplus"] for record in measured):
+            raise ToolError(f"{build.simulator}: {streams.TOO_MANY}")
         payloads = np.load(folder / "results.npy")
-        statuses = np.load(folder / "statuses.npy")[:, 0]
-        return statuses, payloads, json.loads((folder / "cycles.json").read_text())
+        streams.check(schedules, np.load(folder / "statuses.npy")[:, 0], payloads, build.simulator)
+        return payloads, measured
 
 
-def _launch(build: Build, folder: Path, total: int, progress: Callable[[float], None] | None) -> None:
+def _launch(build: Build, folder: Path, total: int, progress: _Progress) -> None:
     """Run the bench in `folder`; its log stays there."""
     failure: list[BaseException] = []
 

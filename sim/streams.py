@@ -11,6 +11,8 @@ from hw.config import Config
 from hw.drain import result_layout
 from sim.toolchain import ToolError
 
+TOO_MANY = "the core delivers more than was asked for"
+
 Payloads = NDArray[np.uint8]
 """Payloads [count, bytes], little-endian."""
 
@@ -27,10 +29,20 @@ def loads(schedule: Schedule) -> Payloads:
     return np.frombuffer(schedule.load_stream(), np.uint8).reshape(-1, schedule.geometry.bus)
 
 
+def patience(config: Config) -> int:
+    """Cycles without any transfer after which a core has lost something: longer than a tile, or a pause, takes."""
+    return 20_000 + 2 * config.k_max
+
+
 def result_beats(schedule: Schedule) -> int:
     """Payloads of the result stream that a schedule asks for."""
     lanes = schedule.geometry.lanes
     return sum(place.rows * -(-place.columns // lanes) for place in schedule.places)
+
+
+def settling_cycles(config: Config) -> int:
+    """Cycles after the last result in which a core that delivers too much offers it: longer than any way through it."""
+    return 4 * (config.rows + config.cols) + 64
 
 
 def check(

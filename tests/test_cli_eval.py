@@ -106,6 +106,10 @@ CASES = {
     "limit text": ("--limit all", "Invalid value for '--limit': "),
     "float rtl": ("--backend rtl --mode fp32", "--backend: expected golden with --mode fp32, got rtl"),
     "workers": ("--backend rtl --workers -1", "--workers: expected 0 or more, got -1"),
+    "a file to keep in": (
+        "--backend rtl --keep text.safetensors",
+        "--keep: expected a folder, got the file text.safetensors",
+    ),
     "unknown backend": ("--backend gpu", "Invalid value for '--backend': ...'gpu' is not one of"),
     "unknown task": ("--task mnli", "--task: expected one of similarity, sts-b, ...got 'mnli'"),
     "no files of a task": ("--task cola", "--glue: glue: expected CoLA/dev.tsv, found none"),

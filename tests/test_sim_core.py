@@ -14,7 +14,8 @@ from golden.modes import MODE_NAMES, mode
 from hw.verilog import generate
 from sim.build import build
 from sim.compare import compare
-from sim.simulation import Run, Stalls, simulate
+from sim.simulation import Run, simulate
+from sim.stalls import Stalls
 
 pytestmark = pytest.mark.slow
 
@@ -133,10 +134,20 @@ def test_the_delivered_text_gives_what_the_fast_simulator_gives(simulator: str) 
     text = generate("core", subject).sha256
     assert delivered.digests == {"verilog_sha256": text, "simulated_sha256": text}
     assert fast.digests["verilog_sha256"] == text != fast.digests["simulated_sha256"]
-    runs = [simulate(each, groups) for each in (fast, delivered)]
-    for run in runs:
-        assert_exact(run)
-    assert [group.cycles for group in runs[0].groups] == [group.cycles for group in runs[1].groups]
+    taken = set()
+    for stalls in (
+        None,
+        Stalls(0.3, 0.5, 0.4, 0.6, seed=SEED),
+        Stalls(status=0.9, seed=7),
+        Stalls(results=0.8),
+    ):
+        runs = [simulate(each, groups, stalls) for each in (fast, delivered)]
+        for run in runs:
+            assert_exact(run)
+        cycles = [[group.cycles for group in run.groups] for run in runs]
+        assert cycles[0] == cycles[1], stalls
+        taken.add(tuple(cycles[0]))
+    assert len(taken) == 4
 
 
 def test_the_largest_sum_of_the_deepest_gemm() -> None:

@@ -17,6 +17,7 @@ from sim import streams
 from sim.build import Build, build
 from sim.compare import compare
 from sim.compiled import Model, Traffic
+from sim.stalls import Stalls
 
 pytestmark = pytest.mark.slow
 
@@ -88,8 +89,8 @@ def test_a_reset_at_any_cycle_leaves_a_new_core() -> None:
     assert_exact(plan, first)
     for cycle in rng.integers(1, first.cycles, 100):
         model.reset()
-        stalls = tuple(rng.choice([0.0, 0.3], 4))
-        broken = run(model, plan, cycles=int(cycle), stalls=stalls, seed=int(cycle))
+        stalls = Stalls(*rng.choice([0.0, 0.3], 4), seed=int(cycle))
+        broken = run(model, plan, cycles=int(cycle), stalls=stalls)
         assert not broken.complete
         model.reset()
         again = run(model, plan)
@@ -373,10 +374,8 @@ def test_random_commands_are_answered_by_the_contract() -> None:
             seen[expected[-1]] += 1
         results += state.result_beats
         model.reset()
-        stalls = tuple(rng.choice([0.0, 0.5], 4)) if number % 4 == 0 else (0, 0, 0, 0)
-        traffic = model.run(
-            words(*commands), data, state.result_beats, stalls=stalls, seed=number, patience=400
-        )
+        stalls = Stalls(*rng.choice([0.0, 0.5], 4), seed=number) if number % 4 == 0 else None
+        traffic = model.run(words(*commands), data, state.result_beats, stalls=stalls, patience=400)
         assert traffic.statuses.tolist() == expected, (number, [hex(command) for command in commands])
         assert traffic.complete, (number, [hex(command) for command in commands])
         if number % 50 == 0:

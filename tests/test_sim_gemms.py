@@ -10,7 +10,8 @@ from golden.job import Job
 from golden.modes import MODE_NAMES
 from sim.build import Build, build
 from sim.compare import compare
-from sim.simulation import Stalls, simulate
+from sim.simulation import simulate
+from sim.stalls import Stalls
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,8 @@ from golden.modes import MODE_NAMES
 from hw.verilog import generate
 from sim.build import build
 from sim.compare import compare
-from sim.simulation import Stalls, simulate
+from sim.simulation import simulate
+from sim.stalls import Stalls
 
 pytestmark = pytest.mark.slow
 

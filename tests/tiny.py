@@ -22,25 +22,25 @@ KEYS = {
 }
 
 
-def tiny_weights(seed: int = 1) -> Weights:
-    """Weights of CONFIG."""
+def tiny_weights(seed: int = 1, config: Config = CONFIG) -> Weights:
+    """Weights of CONFIG, or of another."""
     rng = np.random.default_rng(seed)
 
     def real(*shape: int, spread: float = 0.2, centre: float = 0.0):
         return rng.normal(centre, spread, shape).astype(np.float32)
 
     def norm() -> Norm:
-        return Norm(real(CONFIG.hidden, centre=1.0), real(CONFIG.hidden))
+        return Norm(real(config.hidden, centre=1.0), real(config.hidden))
 
     layers = []
-    for _ in range(CONFIG.layers):
+    for _ in range(config.layers):
         dense = {}
         for name in DENSE_NAMES:
-            rows, cols = CONFIG.dense_shape(name)
+            rows, cols = config.dense_shape(name)
             dense[name] = Dense(real(rows, cols), real(cols))
         layers.append(LayerWeights(dense, norm(), norm()))
-    tables = Tables(*(real(rows, CONFIG.hidden) for rows in (CONFIG.vocabulary, CONFIG.positions, 2)))
-    return Weights(CONFIG, tables, norm(), tuple(layers))
+    tables = Tables(*(real(rows, config.hidden) for rows in (config.vocabulary, config.positions, 2)))
+    return Weights(config, tables, norm(), tuple(layers))
 
 
 def state_dict(weights: Weights, prefix: str = "") -> dict[str, np.ndarray]:
@@ -62,17 +62,17 @@ def state_dict(weights: Weights, prefix: str = "") -> dict[str, np.ndarray]:
     return {prefix + key: value for key, value in state.items()}
 
 
-def config_fields() -> dict[str, object]:
-    """config.json of CONFIG."""
+def config_fields(config: Config = CONFIG) -> dict[str, object]:
+    """config.json of CONFIG, or of another."""
     return {
         "hidden_act": "gelu",
-        "num_hidden_layers": CONFIG.layers,
-        "hidden_size": CONFIG.hidden,
-        "num_attention_heads": CONFIG.heads,
-        "intermediate_size": CONFIG.intermediate,
-        "vocab_size": CONFIG.vocabulary,
-        "max_position_embeddings": CONFIG.positions,
-        "layer_norm_eps": CONFIG.eps,
+        "num_hidden_layers": config.layers,
+        "hidden_size": config.hidden,
+        "num_attention_heads": config.heads,
+        "intermediate_size": config.intermediate,
+        "vocab_size": config.vocabulary,
+        "max_position_embeddings": config.positions,
+        "layer_norm_eps": config.eps,
     }
 
 

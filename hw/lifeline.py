@@ -1,0 +1,29 @@
+"""Child processes that end with the process that started them, also when that is killed."""
+
+import ctypes
+import os
+import signal
+import sys
+
+PR_SET_PDEATHSIG = 1
+"""Of Linux' prctl: the signal that this process gets when the thread that started it ends."""
+
+
+def end_with_parent() -> None:
+    """Have Linux kill this process when its parent ends. Elsewhere it ends when its own work is done."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def tied(code: str) -> list[str]:
+    """The command that runs Python `code` in a child process, which ends with the thread that starts it.
+
+    The code stands alone: whatever folder the child runs in, it imports nothing of this project.
+    """
+    prologue = (
+        "import ctypes, os, sys; "
+        f"sys.platform != 'linux' or ctypes.CDLL(None).prctl({PR_SET_PDEATHSIG}, {int(signal.SIGKILL)}); "
+        # A parent that ended before sends no signal.
+        f"os.getppid() == {os.getpid()} or os._exit(1); "
+    )
+    return [sys.executable, "-c", prologue + code]
