@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.files import write_bytes
 from golden.formats import Format, Linear, Log2, Piecewise
 from golden.head import Head
 from golden.modes import Mode, mode
@@ -38,13 +38,22 @@ Tensors = dict[str, NDArray[Any]]
 
 
 def save(model: QuantizedModel, path: Path, *, embeddings: bool = False) -> None:
-    """Writes `model` to `path`, whole or not at all.
+    """Writes `model` to `path`, whole or not at all: what `to_bytes` returns.
 
-    Codes take the bits they have. The embedding tables stay out of the file unless `embeddings`: `load` then
-    makes them again from the packaged model, and refuses them should they differ. Raises FileNotFoundError
-    for a folder that does not exist.
+    Raises FileNotFoundError for a folder that does not exist, OSError for one that cannot be written.
     """
-    from safetensors.numpy import save_file
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path.parent}: no such folder")
+    write_bytes(path, to_bytes(model, embeddings=embeddings))
+
+
+def to_bytes(model: QuantizedModel, *, embeddings: bool = False) -> bytes:
+    """The content of a checkpoint.
+
+    Codes take the bits they have. The embedding tables stay out unless `embeddings`: `load` then makes them again
+    from the packaged model, and refuses them should they differ.
+    """
+    from safetensors.numpy import save
 
     tensors: Tensors = {}
     _put_norm(tensors, "embedding_norm", model.embedding_norm)
@@ -79,18 +88,7 @@ def save(model: QuantizedModel, path: Path, *, embeddings: bool = False) -> None
         "task": None if model.head is None else model.head.task,
     }
     metadata = {"format_version": str(FORMAT_VERSION), "tilebert": json.dumps(header)}
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path.parent}: no such folder")
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        save_file({name: np.array(array, order="C") for name, array in tensors.items()}, partial, metadata)
-        # The library makes private files; this is an ordinary one.
-        umask = os.umask(0)
-        os.umask(umask)
-        partial.chmod(0o666 & ~umask)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    return save({name: np.array(array, order="C") for name, array in tensors.items()}, metadata)
 
 
 def load(path: Path) -> QuantizedModel:

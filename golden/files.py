@@ -1,0 +1,75 @@
+"""Files that are written whole or not at all, through links, and into pipes and devices."""
+
+import os
+import signal
+import stat
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def deferred_interrupt() -> Iterator[None]:
+    """Within it control-C waits: whoever makes a file there knows its name before anything is raised."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pending: list[tuple[Any, ...]] = []
+    before = signal.signal(signal.SIGINT, lambda *arguments: pending.append(arguments))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if pending and callable(before):
+            before(*pending[0])
+
+
+def is_stream(path: Path) -> bool:
+    """Whether `path` is there and no regular file: a FIFO, a device, a socket; through links."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A new, empty file to write, which takes the place of `path` at the end, or is removed after an error.
+
+    It is beside the file that `path` leads to: a link stays a link. Raises OSError; its `filename` is `path`.
+    """
+    scratch = None
+    try:
+        place = Path(os.path.realpath(path))
+        with deferred_interrupt():
+            # Part of the name, because a name as long as a folder allows has no room for more.
+            handle, name = tempfile.mkstemp(prefix=f".{place.name[:40]}.", dir=place.parent)
+            scratch = Path(name)
+            os.close(handle)
+        yield scratch
+        # mkstemp makes private files; the result is an ordinary one.
+        umask = os.umask(0)
+        os.umask(umask)
+        scratch.chmod(0o666 & ~umask)
+        os.replace(scratch, place)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from None
+    finally:
+        if scratch is not None:
+            scratch.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole, as `replacing` does; what is no regular file takes the bytes as they are. Raises OSError."""
+    if is_stream(path):
+        with path.open("wb", buffering=0) as file:
+            view = memoryview(content)
+            while view:
+                view = view[file.write(view) :]
+        return
+    with replacing(path) as scratch:
+        scratch.write_bytes(content)
