@@ -1,5 +1,6 @@
 """`tilebert compare`: what moved between two files of records, and whether for the worse."""
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +22,7 @@ def compare(
 
     Exit status 1 if something is worse by more than the tolerance, or missing.
     """
-    if tolerance < 0:
+    if not 0 <= tolerance < math.inf:
         raise ValueError(f"--tolerance: expected 0 percent or more, got {tolerance:g}")
     sides = []
     for name, path in (("BASE", base), ("NEW", new)):
@@ -52,16 +53,11 @@ def compare(
             )
     added = len(now.keys() - old.keys())
     if table.row_count:
-        out.print(table)
-    out.print(
-        f"{len(old)} records: {worse} worse by more than {tolerance:g} %, {missing} missing, {added} new"
-    )
+        out.show(table)
+    out.say(f"{len(old)} records: {worse} worse by more than {tolerance:g} %, {missing} missing, {added} new")
     if worse or missing:
-        err.print(
+        err.say(
             f"tilebert: compare: {worse} of {len(old)} records are worse than {base}, {missing} are missing",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
         )
         raise typer.Exit(1)
 

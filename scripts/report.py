@@ -14,7 +14,7 @@ from golden.modes import mode
 from golden.statistics import Histogram
 from scripts import charts, plots
 from scripts.charts import NARROW, Spot
-from scripts.console import err, out
+from scripts.console import out, status
 from scripts.evidence import SIZE, SUBJECTS, Evidence, gather
 from scripts.files import check_folder, make_folder, write_text
 from scripts.page import NOT_RUN, both, framed, number, span, table
@@ -44,12 +44,12 @@ def report(
                 raise ValueError(f"{name}: expected a file, got {path} (no such file)")
     benches = bench or sorted(Path("docs").glob("bench-*.json"))
     signed = sign_off or sorted(Path("docs").glob("signoff-*.json"))
-    with err.status("drawing"):
+    with status("drawing"):
         evidence = gather(task, trained, cells, benches, signed, histograms)
         text = page(evidence)
     make_folder(output, "--output")
     write_text(output / "index.html", "--output", text)
-    out.print(f"{output / 'index.html'}: {len(text.encode()):,} bytes", soft_wrap=True)
+    out.say(f"{output / 'index.html'}: {len(text.encode()):,} bytes")
 
 
 def page(evidence: Evidence) -> str:

@@ -16,7 +16,7 @@ from hw.pnr import DEFAULT_DEVICES
 from hw.registry import Point, Record, measure, parse_modes, registry
 from hw.synth import PARTS
 from hw.verilog import UNITS
-from scripts import records
+from scripts import options, records
 from scripts.console import err, out, progress
 from scripts.files import check_place
 from scripts.fleet import executor
@@ -43,7 +43,10 @@ def sweep(
     ] = None,
     no_dsp: Annotated[bool, typer.Option("--no-dsp", help="Builds without multiplier blocks.")] = False,
     seeds: Annotated[
-        list[int] | None, typer.Option("--seed", help="Also place and route with this seed; several.")
+        list[int] | None,
+        typer.Option(
+            "--seed", callback=options.check_seed, help="Also place and route with this seed; several."
+        ),
     ] = None,
     models: Annotated[
         list[str] | None,
@@ -86,7 +89,7 @@ def sweep(
     points = list({point.name: point for point in points}.values())
     for point in points:
         # What no build can be is told before anything runs.
-        _ = point.config
+        options.check_size(point.config, "simulate" if isinstance(point, LayerPoint) else "map")
     found = records.read(output)
     missing = [point for point in points if not any(point.made(record.name) for record in found)]
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -99,7 +102,7 @@ def sweep(
             if error is not None:
                 # The others go on: what is finished is kept.
                 failed = error
-                err.print(f"tilebert: sweep: {futures[future].name}: {error}", markup=False, soft_wrap=True)
+                err.say(f"tilebert: sweep: {futures[future].name}: {error}")
                 continue
             records.append(output, future.result())
             bar(number / len(missing), f"{futures[future].name} is done")
@@ -154,4 +157,4 @@ def _report(points: list[Point | LayerPoint], found: list[Record]) -> None:
         table.add_row(
             build, *(f"{row[kind]:,.1f}".removesuffix(".0") if kind in row else "" for kind in kinds)
         )
-    out.print(table)
+    out.show(table)

@@ -67,7 +67,7 @@ def table(
         Path | None, typer.Option("--output", "-o", help="Folder for the plot; made if missing.")
     ] = None,
     show: Annotated[bool, typer.Option("--show", help="Run nothing, show what has been run.")] = False,
-    seed: Annotated[int, typer.Option(help="Of the order of examples and of dropout.")] = 0,
+    seed: options.TrainingSeed = 0,
     epochs: options.Epochs = None,
     limit: options.TrainLimit = None,
     workers: Annotated[int, typer.Option(help="Processes that train; 0: one per core.")] = 0,
@@ -96,7 +96,7 @@ def table(
             def report(done: int, total: int, cell: Cell) -> None:
                 bar(done / total, f"{cell.task} in {cell.row} is done, {total - done} to go")
                 if not err.is_terminal:
-                    err.print(f"{done} of {total}: {cell.task} in {cell.row}", soft_wrap=True)
+                    err.say(f"{done} of {total}: {cell.task} in {cell.row}")
 
             grid.run(
                 cells,
@@ -110,7 +110,7 @@ def table(
     found = grid.read_records(records)
     run_before = {record["task"] for record in found if record["seed"] == seed}
     tasks = tuple(name for name in TASK_NAMES if name in run_before or name in tasks)
-    out.print(_rich(found, tasks, seed))
+    out.show(_rich(found, tasks, seed))
     if output is not None:
         from scripts import plots
 

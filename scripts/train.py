@@ -43,7 +43,7 @@ def train(
     ] = False,
     epochs: options.Epochs = None,
     rate: Annotated[float | None, typer.Option(help="Learning rate; by default the mode's.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the order of examples and of dropout.")] = 0,
+    seed: options.TrainingSeed = 0,
     limit: options.TrainLimit = None,
     device: Annotated[str, typer.Option(help="What trains: cpu or cuda.")] = "cpu",
     json_file: options.JsonFile = None,
@@ -115,7 +115,7 @@ def load_trainer() -> Any:
     try:
         from train import recipe
     except ImportError as error:
-        raise ValueError(f"train: expected the package {error.name}; pip install 'tilebert[train]'") from None
+        raise ValueError(f"train: expected the package {error.name}; make .venv/train") from None
     return recipe
 
 

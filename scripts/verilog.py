@@ -12,7 +12,7 @@ from golden.modes import K_MAX
 from hw.target import FamilyName
 from hw.verilog import UnitName, generate
 from scripts import options
-from scripts.console import err, out
+from scripts.console import out, status
 from scripts.files import check_folder, make_folder, write_text
 
 
@@ -31,8 +31,9 @@ def verilog(
     config = options.build_config(
         mode_names, rows, cols, exponent_bits=exponent_bits, k_max=k_max, dsp=not no_dsp
     )
+    options.check_size(config, "write")
     check_folder(output, "--output")
-    with err.status("generating"):
+    with status("generating"):
         design = generate(unit, config, target)
     make_folder(output, "--output")
     source = f"{design.top}.sv"
@@ -54,4 +55,4 @@ def verilog(
     }
     write_text(output / source, "--output", design.text)
     write_text(output / "manifest.json", "--output", json.dumps(manifest, indent=2) + "\n")
-    out.print(f"{output / source}: {len(design.text):,} bytes, sha256 {design.sha256}")
+    out.say(f"{output / source}: {len(design.text):,} bytes, sha256 {design.sha256}")
