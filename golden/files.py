@@ -1,5 +1,6 @@
 """Files that are written whole or not at all, through links, and into pipes and devices."""
 
+import errno
 import os
 import signal
 import stat
@@ -36,6 +37,16 @@ def is_stream(path: Path) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
+def resolved(path: Path) -> Path:
+    """Where a path leads to, through links, there or not. Raises OSError for links that lead in a circle."""
+    place = Path(os.path.realpath(path))
+    if place.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    # Raises for a name that is too long.
+    place.exists()
+    return place
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A new, empty file to write, which takes the place of `path` at the end, or is removed after an error.
@@ -44,7 +55,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     scratch = None
     try:
-        place = Path(os.path.realpath(path))
+        place = resolved(path)
         with deferred_interrupt():
             # Part of the name, because a name as long as a folder allows has no room for more.
             handle, name = tempfile.mkstemp(prefix=f".{place.name[:40]}.", dir=place.parent)

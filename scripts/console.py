@@ -22,8 +22,8 @@ class Output(Console):
         super().__init__(stderr=stderr, markup=False, emoji=False, highlight=not stderr)
         self._taken = ""
 
-    @property
-    def size(self) -> ConsoleDimensions:  # type: ignore[misc]
+    @property  # type: ignore[misc]
+    def size(self) -> ConsoleDimensions:
         """A terminal's own size; a pipe's keeps the columns of a table whole."""
         return super().size if self.is_terminal else ConsoleDimensions(PIPED_WIDTH, 25)
 

@@ -78,7 +78,10 @@ def check_place(path: Path | None, option: str) -> None:
     if _descriptor(path) == 1:
         out.take(option)
         return
-    place = Path(os.path.realpath(path))
+    try:
+        place = files.resolved(path)
+    except OSError as error:
+        raise ValueError(f"{option}: expected a writable place, got {path} ({error.strerror})") from None
     if place.is_dir() or not place.parent.is_dir():
         raise ValueError(f"{option}: expected a file in an existing folder, got {path}")
     if not os.access(place if files.is_stream(place) else place.parent, os.W_OK):
@@ -166,7 +169,7 @@ def _descriptor(path: Path) -> int | None:
     for _ in range(40):  # as many links as Linux follows
         if path.name.isdigit() and os.path.realpath(path.parent) == ours:
             return int(path.name)
-        if not path.is_symlink():
+        if not os.path.islink(path):
             return None
         path = path.parent / path.readlink()
     return None

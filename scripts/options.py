@@ -13,7 +13,7 @@ from sim.toolchain import SimulatorName
 MOST_PES = {"simulate": 4096, "map": 4096, "write": 16384}
 """PEs of the largest array, by what is done with it."""
 
-_SECONDS_PER_PE = {"simulate": 0.25, "map": 0.1, "write": 0.007}
+_SECONDS_PER_PE = {"simulate": 0.25, "map": 0.3, "write": 0.007}
 _BYTES_PER_PE = 1200
 """As measured on one core from 16 x 16 to 32 x 32 PEs: to build a simulator, to map, to write Verilog."""
 
