@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from ctypes import CDLL
+from multiprocessing import resource_tracker
 from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 from types import FrameType
@@ -70,6 +71,8 @@ class _Worker(SpawnProcess):
     """A process that a terminal's control-C does not reach."""
 
     def start(self) -> None:
+        # Unblocks the signal when it starts.
+        resource_tracker.ensure_running()
         # The mask is inherited, from the first instruction on; a signal that comes meanwhile waits.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
@@ -88,23 +91,25 @@ def end_children() -> None:
     """Kill every process that descends from this one, where /proc tells which do (Linux)."""
     if not Path("/proc/self/stat").exists():
         return
-    with suppress(OSError, AttributeError):
-        # Grandchildren whose parent has been killed become children of this process, and are found again.
-        CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
-    tracker = sys.modules.get("multiprocessing.resource_tracker")
+    # Grandchildren whose parent has been killed become children of this process, and are found again.
+    prctl = CDLL(None).prctl
+    prctl(_SUBREAPER, 1, 0, 0, 0)
     # Ends by itself with this process, which would start it anew, and say so, if it were gone.
-    spared = getattr(getattr(tracker, "_resource_tracker", None), "_pid", None)
-    while living := [process for process in _descendants(os.getpid()) if process != spared]:
+    spared = getattr(resource_tracker._resource_tracker, "_pid", None)
+    own: set[int] | None = None
+    while living := {child: parent for child, parent in _descendants(os.getpid()) if child != spared}:
+        own = own or {child for child, parent in living.items() if parent == os.getpid()}
         for process in living:
             with suppress(OSError):
                 os.kill(process, signal.SIGKILL)
             with suppress(OSError):
-                # Popen.wait, whose child this may be, takes a child that is gone for one that has ended.
-                os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
+                # Whoever started a child asks how it ended; nobody does for those that were adopted.
+                os.waitid(os.P_PID, process, os.WEXITED | (os.WNOWAIT if process in own else 0))
+    prctl(_SUBREAPER, 0, 0, 0, 0)
 
 
-def _descendants(ancestor: int) -> list[int]:
-    """Process numbers of the living descendants, parents before children."""
+def _descendants(ancestor: int) -> list[tuple[int, int]]:
+    """Process numbers of the living descendants and of their parents, parents before children."""
     children: dict[int, list[int]] = {}
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit():
@@ -114,9 +119,9 @@ def _descendants(ancestor: int) -> list[int]:
             state, parent = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[:2]
             if state not in "ZX":
                 children.setdefault(int(parent), []).append(int(folder.name))
-    found = [ancestor]
-    for process in found:
-        found += children.get(process, [])
+    found = [(ancestor, 0)]
+    for process, _ in found:
+        found += [(child, process) for child in children.get(process, [])]
     return found[1:]
 
 
