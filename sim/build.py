@@ -38,10 +38,11 @@ MAKE_OVERRIDES = (
     "CFG_LDLIBS_THREADS=-pthread",
     "CFG_CXXFLAGS_STD=-std=c++20",
     "OPT_FAST=-O2 -fno-tree-vectorize",
+    "CURDIR=.",
 )
 """The wheel's makefile was configured for another compiler; with these it works with g++.
 
-Its vectorizer would pack scattered registers into vectors and unpack them again.
+It refuses to work in a folder with a space in its path, where nothing in it names that path. g++'s vectorizer would pack scattered registers into vectors and unpack them again.
 """
 
 
