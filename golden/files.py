@@ -1,15 +1,19 @@
 """Files that are written whole or not at all, through links, and into pipes and devices."""
 
 import errno
+import fcntl
 import os
 import signal
 import stat
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+UNFINISHED = ".unfinished"
+"""How the names of files end that are being written."""
 
 
 @contextmanager
@@ -51,16 +55,17 @@ def resolved(path: Path) -> Path:
 def replacing(path: Path) -> Iterator[Path]:
     """A new, empty file to write, which takes the place of `path` at the end, or is removed after an error.
 
-    It is beside the file that `path` leads to: a link stays a link. Raises OSError; its `filename` is `path`.
+    It is beside the file that `path` leads to: a link stays a link. What a killed process had begun to write in that
+    place is removed. Raises OSError; its `filename` is `path`.
     """
-    scratch = None
+    scratch, lock = None, -1
     try:
         place = resolved(path)
+        # Part of the name, because a name as long as a folder allows has no room for more.
+        prefix = f".{place.name[:40]}."
+        _remove_orphans(place.parent, prefix)
         with deferred_interrupt():
-            # Part of the name, because a name as long as a folder allows has no room for more.
-            handle, name = tempfile.mkstemp(prefix=f".{place.name[:40]}.", dir=place.parent)
-            scratch = Path(name)
-            os.close(handle)
+            scratch, lock = _locked(place.parent, prefix)
         yield scratch
         # mkstemp makes private files; the result is an ordinary one.
         umask = os.umask(0)
@@ -72,6 +77,34 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         if scratch is not None:
             scratch.unlink(missing_ok=True)
+            os.close(lock)
+
+
+def _locked(folder: Path, prefix: str) -> tuple[Path, int]:
+    """A new file, and a descriptor that locks it while this process lives."""
+    while True:
+        lock, name = tempfile.mkstemp(prefix=prefix, suffix=UNFINISHED, dir=folder)
+        # Not every file system has locks; nothing is taken for an orphan there.
+        with suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        # Who looked for orphans before it was locked may have removed it.
+        if os.fstat(lock).st_nlink:
+            return Path(name), lock
+        os.close(lock)
+
+
+def _remove_orphans(folder: Path, prefix: str) -> None:
+    """Remove unfinished files that no living process has locked."""
+    for entry in os.scandir(folder):
+        if not (entry.name.startswith(prefix) and entry.name.endswith(UNFINISHED)):
+            continue
+        with suppress(OSError):
+            lock = os.open(entry.path, os.O_RDWR | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.unlink(entry.path)
+            finally:
+                os.close(lock)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden import files
+from golden.arrays import load_array
 from scripts.console import out
 
 STDIO = Path("-")
@@ -54,13 +55,11 @@ def read_array(path: Path, option: str, dimensions: int) -> NDArray[Any]:
     """
     content = io.BytesIO(read_bytes(path, option, "a .npy file"))
     try:
-        array = np.load(content, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{option}: expected a .npy file, got {path} ({reason})") from None
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iu":
-        kind = array.dtype if isinstance(array, np.ndarray) else "an archive"
-        raise ValueError(f"{option}: expected integers, got {kind}")
+        array = load_array(content)
+    except ValueError as error:
+        raise ValueError(f"{option}: expected a .npy file, got {path} ({error})") from None
+    if array.dtype.kind not in "iu":
+        raise ValueError(f"{option}: expected integers, got {array.dtype}")
     if array.ndim != dimensions or 0 in array.shape:
         raise ValueError(
             f"{option}: expected a non-empty array of {dimensions} dimensions, got shape {array.shape}"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from golden.modes import mode
 from golden.quantized import quantized_encoder
 from hw.config import Config
 from scripts import options
-from scripts.interrupts import Workers
 from scripts.models import load_model
 from sim.backend import RtlBackend, Tally
 from sim.build import build
@@ -121,7 +121,7 @@ def executor(workers: int, scheduler: str | None) -> Executor:
     """Processes here, or the Dask cluster at `scheduler`; raises ValueError that names the option."""
     if scheduler is None:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
-        return ProcessPoolExecutor(workers, mp_context=Workers())
+        return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
     try:
         from distributed import Client
     except ImportError:

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from golden.statistics import stored_bytes
 from scripts.accuracy import of_float, of_model, read
 from scripts.console import Silent
 from scripts.eval import FLOAT
-from scripts.interrupts import Workers
 from scripts.train import fine_tuned, load_trainer, training_device
 from sim.toolchain import cache_folder
 
@@ -91,7 +91,7 @@ def run(
     done = 0
     error: BaseException | None = None
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    with ProcessPoolExecutor(workers, Workers(), max_tasks_per_child=1) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), max_tasks_per_child=1) as pool:
         for part in (needed, [cell for cell in missing if cell.row != FLOAT]):
             futures: dict[Future[Any], Cell] = {
                 pool.submit(run_cell, cell, glue, limit, epochs): cell for cell in part

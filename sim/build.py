@@ -42,7 +42,8 @@ MAKE_OVERRIDES = (
 )
 """The wheel's makefile was configured for another compiler; with these it works with g++.
 
-It refuses to work in a folder with a space in its path, where nothing in it names that path. g++'s vectorizer would pack scattered registers into vectors and unpack them again.
+It refuses to work in a folder with a space in its path, though nothing in it names that path. g++'s vectorizer would
+pack scattered registers into vectors and unpack them again.
 """
 
 

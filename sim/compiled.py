@@ -11,6 +11,7 @@ from golden.commands import COMMAND_WIDTH
 from hw.drain import result_layout
 from sim.build import LIBRARY, Build
 from sim.errors import ToolError
+from sim.streams import patience as streams_patience
 
 CHUNK = 100_000
 """Cycles between two looks at the progress."""
@@ -90,12 +91,13 @@ class Model:
         seed: int = 0,
         pauses: dict[str, tuple[int, int]] | None = None,
         cycles: int | None = None,
-        patience: int = 20_000,
+        patience: int | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> Traffic:
         """Give commands [count, 12] and loads [beats, bus]; take a status for each and `beats` of results.
 
-        Ends when all have come, after `cycles`, or when nothing has moved for `patience` cycles. `stalls` are the
+        Ends when all have come, after `cycles`, or when nothing has moved for `patience` cycles (by default
+        `sim.streams.patience`). `stalls` are the
         probabilities that commands, loads, status and results pause in a cycle, drawn from `seed`; `pauses` are by
         the same names the cycles, from and to, in which a stream certainly does.
         """
@@ -123,6 +125,7 @@ class Model:
             pause_to=(ctypes.c_int64 * 4)(*(window[1] for window in windows)),
             random=(seed * 2 + 1) * 0x9E3779B97F4A7C15 & (1 << 64) - 1,
         )
+        patience = streams_patience(self._config) if patience is None else patience
         limit = cycles if cycles is not None else 1 << 62
 
         def complete() -> bool:

@@ -168,8 +168,7 @@ def _run_cocotb(build: Build, inputs: _Inputs) -> _Measured:
         ],
         "seed": inputs.stalls.seed,
         "stalls": {name: getattr(inputs.stalls, name) for name in names},
-        # Longer than the worst pause of any stream; a core that is silent for so long has lost something.
-        "patience": 20_000,
+        "patience": streams.patience(build.config),
         "afterwards": 4 * (build.config.rows + build.config.cols) + 64,
     }
     with tempfile.TemporaryDirectory(prefix="tilebert-") as name:

@@ -27,6 +27,11 @@ def loads(schedule: Schedule) -> Payloads:
     return np.frombuffer(schedule.load_stream(), np.uint8).reshape(-1, schedule.geometry.bus)
 
 
+def patience(config: Config) -> int:
+    """Cycles without any transfer after which a core has lost something: longer than a tile, or a pause, takes."""
+    return 20_000 + 2 * config.k_max
+
+
 def result_beats(schedule: Schedule) -> int:
     """Payloads of the result stream that a schedule asks for."""
     lanes = schedule.geometry.lanes

@@ -14,6 +14,7 @@ from program import ROOT, environment
 from golden.modes import mode
 from hw.config import Config
 from scripts.interrupts import Workers, end_children, interruptible
+from scripts.workers import processes
 from sim.build import kept_design
 
 HOOK = """
@@ -204,6 +205,11 @@ def test_a_worker_starts_with_the_signal_blocked() -> None:
     process.join()
     assert process.exitcode == 1
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def test_pools_have_such_workers() -> None:
+    with processes(1) as pool:
+        assert isinstance(pool._mp_context, Workers)
 
 
 def _exit_with_mask() -> None:
