@@ -1,11 +1,12 @@
 """What people see: tables on stdout, progress and errors on stderr. Texts are shown as they are, without markup."""
 
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any, TextIO
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleDimensions
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -28,14 +29,17 @@ class Output(Console):
         return super().size if self.is_terminal else ConsoleDimensions(PIPED_WIDTH, 25)
 
     def say(self, text: str) -> None:
-        """Print one line, which a terminal may fold and a pipe keeps whole."""
+        """Print one line. On a terminal that is stdout it is folded between words; no word is cut."""
+        if self.is_terminal and not self.stderr:
+            text = textwrap.fill(text, self.width, break_long_words=False, break_on_hyphens=False)
         self.print(text, soft_wrap=True)
 
     def show(self, table: Table) -> None:
-        """Print a table, or where it is too narrow for that, each of its rows as lines of a heading and a value."""
-        wide = replace(self.options, max_width=10_000)
-        fits = self.measure(table, options=wide).minimum <= self.width
-        self.print(table if fits else _stacked(table))
+        """Print a table, or where it would not fit, each of its rows as lines of a heading and a value."""
+        if _least_width(table) <= self.width:
+            self.print(table)
+        else:
+            self.print(_stacked(table), soft_wrap=True)
 
     def take(self, option: str) -> None:
         """Leave stdout to the file of an option; raises ValueError if it is another's, or closed."""
@@ -116,15 +120,26 @@ def status(text: str) -> Iterator[Any]:
         yield lambda text: shown.update(Text(text))
 
 
-def _stacked(table: Table) -> Table:
-    """Rows below each other: a line for each of their cells."""
-    lines = Table(title=table.title, show_header=False)
-    lines.add_column(overflow="fold")
-    lines.add_column(overflow="fold")
+def _least_width(table: Table) -> int:
+    """Columns that a table takes where every word is whole, and every line of a column that does not wrap."""
+    total = 1
+    for column in table.columns:
+        texts = [str(column.header), *map(str, column.cells)]
+        parts = [part for text in texts for part in (text.splitlines() if column.no_wrap else text.split())]
+        total += max(map(cell_len, parts), default=0) + _FRAME
+    return total
+
+
+_FRAME = 3
+"""Columns around a cell: padding on both sides, and a line."""
+
+
+def _stacked(table: Table) -> str:
+    """The rows of a table below each other, a line for each cell."""
     headings = [" ".join(str(column.header).split()) for column in table.columns]
+    width = max(map(len, headings), default=0)
+    blocks = [str(table.title)] if table.title else []
     for cells in zip(*(column.cells for column in table.columns), strict=True):
-        lines.add_section()
-        for heading, cell in zip(headings, cells, strict=True):
-            if str(cell):
-                lines.add_row(heading, str(cell))
-    return lines
+        named = zip(headings, map(str, cells), strict=True)
+        blocks.append("\n".join(f"{heading:{width}}  {cell}" for heading, cell in named if cell))
+    return "\n\n".join(blocks) + "\n"
