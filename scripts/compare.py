@@ -10,6 +10,7 @@ from rich.table import Table
 from hw.registry import Record
 from scripts import records
 from scripts.console import err, out
+from scripts.files import STDIO, read_text
 
 
 def compare(
@@ -24,12 +25,11 @@ def compare(
     """
     if not 0 <= tolerance < math.inf:
         raise ValueError(f"--tolerance: expected 0 percent or more, got {tolerance:g}")
-    sides = []
-    for name, path in (("BASE", base), ("NEW", new)):
-        if not path.is_file():
-            raise ValueError(f"{name}: expected a file of records, got {path} (no such file)")
-        sides.append({record.name: record for record in records.read(path)})
-    old, now = sides
+    if base == new == STDIO:
+        raise ValueError("NEW: expected a file, got - that BASE is too")
+    old, now = (
+        {record.name: record for record in _read(name, path)} for name, path in (("BASE", base), ("NEW", new))
+    )
     table = Table()
     for heading in ("", "name", "unit"):
         table.add_column(heading, no_wrap=True)
@@ -60,6 +60,12 @@ def compare(
             f"tilebert: compare: {worse} of {len(old)} records are worse than {base}, {missing} are missing",
         )
         raise typer.Exit(1)
+
+
+def _read(name: str, path: Path) -> list[Record]:
+    if path.is_file():
+        return records.read(path)
+    return records.parse(read_text(path, name, "a file of records").splitlines(), f"{path}")
 
 
 def percent(base: Record, new: Record) -> float:

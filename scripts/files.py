@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import stat
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +19,9 @@ from scripts.console import out
 STDIO = Path("-")
 """As an input stdin, as an output stdout."""
 
+MOST = 1 << 30
+"""Bytes of the largest input: pipes need not end."""
+
 
 def check_stdin(**paths: Path | None) -> None:
     """Raise ValueError naming the option if two options are to be read from stdin."""
@@ -29,15 +33,24 @@ def check_stdin(**paths: Path | None) -> None:
 def read_bytes(path: Path, option: str, what: str) -> bytes:
     """All of a file, a pipe or stdin; raises ValueError naming the option, and `what` was expected."""
     try:
-        if path == STDIO:
-            if sys.stdin is None:
-                raise ValueError(f"{option}: expected {what}, got - (stdin is closed)")
-            return sys.stdin.buffer.read()
-        return path.read_bytes()
+        if path != STDIO and _descriptor(path) != 0:
+            with path.open("rb") as file:
+                kind = os.fstat(file.fileno()).st_mode
+                if stat.S_ISCHR(kind) or stat.S_ISBLK(kind):
+                    # Some never end.
+                    raise ValueError(f"{option}: expected {what}, got {path} (a device)")
+                content = file.read(MOST + 1)
+        elif sys.stdin is None:
+            raise ValueError(f"{option}: expected {what}, got {path} (stdin is closed)")
+        else:
+            content = sys.stdin.buffer.read(MOST + 1)
     except FileNotFoundError:
         raise ValueError(f"{option}: expected {what}, got {path} (no such file)") from None
     except OSError as error:
         raise ValueError(f"{option}: expected {what}, got {path} ({error.strerror})") from None
+    if len(content) > MOST:
+        raise ValueError(f"{option}: expected {what}, got {path} (more than {MOST >> 20} MiB)")
+    return content
 
 
 def read_text(path: Path, option: str, what: str) -> str:
@@ -65,6 +78,12 @@ def read_array(path: Path, option: str, dimensions: int) -> NDArray[Any]:
             f"{option}: expected a non-empty array of {dimensions} dimensions, got shape {array.shape}"
         )
     return array
+
+
+def check_file(path: Path, option: str) -> None:
+    """Raise ValueError naming the option for what is there and is no file that can be read again and again."""
+    if path == STDIO or (os.path.exists(path) and not os.path.isfile(path)):
+        raise ValueError(f"{option}: expected a file, got {path}")
 
 
 def check_place(path: Path | None, option: str) -> None:

@@ -16,7 +16,7 @@ from scripts import charts, plots
 from scripts.charts import NARROW, Spot
 from scripts.console import out, status
 from scripts.evidence import SIZE, SUBJECTS, Evidence, gather
-from scripts.files import check_folder, make_folder, write_text
+from scripts.files import check_file, check_folder, make_folder, write_text
 from scripts.page import NOT_RUN, both, framed, number, span, table
 from scripts.peers import ARRAYS, PUBLISHED
 
@@ -38,6 +38,8 @@ def report(
     """
     task_of(task)
     check_folder(output, "--output")
+    for name, path in (("--trained", trained), ("--cells", cells), ("--histograms", histograms)):
+        check_file(path, name)
     for name, paths in (("--bench", bench or []), ("--sign-off", sign_off or [])):
         for path in paths:
             if not path.is_file():

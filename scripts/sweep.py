@@ -18,7 +18,7 @@ from hw.synth import PARTS
 from hw.verilog import UNITS
 from scripts import options, records
 from scripts.console import err, out, progress
-from scripts.files import check_place
+from scripts.files import check_place, is_stream, write_text
 from scripts.fleet import executor
 from scripts.layer import LayerPoint
 
@@ -90,7 +90,9 @@ def sweep(
     for point in points:
         # What no build can be is told before anything runs.
         options.check_size(point.config, "simulate" if isinstance(point, LayerPoint) else "map")
-    found = records.read(output)
+    # What is written to a pipe cannot be looked up, and is written at the end.
+    piped = is_stream(output)
+    found = [] if piped else records.read(output)
     missing = [point for point in points if not any(point.made(record.name) for record in found)]
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with progress() as bar, executor(workers or os.cpu_count() or 1, scheduler) as pool:
@@ -104,9 +106,13 @@ def sweep(
                 failed = error
                 err.say(f"tilebert: sweep: {futures[future].name}: {error}")
                 continue
-            records.append(output, future.result())
+            found += future.result()
+            if not piped:
+                records.append(output, future.result())
             bar(number / len(missing), f"{futures[future].name} is done")
-    _report(points, records.read(output))
+    if piped:
+        write_text(output, "--output", records.text(found, header=True))
+    _report(points, found)
     if failed is not None:
         raise typer.Exit(1)
 

@@ -12,7 +12,7 @@ from golden.glue import TASK_NAMES, task_of
 from scripts import grid, options
 from scripts.console import err, out, progress
 from scripts.eval import FLOAT
-from scripts.files import check_folder, check_place, make_folder, write_text
+from scripts.files import check_file, check_folder, check_place, make_folder, read_text, write_text
 from scripts.grid import ROWS, Cell
 
 TASKS = ("similarity", "sts-b", "mrpc", "rte", "cola")
@@ -85,6 +85,7 @@ def table(
     if workers < 0:
         raise ValueError(f"--workers: expected 0 or more, got {workers}")
     options.check_training(epochs, None, limit)
+    check_file(records, "--records")
     check_place(records, "--records")
     check_folder(output, "--output")
     text = None if page is None else _read_page(page)
@@ -180,9 +181,7 @@ def _panels(
 
 
 def _read_page(page: Path) -> str:
-    if not page.is_file():
-        raise ValueError(f"--page: expected a page, got {page} (no such file)")
-    text = page.read_text(encoding="utf-8")
+    text = read_text(page, "--page", "a page")
     if BEGIN not in text or END not in text:
         raise ValueError(f"--page: expected the lines {BEGIN} and {END}, got {page} without")
     return text

@@ -113,6 +113,15 @@ def test_an_input_may_be_a_pipe(folder: Path) -> None:
     os.close(reader)
 
 
+def test_an_input_that_never_ends(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ["gemm", "--w", "w.npy", "-o", "y.npy", "--x"]
+    refused([*words, "/dev/zero"], "--x: expected a .npy file, got /dev/zero (a device)", capfd)
+    monkeypatch.setattr("scripts.files.MOST", 100)
+    refused([*words, "x.npy"], "--x: expected a .npy file, got x.npy (more than 0 MiB)", capfd)
+
+
 @pytest.mark.parametrize("case", OUTPUTS)
 def test_a_full_device(case: str, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     # A link, which is all that a fault here can destroy.
