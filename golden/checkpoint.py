@@ -6,7 +6,6 @@ everything else in the file: a flipped bit that leaves a legal code or a plausib
 
 import hashlib
 import json
-import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from golden.backend import golden_backend
+from golden.files import write_bytes
 from golden.layout import Tensors, check_packaged, header_of, model_of, tensors_of
 from golden.quantized import QuantizedModel, QuantizedProducts
 
@@ -31,13 +31,7 @@ def save(model: QuantizedModel, path: Path, *, embeddings: bool = False) -> None
     """
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path.parent}: no such folder")
-    content = to_bytes(model, embeddings=embeddings)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_bytes(path, to_bytes(model, embeddings=embeddings))
 
 
 def to_bytes(model: QuantizedModel, *, embeddings: bool = False) -> bytes:

@@ -63,9 +63,7 @@ def platform_of(board: str) -> Any:
     try:
         return getattr(import_module(module), name)()
     except ImportError:
-        raise ValueError(
-            "board: expected the package amaranth-boards; pip install 'tilebert[board]'"
-        ) from None
+        raise ValueError("board: expected the package amaranth-boards; pip install -e '.[board]'") from None
 
 
 def bitstream(board: str, test: SelfTest, folder: Path) -> Bitstream:

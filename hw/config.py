@@ -15,6 +15,12 @@ BIAS_WIDTH, MULT_WIDTH, SHIFT_WIDTH = 32, 15, 6
 RATIO_WIDTH = OFFSET_WIDTH = 6
 
 
+LINES = 1 << 16
+"""Most lines of a buffer: what commands can address."""
+
+WIDEST = 1024
+"""Most bytes of the load stream, and most results, in a cycle."""
+
 LONGEST_SUM = 40
 """Bits of the longest sum that a shifter's adder forms in one cycle. 42 bits: 168.8 MHz at worst, 8 x 8."""
 
@@ -30,8 +36,8 @@ class Config:
     Around the array: the load stream brings `bus` bytes a cycle (a power of two); the buffers hold `x_words` words
     of `rows` bytes and `w_words` of `cols`, one word for each k of a panel, and the parameters of `panels` panels of
     columns; `results` results leave in a cycle (a power of two). Where not given, a buffer holds two panels of `k_max`,
-    rounded up to a power of two: other sizes leave a choice between block RAMs behind them, which costs a quarter of
-    the clock.
+    rounded up to a power of two, or as much as LINES lines hold, which is one at least: other sizes leave a choice
+    between block RAMs behind them, which costs a quarter of the clock.
 
     Raises ValueError on an empty or repeated mode, on sizes below 1, on buffers that cannot hold a panel of
     `k_max`, on piece-wise codes of other than 8 bits, and on modes that no PE serves together.
@@ -49,27 +55,27 @@ class Config:
     results: int = 4
 
     def __post_init__(self) -> None:
-        for name in ("x_words", "w_words"):
-            if getattr(self, name) == 0:
-                object.__setattr__(self, name, 1 << (2 * self.k_max - 1).bit_length())
         for name in ("rows", "cols", "k_max", "panels"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name}: expected an integer >= 1, got {value!r}")
         for name in ("bus", "results"):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < 1 or value & (value - 1):
-                raise ValueError(f"{name}: expected a power of two, got {value!r}")
-        for name, ring in (("x_words", self.x_ring), ("w_words", self.w_ring)):
-            if ring.words < self.k_max or ring.lines > 1 << 16:
-                raise ValueError(
-                    f"{name}: expected k_max = {self.k_max} or more, in 65536 lines, got {ring.words}"
-                )
-        if self.p_ring.lines > 1 << 16:
-            raise ValueError(f"panels: expected parameters in at most 65536 lines, got {self.p_ring.lines}")
+            if not isinstance(value, int) or not 1 <= value <= WIDEST or value & (value - 1):
+                raise ValueError(f"{name}: expected a power of two up to {WIDEST}, got {value!r}")
         for name, most in (("rows", 1 << 14), ("cols", 1 << 14), ("k_max", (1 << 16) - 1)):
             if getattr(self, name) > most:
                 raise ValueError(f"{name}: expected at most {most}, got {getattr(self, name)}")
+        for name, word in (("x_words", self.rows), ("w_words", self.cols)):
+            most = LINES * Ring(word, 1, self.bus).factor
+            if getattr(self, name) == 0:
+                object.__setattr__(self, name, min(1 << (2 * self.k_max - 1).bit_length(), most))
+            if not self.k_max <= getattr(self, name) <= most:
+                raise ValueError(
+                    f"{name}: expected {self.k_max} (k_max) to {most} words, got {getattr(self, name)}"
+                )
+        if self.p_ring.lines > LINES:
+            raise ValueError(f"panels: expected parameters in at most {LINES} lines, got {self.p_ring.lines}")
         if not self.modes:
             raise ValueError("mode: expected at least one mode, got none")
         if len({mode.name for mode in self.modes}) != len(self.modes):

@@ -10,7 +10,7 @@ from golden.modes import K_MAX
 from golden.shapes import ENCODERS, Encoder
 from scripts import options
 from scripts.console import out, progress
-from scripts.files import write_json
+from scripts.files import check_place, write_json
 from scripts.layer import bounds, time_layer
 from sim.simulation import GroupResult
 
@@ -38,6 +38,7 @@ def bench(
     """
     if tokens < 1:
         raise ValueError(f"--tokens: expected 1 or more, got {tokens}")
+    check_place(json_file, "--json")
     config = options.build_config(
         [mode_name],
         rows,
@@ -50,6 +51,7 @@ def bench(
         w_words=w_words,
         results=results,
     )
+    options.check_size(config, "simulate")
     with progress() as bar:
         timing = time_layer(config, model, tokens, mode_name, exponent_bits, bar)
     records = [_record(name, group, timing.wrong[name]) for name, group in timing.groups.items()]
@@ -79,7 +81,7 @@ def bench(
     if not timing.exact:
         raise typer.Exit(1)
     run = timing.run
-    out.print(
+    out.say(
         f"exact: all {timing.results:,} results equal golden, {run.cycles:,} cycles in {run.seconds:.0f} s"
     )
 
@@ -107,7 +109,7 @@ def _shape(job: Job) -> tuple[str, int, int, int]:
 
 
 def _report(title: str, encoder: Encoder, records: list[dict[str, Any]]) -> None:
-    out.print(title, soft_wrap=True)
+    out.say(title)
     table = Table()
     for heading in ("GEMM", "mode", "M x K x N"):
         table.add_column(heading, no_wrap=True)
@@ -132,4 +134,4 @@ def _report(title: str, encoder: Encoder, records: list[dict[str, Any]]) -> None
             f"{record['of_bound']:.1%}",
             f"{record['mismatches']:,}",
         )
-    out.print(table)
+    out.show(table)

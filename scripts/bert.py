@@ -18,7 +18,7 @@ from golden.weights import read_weights
 from scripts import options
 from scripts.console import Bar, err, out, progress
 from scripts.eval import FLOAT, mode_or_float
-from scripts.files import check_place, write_array, write_json
+from scripts.files import check_folder, check_place, check_text, write_array, write_json
 from scripts.fleet import Setup
 from scripts.models import check_choice, load_model, origin
 from sim.backend import RtlBackend, Tally
@@ -55,13 +55,19 @@ def bert(
     chosen = mode_or_float(mode_name, exponent_bits)
     _check(texts, chosen, backend, checkpoint, clock, dump, raw)
     check_choice(checkpoint, post_training)
+    setup = Setup(mode_name, exponent_bits, rows, cols, bus, checkpoint, post_training)
+    if backend == "rtl":
+        options.check_size(setup.config, "simulate")
+    for text in texts:
+        check_text(text, "text")
     check_place(json_file, "--json")
     check_place(output, "--output")
+    check_folder(dump, "--dump")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         tokens = Tokenizer().encode_all(texts)
     for warning in caught:
-        err.print(f"tilebert: {warning.message}", markup=False, highlight=False, soft_wrap=True)
+        err.say(f"tilebert: {warning.message}")
     tally: Tally | None = None
     with progress() as bar:
         bar.stage(f"loading {mode_name}")
@@ -72,7 +78,6 @@ def bert(
             if backend == "golden":
                 encoder = quantized_encoder(model, golden_backend)
             else:
-                setup = Setup(mode_name, exponent_bits, rows, cols, bus, checkpoint, post_training)
                 rtl = _rtl(setup, dump, raw, bar, len(texts), model.config.layers)
                 tally = rtl.tally
                 encoder = quantized_encoder(model, rtl)
@@ -95,7 +100,7 @@ def bert(
     write_json(json_file, record)
     _report(texts, vectors, record, tally)
     if tally is not None and not exact:
-        err.print(f"tilebert: bert: {tally.first}", markup=False, highlight=False, soft_wrap=True)
+        err.say(f"tilebert: bert: {tally.first}")
         raise typer.Exit(1)
 
 
@@ -117,8 +122,7 @@ def _check(
         raise ValueError(f"--dump: expected with --backend rtl, got {backend}")
     if raw and backend != "rtl":
         raise ValueError(f"--raw: expected with --backend rtl, got {backend}")
-    if not clock > 0:
-        raise ValueError(f"--clock: expected MHz above 0, got {clock}")
+    options.check_clock(clock)
 
 
 def _rtl(setup: Setup, dump: Path | None, raw: bool, bar: Bar, texts: int, layers: int) -> RtlBackend:
@@ -152,17 +156,16 @@ def _report(texts: list[str], vectors: np.ndarray, record: dict[str, Any], tally
         table.add_row(
             text if len(text) <= 60 else text[:57] + "...", str(tokens), f"{start} ... of {len(vector)}"
         )
-    out.print(table)
+    out.show(table)
     if "similarity" in record:
         where = f"in {record['mode']} on {record['backend']}, model: {record['model']}"
-        out.print(f"similarity {record['similarity']:.6f} {where}", soft_wrap=True)
+        out.say(f"similarity {record['similarity']:.6f} {where}")
     if tally is not None:
         verdict = "exact" if not tally.mismatches else f"{tally.mismatches:,} WRONG"
-        out.print(
+        out.say(
             f"{verdict}: {tally.results:,} results of {tally.jobs} GEMMs against golden; {tally.products:,} products "
             f"in {tally.cycles:,} cycles, utilization {tally.utilization:.1%}",
-            soft_wrap=True,
         )
-        out.print(
+        out.say(
             f"{record['milliseconds']:.2f} ms at {record['clock_mhz']:g} MHz, simulated in {record['seconds']:.1f} s"
         )

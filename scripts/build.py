@@ -1,7 +1,6 @@
 """`tilebert build`: a bitstream with a core that tests itself."""
 
 import hashlib
-import shutil
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -13,8 +12,8 @@ from golden.modes import MODE_NAMES
 from hw.boards import BOARDS, bitstream, platform_of
 from hw.selftest import FAILED, MODE_LEDS, PASSED, RUNNING, SelfTest
 from scripts import options
-from scripts.console import err, out
-from scripts.files import check_folder, make_folder, write_atomically, write_json
+from scripts.console import out, status
+from scripts.files import check_folder, make_folder, write_bytes, write_json
 from sim.selftest import script
 
 
@@ -28,7 +27,7 @@ def build(
     cols: options.Cols = 4,
     exponent_bits: options.ExponentBits = 4,
     k_max: options.KMax = 64,
-    seed: Annotated[int, typer.Option(help="Of the operands of the test.")] = 0,
+    seed: Annotated[int, typer.Option(callback=options.check_seed, help="Of the operands of the test.")] = 0,
 ) -> None:
     """Make a bitstream of a core with a built-in self-test, with Yosys, nextpnr and ecppack.
 
@@ -39,14 +38,15 @@ def build(
     config = options.build_config(mode_names, rows, cols, exponent_bits=exponent_bits, k_max=k_max)
     if len(config.modes) > 7:
         raise ValueError(f"--mode: expected at most 7, which three LEDs can tell, got {len(config.modes)}")
+    options.check_size(config, "map")
     check_folder(output, "--output")
     lines = script(config, seed)
-    with err.status(f"mapping, placing and routing for {board}"), tempfile.TemporaryDirectory() as scratch:
+    with status(f"mapping, placing and routing for {board}"), tempfile.TemporaryDirectory() as scratch:
         made = bitstream(board, SelfTest(config, lines), Path(scratch))
         make_folder(output, "--output")
         content = made.path.read_bytes()
-        write_atomically(output / "selftest.bit", "--output", lambda file: file.write(content))
-        shutil.copy(Path(scratch, "selftest.tim"), output / "selftest.tim")
+        write_bytes(output / "selftest.bit", "--output", content)
+        write_bytes(output / "selftest.tim", "--output", Path(scratch, "selftest.tim").read_bytes())
     record: dict[str, Any] = {
         "board": board,
         "modes": [mode.name for mode in config.modes],
@@ -63,10 +63,9 @@ def build(
         "versions": {name: version(name) for name in _PACKAGES},
     }
     write_json(output / "selftest.json", record)
-    out.print(
+    out.say(
         f"{output / 'selftest.bit'}: {len(content):,} bytes, {', '.join(record['modes'])} on {rows} x {cols}, "
         f"{made.fmax_mhz:.1f} MHz reached, the board's clock has {made.clock_mhz:g}",
-        soft_wrap=True,
     )
 
 

@@ -1,88 +1,138 @@
-"""Entry point of `tilebert`: the commands, and how errors end."""
+"""The commands of `tilebert`, and how errors end."""
 
 import sys
+from concurrent.futures import BrokenExecutor
+from contextlib import suppress
+from importlib import import_module
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from hw.nextpnr import PlaceAndRouteError
 from hw.yosys import YosysError
-from scripts.bench import bench
-from scripts.bert import bert
-from scripts.build import build
-from scripts.compare import compare
-from scripts.console import err
-from scripts.eval import evaluate
-from scripts.formats import formats
-from scripts.gemm import gemm
-from scripts.quantize import quantize
-from scripts.report import report
-from scripts.simulate import simulate
-from scripts.sweep import sweep
-from scripts.synth import synth
-from scripts.table import table
-from scripts.train import train
-from scripts.verilog import verilog
-from sim.toolchain import ToolError
+from scripts.console import err, out, tolerate
+from scripts.interrupts import INTERRUPTED, interruptible
+from sim.errors import ToolError
 from train.errors import TrainingError
 
+COMMANDS = {
+    "simulate": "simulate",
+    "gemm": "gemm",
+    "bert": "bert",
+    "bench": "bench",
+    "quantize": "quantize",
+    "train": "train",
+    "table": "table",
+    "formats": "formats",
+    "verilog": "verilog",
+    "synth": "synth",
+    "build": "build",
+    "sweep": "sweep",
+    "compare": "compare",
+    "report": "report",
+    "cache": "cache",
+    "eval": "evaluate",
+}
+"""Functions by the names of commands, which are also those of their modules."""
+
+
+class Commands(TyperGroup):
+    """The commands. Only the one that runs is imported: some import what takes a second."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names, as help shows them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """A command, None if there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        own = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        own.command(cmd_name)(getattr(import_module(f"scripts.{cmd_name}"), COMMANDS[cmd_name]))
+        return typer.main.get_command(own)
+
+
 app = typer.Typer(
+    cls=Commands,
     help="A systolic GEMM accelerator for a quantized BERT: simulate, evaluate, generate, price.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (
-    simulate,
-    gemm,
-    bert,
-    bench,
-    quantize,
-    train,
-    table,
-    formats,
-    verilog,
-    synth,
-    build,
-    sweep,
-    compare,
-    report,
-):
-    app.command()(command)
-app.command("eval")(evaluate)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        out.say(f"tilebert {version('tilebert')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    wanted: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    pass
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run one command; returns the exit status. Errors become one line on stderr: 2 for input, 1 for tools."""
+    """Run one command; returns the exit status: 2 for wrong input, 1 where a tool fails, 130 after control-C.
+
+    An error becomes one line on stderr.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        tolerate(stream)
+    out.release()
+    with interruptible() as interrupts:
+        try:
+            status, message = _outcome(arguments)
+        except (KeyboardInterrupt, typer.Abort):
+            status, message = INTERRUPTED, ""
+        except Exception:
+            # What an interrupted library makes of it.
+            if not interrupts:
+                raise
+        # Typer takes some interrupts for itself and says nothing.
+        if interrupts or status == INTERRUPTED:
+            status, message = INTERRUPTED, "interrupted"
+        if message:
+            # Whoever closed stderr does not want to know.
+            with suppress(OSError):
+                err.say(f"tilebert: {' '.join(message.split())}")
+    return status
+
+
+def _outcome(arguments: list[str] | None) -> tuple[int, str]:
+    """The exit status of a command and, after an error, a message."""
     try:
         status = app(arguments, standalone_mode=False, prog_name="tilebert")
-    except (ValueError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
-        return _fail(str(error), 2)
     except (ToolError, TrainingError, YosysError, PlaceAndRouteError) as error:
-        return _fail(str(error), 1)
-    except (KeyboardInterrupt, typer.Abort):
-        status = _INTERRUPTED
+        return 1, str(error)
+    except ValueError as error:
+        return 2, str(error)
+    except BrokenPipeError:
+        # The reader of stdout has seen enough, as `head` has.
+        return 1, ""
+    except OSError as error:
+        wrong = isinstance(
+            error, FileNotFoundError | NotADirectoryError | PermissionError | IsADirectoryError
+        )
+        place = "" if error.filename is None else f"{error.filename}: "
+        return 2 if wrong else 1, f"{place}{error.strerror or error}" if error.errno else str(error)
+    except MemoryError as error:
+        return 1, f"memory: {error or 'not enough'}"
+    except BrokenExecutor as error:
+        return 1, f"workers: {error}"
     except Exception as error:
         # What the option parser finds; its classes are private, their message is not.
         if not hasattr(error, "format_message"):
             raise
         if type(error).__name__ == "NoArgsIsHelpError":
             print(error.format_message())
-            return 0
-        return _fail(error.format_message(), 2)
-    # Typer takes some interrupts for itself and says nothing.
-    return _fail("interrupted", _INTERRUPTED) if status == _INTERRUPTED else int(status or 0)
-
-
-_INTERRUPTED = 130
-"""Exit status of a command that control-C stopped."""
-
-
-def main() -> None:
-    """Console entry point."""
-    sys.exit(run())
-
-
-def _fail(message: str, status: int) -> int:
-    line = " ".join(message.split())
-    err.print(f"tilebert: {line}", markup=False, highlight=False, soft_wrap=True)
-    return status
+            return 0, ""
+        return 2, error.format_message()
+    return int(status or 0), ""

@@ -1,5 +1,6 @@
 """`tilebert compare`: what moved between two files of records, and whether for the worse."""
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ from rich.table import Table
 from hw.registry import Record
 from scripts import records
 from scripts.console import err, out
+from scripts.files import STDIO, read_text
 
 
 def compare(
@@ -21,14 +23,13 @@ def compare(
 
     Exit status 1 if something is worse by more than the tolerance, or missing.
     """
-    if tolerance < 0:
+    if not 0 <= tolerance < math.inf:
         raise ValueError(f"--tolerance: expected 0 percent or more, got {tolerance:g}")
-    sides = []
-    for name, path in (("BASE", base), ("NEW", new)):
-        if not path.is_file():
-            raise ValueError(f"{name}: expected a file of records, got {path} (no such file)")
-        sides.append({record.name: record for record in records.read(path)})
-    old, now = sides
+    if base == new == STDIO:
+        raise ValueError("NEW: expected a file, got - that BASE is too")
+    old, now = (
+        {record.name: record for record in _read(name, path)} for name, path in (("BASE", base), ("NEW", new))
+    )
     table = Table()
     for heading in ("", "name", "unit"):
         table.add_column(heading, no_wrap=True)
@@ -52,18 +53,19 @@ def compare(
             )
     added = len(now.keys() - old.keys())
     if table.row_count:
-        out.print(table)
-    out.print(
-        f"{len(old)} records: {worse} worse by more than {tolerance:g} %, {missing} missing, {added} new"
-    )
+        out.show(table)
+    out.say(f"{len(old)} records: {worse} worse by more than {tolerance:g} %, {missing} missing, {added} new")
     if worse or missing:
-        err.print(
+        err.say(
             f"tilebert: compare: {worse} of {len(old)} records are worse than {base}, {missing} are missing",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
         )
         raise typer.Exit(1)
+
+
+def _read(name: str, path: Path) -> list[Record]:
+    if path.is_file():
+        return records.read(path)
+    return records.parse(read_text(path, name, "a file of records").splitlines(), f"{path}")
 
 
 def percent(base: Record, new: Record) -> float:

@@ -1,19 +1,84 @@
-"""What people see: tables on stdout, progress and errors on stderr."""
+"""What people see: tables on stdout, progress and errors on stderr. Texts are shown as they are, without markup."""
 
+import sys
+import textwrap
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import parent_process
+from typing import Any, TextIO
 
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, ConsoleDimensions
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
 
-out = Console()
-if not out.is_terminal:
-    # Into a file or a pipe, a table keeps its columns whole.
-    out.width = 132
-err = Console(stderr=True)
+PIPED_WIDTH = 132
+"""Columns of a file or a pipe."""
+
+
+class Output(Console):
+    """A console for texts that may hold brackets: stdout, or stderr while stdout is a file that a command writes."""
+
+    def __init__(self, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, markup=False, emoji=False, highlight=not stderr)
+        self._taken = ""
+
+    @property  # type: ignore[misc]
+    def size(self) -> ConsoleDimensions:
+        """A terminal's own size; a pipe's keeps the columns of a table whole."""
+        return super().size if self.is_terminal else ConsoleDimensions(PIPED_WIDTH, 25)
+
+    def say(self, text: str) -> None:
+        """Print one line. On a terminal that is stdout it is folded between words; no word is cut."""
+        if self.is_terminal and not self.stderr:
+            text = textwrap.fill(text, self.width, break_long_words=False, break_on_hyphens=False)
+        self.print(text, soft_wrap=True)
+
+    def show(self, table: Table) -> None:
+        """Print a table, or where it would not fit, each of its rows as lines of a heading and a value."""
+        if _least_width(table) <= self.width:
+            self.print(table)
+        else:
+            self.print(_stacked(table), soft_wrap=True)
+
+    def take(self, option: str) -> None:
+        """Leave stdout to the file of an option; raises ValueError if it is another's, or closed."""
+        if sys.stdout is None or self._taken:
+            got = "none" if sys.stdout is None else f"it for {self._taken} too"
+            raise ValueError(f"{option}: expected stdout, got {got}")
+        self._taken, self.stderr = option, True
+
+    def release(self) -> None:
+        """Be stdout again, for a new command."""
+        self._taken, self.stderr = "", False
+        del self._buffer[:]
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        """As Console.print; raises OSError that names the stream."""
+        try:
+            super().print(*objects, **how)
+        except OSError as error:
+            name = "stderr" if self.stderr else "stdout"
+            raise OSError(error.errno, error.strerror, name) from None
+
+    def on_broken_pipe(self) -> None:
+        """Raise what was raised: Rich itself would end the process here."""
+        raise
+
+
+out = Output()
+err = Output(stderr=True)
+
+
+def tolerate(stream: TextIO | None) -> None:
+    """Let a stream show what its encoding cannot express as escapes."""
+    if stream is None or not hasattr(stream, "reconfigure"):
+        return
+    if not (stream.encoding.lower().startswith("utf") and stream.errors == "surrogateescape"):
+        stream.reconfigure(errors="backslashreplace")
 
 
 def tell(text: str) -> None:
@@ -58,7 +123,7 @@ class Bar:
 @contextmanager
 def progress(lines: bool = False) -> Iterator[Bar]:
     """A bar on stderr that leaves nothing behind; where stderr is no terminal, with `lines`, a `Log`, else nothing."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     # Off a terminal an empty line would stay, and an error would be two lines.
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         yield Bar(bar) if err.is_terminal or not lines else Log()
@@ -90,3 +155,35 @@ class Silent(Bar):
 
     def __init__(self) -> None:
         super().__init__(Progress(disable=True))
+
+
+@contextmanager
+def status(text: str) -> Iterator[Any]:
+    """What runs now, on stderr where that is a terminal; yields a function that replaces the text."""
+    with err.status(Text(text)) as shown:
+        yield lambda text: shown.update(Text(text))
+
+
+def _least_width(table: Table) -> int:
+    """Columns that a table takes where every word is whole, and every line of a column that does not wrap."""
+    total = 1
+    for column in table.columns:
+        texts = [str(column.header), *map(str, column.cells)]
+        parts = [part for text in texts for part in (text.splitlines() if column.no_wrap else text.split())]
+        total += max(map(cell_len, parts), default=0) + _FRAME
+    return total
+
+
+_FRAME = 3
+"""Columns around a cell: padding on both sides, and a line."""
+
+
+def _stacked(table: Table) -> str:
+    """The rows of a table below each other, a line for each cell."""
+    headings = [" ".join(str(column.header).split()) for column in table.columns]
+    width = max(map(len, headings), default=0)
+    blocks = [str(table.title)] if table.title else []
+    for cells in zip(*(column.cells for column in table.columns), strict=True):
+        named = zip(headings, map(str, cells), strict=True)
+        blocks.append("\n".join(f"{heading:{width}}  {cell}" for heading, cell in named if cell))
+    return "\n\n".join(blocks) + "\n"

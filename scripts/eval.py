@@ -20,7 +20,7 @@ from golden.weights import read_weights
 from scripts import options
 from scripts.accuracy import accuracy, read
 from scripts.console import Bar, err, out, progress
-from scripts.files import check_place, write_json
+from scripts.files import check_folder, check_place, write_json
 from scripts.fleet import Setup, embed_on_rtl
 from scripts.models import check_choice, load_model, origin
 from sim.backend import RtlBackend, Tally
@@ -69,10 +69,13 @@ def evaluate(
         raise ValueError(f"--checkpoint: expected with a quantized mode, got --mode {FLOAT}")
     check_choice(checkpoint, post_training)
     check_place(json_file, "--json")
+    setup = Setup(mode_name, exponent_bits, rows, cols, bus, checkpoint, post_training)
+    if backend == "rtl":
+        options.check_size(setup.config, "simulate")
+    check_folder(keep, "--keep")
     pairs = read_pairs(glue, limit, task)
     started = time.perf_counter()
     tally: Tally | None = None
-    setup = Setup(mode_name, exponent_bits, rows, cols, bus, checkpoint, post_training)
     with progress() as bar:
         bar.stage(f"loading {mode_name}")
         model = None if chosen is None else load_model(chosen, checkpoint, trained=not post_training)
@@ -128,16 +131,15 @@ def _report(record: dict[str, Any], kind: Task, tally: Tally | None) -> None:
         table.add_column(heading, justify="right", no_wrap=True)
     figures = (*(f"{record[name]:.2f}" for name in kind.metrics), f"{record['seconds']:.1f}")
     table.add_row(record["mode"], record["backend"], *figures)
-    out.print(table)
-    out.print(f"model: {record['model']}", soft_wrap=True)
+    out.show(table)
+    out.say(f"model: {record['model']}")
     if tally is not None:
-        out.print(
+        out.say(
             f"{tally.mismatches:,} of {tally.results:,} results of {tally.jobs:,} GEMMs differ from golden; "
             f"{tally.products:,} products in {tally.cycles:,} cycles, utilization {tally.utilization:.1%}",
-            soft_wrap=True,
         )
         if tally.mismatches:
-            err.print(f"tilebert: eval: {tally.first}", markup=False, highlight=False, soft_wrap=True)
+            err.say(f"tilebert: eval: {tally.first}")
             raise typer.Exit(1)
 
 

@@ -1,7 +1,10 @@
-"""Files in and out: arrays that are checked, outputs that are whole or not there."""
+"""Files in and out: arrays that are checked, outputs that are whole or not there, and `-` for stdin or stdout."""
 
 import io
 import json
+import os
+import stat
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -11,19 +14,62 @@ from numpy.typing import NDArray
 
 from golden import files
 from golden.arrays import load_array
+from scripts.console import out
+
+STDIO = Path("-")
+"""As an input stdin, as an output stdout."""
+
+MOST = 1 << 30
+"""Bytes of the largest input: pipes need not end."""
+
+
+def check_stdin(**paths: Path | None) -> None:
+    """Raise ValueError naming the option if two options are to be read from stdin."""
+    first, *more = [name for name, path in paths.items() if path == STDIO] or [""]
+    if more:
+        raise ValueError(f"--{more[0]}: expected a file, got - that --{first} has too")
+
+
+def read_bytes(path: Path, option: str, what: str) -> bytes:
+    """All of a file, a pipe or stdin; raises ValueError naming the option, and `what` was expected."""
+    try:
+        if path != STDIO and _descriptor(path) != 0:
+            with path.open("rb") as file:
+                kind = os.fstat(file.fileno()).st_mode
+                if stat.S_ISCHR(kind) or stat.S_ISBLK(kind):
+                    # Some never end.
+                    raise ValueError(f"{option}: expected {what}, got {path} (a device)")
+                content = file.read(MOST + 1)
+        elif sys.stdin is None:
+            raise ValueError(f"{option}: expected {what}, got {path} (stdin is closed)")
+        else:
+            content = sys.stdin.buffer.read(MOST + 1)
+    except FileNotFoundError:
+        raise ValueError(f"{option}: expected {what}, got {path} (no such file)") from None
+    except OSError as error:
+        raise ValueError(f"{option}: expected {what}, got {path} ({error.strerror})") from None
+    if len(content) > MOST:
+        raise ValueError(f"{option}: expected {what}, got {path} (more than {MOST >> 20} MiB)")
+    return content
+
+
+def read_text(path: Path, option: str, what: str) -> str:
+    """As `read_bytes`, in UTF-8."""
+    try:
+        return read_bytes(path, option, what).decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{option}: expected {what}, got {path} (not UTF-8 at byte {error.start})") from None
 
 
 def read_array(path: Path, option: str, dimensions: int) -> NDArray[Any]:
-    """An integer array of that many dimensions from a .npy file.
+    """An integer array of that many dimensions from a .npy file, a pipe or stdin.
 
     Raises ValueError naming the option for a file that is missing, empty, no .npy file, or holds something else.
     """
-    if not path.is_file():
-        raise ValueError(f"{option}: expected a .npy file, got {path} (no such file)")
+    content = io.BytesIO(read_bytes(path, option, "a .npy file"))
     try:
-        with path.open("rb") as file:
-            array = load_array(file)
-    except (ValueError, OSError) as error:
+        array = load_array(content)
+    except ValueError as error:
         raise ValueError(f"{option}: expected a .npy file, got {path} ({error})") from None
     if array.dtype.kind not in "iu":
         raise ValueError(f"{option}: expected integers, got {array.dtype}")
@@ -34,18 +80,54 @@ def read_array(path: Path, option: str, dimensions: int) -> NDArray[Any]:
     return array
 
 
+def check_file(path: Path, option: str) -> None:
+    """Raise ValueError naming the option for what is there and is no file that can be read again and again."""
+    if path == STDIO or (os.path.exists(path) and not os.path.isfile(path)):
+        raise ValueError(f"{option}: expected a file, got {path}")
+
+
 def check_place(path: Path | None, option: str) -> None:
-    """Raise ValueError naming the option if `path` cannot become a file: to know it before a long run."""
-    if path is not None and (path.is_dir() or not path.parent.is_dir()):
+    """Raise ValueError naming the option if `path` cannot be written: to know it before a long run.
+
+    A path that is stdout takes it: what the command prints there goes to stderr from now on.
+    """
+    if path is None:
+        return
+    if _descriptor(path) == 1:
+        out.take(option)
+        return
+    try:
+        place = files.resolved(path)
+    except OSError as error:
+        raise ValueError(f"{option}: expected a writable place, got {path} ({error.strerror})") from None
+    if place.is_dir() or not place.parent.is_dir():
         raise ValueError(f"{option}: expected a file in an existing folder, got {path}")
+    if not os.access(place if files.is_stream(place) else place.parent, os.W_OK):
+        raise ValueError(f"{option}: expected a writable place, got {path}")
+
+
+def check_text(text: str, name: str) -> None:
+    """Raise ValueError for a text of bytes that are no UTF-8, as a shell passes them on."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{name}: expected UTF-8, got {text!r}") from None
+
+
+def is_stream(path: Path) -> bool:
+    """Whether what is written to `path` cannot be written again: stdout, a pipe, a device."""
+    return _descriptor(path) is not None or files.is_stream(path)
 
 
 def check_folder(path: Path | None, option: str) -> None:
     """Raise ValueError naming the option if `path` cannot become a folder: to know it before a long run."""
-    if path is not None:
-        existing = next(place for place in (path, *path.parents) if place.exists())
-        if not existing.is_dir():
-            raise ValueError(f"{option}: expected a folder, got the file {existing}")
+    if path is None:
+        return
+    existing = next(place for place in (path, *path.parents) if os.path.lexists(place))
+    if not existing.is_dir():
+        raise ValueError(f"{option}: expected a folder, got the file {existing}")
+    if not os.access(existing, os.W_OK):
+        raise ValueError(f"{option}: expected a writable place, got {path}")
 
 
 def make_folder(path: Path, option: str) -> None:
@@ -56,18 +138,29 @@ def make_folder(path: Path, option: str) -> None:
         raise ValueError(f"{option}: expected a writable place, got {path} ({error.strerror})") from None
 
 
-def write_atomically(path: Path, option: str, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file beside `path`, then rename it: readers see the old file or the whole new one.
+def write_bytes(path: Path, option: str, content: bytes) -> None:
+    """Write a file: readers see the old one or the whole new one.
 
+    A link stays, and what it leads to is written. `-`, pipes and devices take the bytes as they are.
     Raises ValueError naming the option.
     """
-    # NumPy writes to a real file past Python, and does not say why that fails.
-    content = io.BytesIO()
-    write(content)
     try:
-        files.write_bytes(path, content.getvalue())
+        descriptor = _descriptor(path)
+        if descriptor is None:
+            files.write_bytes(path, content)
+            return
+        # Not opened anew: a file that is stdout would be cut, and written from its beginning.
+        with os.fdopen(os.dup(descriptor), "wb") as file:
+            file.write(content)
     except OSError as error:
         raise ValueError(f"{option}: expected a writable place, got {path} ({error.strerror})") from None
+
+
+def write_atomically(path: Path, option: str, write: Callable[[BinaryIO], object]) -> None:
+    """As `write_bytes`, with a function that writes the content to a file."""
+    content = io.BytesIO()
+    write(content)
+    write_bytes(path, option, content.getvalue())
 
 
 def write_array(path: Path, option: str, array: NDArray[Any]) -> None:
@@ -77,10 +170,24 @@ def write_array(path: Path, option: str, array: NDArray[Any]) -> None:
 
 def write_text(path: Path, option: str, text: str) -> None:
     """Write a text file."""
-    write_atomically(path, option, lambda file: file.write(text.encode()))
+    write_bytes(path, option, text.encode(errors="backslashreplace"))
 
 
 def write_json(path: Path | None, record: Mapping[str, Any]) -> None:
     """Write the record of --json, if asked for."""
     if path is not None:
         write_text(path, "--json", json.dumps(record, indent=2) + "\n")
+
+
+def _descriptor(path: Path) -> int | None:
+    """The file descriptor of this process that a path means, as `-` and /dev/stdout do; None for any other."""
+    if path == STDIO:
+        return 1
+    ours = f"/proc/{os.getpid()}/fd"
+    for _ in range(40):  # as many links as Linux follows
+        if path.name.isdigit() and os.path.realpath(path.parent) == ours:
+            return int(path.name)
+        if not os.path.islink(path):
+            return None
+        path = path.parent / path.readlink()
+    return None

@@ -129,7 +129,7 @@ def executor(workers: int, scheduler: str | None) -> Executor:
         from distributed import Client
     except ImportError:
         raise ValueError(
-            "--scheduler: expected the package distributed; pip install 'tilebert[cluster]'"
+            "--scheduler: expected the package distributed; pip install -e '.[cluster]'"
         ) from None
     try:
         executor: Executor = Client(scheduler, timeout=10).get_executor()

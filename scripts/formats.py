@@ -39,7 +39,7 @@ def formats(
             make_folder(output, "--output")
             _write_plots(output, measurements)
     write_json(json_file, measurements.record())
-    out.print(_table(measurements))
+    out.show(_table(measurements))
 
 
 def _table(measurements: Measurements) -> Table:

@@ -16,7 +16,7 @@ from golden.modes import K_MAX, Mode, mode
 from golden.requantize import BIAS_MAX, BIAS_MIN, MULT_MAX, SHIFT_MAX, SHIFT_MIN, column
 from scripts import options
 from scripts.console import err, out, progress
-from scripts.files import read_array, write_array, write_json
+from scripts.files import check_place, check_stdin, read_array, write_array, write_json
 from sim.build import build
 from sim.compare import Comparison, compare
 from sim.simulation import GroupResult, Run, simulate
@@ -48,10 +48,13 @@ def gemm(
     With --backend rtl the hardware and golden both compute it, every result is compared, and any difference
     ends with exit status 1 and no output.
     """
+    check_stdin(x=x, w=w, bias=bias, mult=mult, shift=shift)
+    check_place(output, "--output")
+    check_place(json_file, "--json")
     config = options.build_config([mode_name], rows, cols, exponent_bits=exponent_bits, k_max=k_max)
+    if backend == "rtl":
+        options.check_size(config, "simulate")
     job = _job(_mode(mode_name, exponent_bits, ratio, offset), x, w, k_max, bias, mult, shift, bits)
-    if not output.parent.is_dir():
-        raise ValueError(f"--output: expected a file in an existing folder, got {output}")
     (y,) = golden_backend([job], k_max)
     m, k, n = job.shape
     record: dict[str, Any] = {"mode": job.mode.name, "backend": backend, "rows": rows, "cols": cols}
@@ -72,9 +75,9 @@ def gemm(
     write_json(json_file, record)
     if comparison is not None:
         if not comparison.exact:
-            err.print(f"tilebert: gemm: {comparison}", markup=False, highlight=False, soft_wrap=True)
+            err.say(f"tilebert: gemm: {comparison}")
             raise typer.Exit(1)
-        out.print(f"{comparison}; {record['cycles']} cycles, utilization {record['utilization']:.1%}")
+        out.say(f"{comparison}; {record['cycles']} cycles, utilization {record['utilization']:.1%}")
 
 
 def _mode(name: str, exponent_bits: int, ratio: int, offset: int | None) -> Mode:

@@ -16,7 +16,7 @@ from scripts.console import Silent
 from scripts.eval import FLOAT
 from scripts.train import fine_tuned, load_trainer, training_device
 from scripts.workers import processes
-from sim.toolchain import cache_folder
+from sim.cache import cache_folder
 
 
 @dataclass(frozen=True)

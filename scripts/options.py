@@ -2,13 +2,20 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from golden.modes import K_MAX, Mode, mode
 from hw.config import Config
 from sim.toolchain import SimulatorName
+
+MOST_PES = {"simulate": 4096, "map": 4096, "write": 16384}
+"""PEs of the largest array, by what is done with it."""
+
+_SECONDS_PER_PE = {"simulate": 0.25, "map": 0.3, "write": 0.007}
+_BYTES_PER_PE = 1200
+"""As measured on one core from 16 x 16 to 32 x 32 PEs: to build a simulator, to map, to write Verilog."""
 
 Backend = Literal["golden", "rtl"]
 
@@ -55,6 +62,21 @@ Checkpoint = Annotated[
 PostTraining = Annotated[
     bool, typer.Option("--post-training", help="Use the model quantized after training, not the trained one.")
 ]
+SEED_MAX = 2**31 - 1
+"""What nextpnr, NumPy and PyTorch all take."""
+
+
+def check_seed(value: Any) -> Any:
+    """An option's callback: one seed, several or none; raises ValueError that names the option and its range."""
+    for seed in value if isinstance(value, list) else [value]:
+        if seed is not None and not 0 <= seed <= SEED_MAX:
+            raise ValueError(f"--seed: expected 0..{SEED_MAX}, got {seed}")
+    return value
+
+
+TrainingSeed = Annotated[
+    int, typer.Option("--seed", callback=check_seed, help="Of the order of examples and of dropout.")
+]
 Simulator = Annotated[SimulatorName, typer.Option("--simulator", help="What runs the Verilog.")]
 
 
@@ -73,6 +95,23 @@ def build_config(
     unique = list(dict.fromkeys([*names, *always]))
     modes: tuple[Mode, ...] = tuple(mode(name, exponent_bits) for name in unique)
     return Config(modes=modes, rows=rows, cols=cols, k_max=k_max, dsp=dsp, **around)
+
+
+def check_clock(clock: float) -> None:
+    """Raise ValueError for what is no frequency."""
+    if not 0 < clock < 1e6:
+        raise ValueError(f"--clock: expected MHz above 0, got {clock:g}")
+
+
+def check_size(config: Config, purpose: str) -> None:
+    """Raise ValueError for an array that takes hours or gigabytes; `purpose` is a key of MOST_PES."""
+    count, most = config.rows * config.cols, MOST_PES[purpose]
+    if count > most:
+        hours, megabytes = count * _SECONDS_PER_PE[purpose] / 3600, count * _BYTES_PER_PE / 1e6
+        raise ValueError(
+            f"rows x cols: expected at most {most:,} PEs to {purpose}, got {config.rows:,} x {config.cols:,} = "
+            f"{count:,}, which take about {megabytes:,.0f} MB of Verilog and {hours:,.1f} hours"
+        )
 
 
 def check_training(epochs: float | None, rate: float | None, limit: int | None) -> None:

@@ -8,7 +8,8 @@ import typer
 from golden import checkpoint
 from golden.modes import mode
 from scripts import options
-from scripts.console import err, out
+from scripts.console import out, status
+from scripts.files import check_place, write_bytes
 from scripts.models import quantized
 
 
@@ -20,9 +21,9 @@ def quantize(
 ) -> None:
     """Quantize all-MiniLM-L6-v2 after training, calibrated on the sentences in the repository."""
     chosen = mode(mode_name, exponent_bits)
-    if not output.parent.is_dir():
-        raise ValueError(f"--output: expected a file in an existing folder, got {output}")
-    with err.status("quantizing"):
+    check_place(output, "--output")
+    with status("quantizing"):
         model = quantized(chosen, clip)
-        checkpoint.save(model, output)
-    out.print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, {len(model.layers)} layers in {chosen.name}")
+        content = checkpoint.to_bytes(model)
+        write_bytes(output, "--output", content)
+    out.say(f"{output}: {len(content) / 1e6:.1f} MB, {len(model.layers)} layers in {chosen.name}")

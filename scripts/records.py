@@ -8,15 +8,19 @@ from dataclasses import astuple, fields
 from pathlib import Path
 from typing import get_args
 
+from golden.files import is_stream
 from hw.registry import Better, Record
 from scripts import lines
+from scripts.files import read_text
 
 
 def read(path: Path) -> list[Record]:
     """The records of a file, none if it is not there; raises ValueError that names file and line.
 
-    What is cut short at the end of the file is said in a line on stderr: see `whole`.
+    What is cut short at the end of the file is said in a line on stderr: see `whole`. A pipe is read to its end.
     """
+    if is_stream(path):
+        return parse(read_text(path, f"{path}", "records").splitlines(), f"{path}")
     return parse(lines.read(path, whole), f"{path}")
 
 

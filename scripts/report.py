@@ -14,9 +14,9 @@ from golden.modes import mode
 from golden.statistics import Histogram
 from scripts import charts, plots
 from scripts.charts import NARROW, Spot
-from scripts.console import err, out
+from scripts.console import out, status
 from scripts.evidence import SIZE, SUBJECTS, Evidence, gather
-from scripts.files import check_folder, make_folder, write_text
+from scripts.files import check_file, check_folder, make_folder, write_text
 from scripts.page import NOT_RUN, both, framed, number, span, table
 from scripts.peers import ARRAYS, PUBLISHED
 
@@ -38,18 +38,20 @@ def report(
     """
     task_of(task)
     check_folder(output, "--output")
+    for name, path in (("--trained", trained), ("--cells", cells), ("--histograms", histograms)):
+        check_file(path, name)
     for name, paths in (("--bench", bench or []), ("--sign-off", sign_off or [])):
         for path in paths:
             if not path.is_file():
                 raise ValueError(f"{name}: expected a file, got {path} (no such file)")
     benches = bench or sorted(Path("docs").glob("bench-*.json"))
     signed = sign_off or sorted(Path("docs").glob("signoff-*.json"))
-    with err.status("drawing"):
+    with status("drawing"):
         evidence = gather(task, trained, cells, benches, signed, histograms)
         text = page(evidence)
     make_folder(output, "--output")
     write_text(output / "index.html", "--output", text)
-    out.print(f"{output / 'index.html'}: {len(text.encode()):,} bytes", soft_wrap=True)
+    out.say(f"{output / 'index.html'}: {len(text.encode()):,} bytes")
 
 
 def page(evidence: Evidence) -> str:

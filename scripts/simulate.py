@@ -18,8 +18,8 @@ from golden.quantized import quantized_encoder
 from golden.tokens import Tokenizer
 from hw.config import Config
 from scripts import options
-from scripts.console import Bar, err, out, progress
-from scripts.files import write_json
+from scripts.console import Bar, err, out, progress, status
+from scripts.files import check_place, check_text, write_json
 from scripts.models import load_model, origin
 from sim.build import Build, build
 from sim.compare import Comparison, compare
@@ -55,10 +55,13 @@ def simulate(
     """
     if checkpoint is not None and len(mode_names) > 1:
         raise ValueError(f"--checkpoint: expected with one mode, got {len(mode_names)}")
+    check_place(json_file, "--json")
+    check_text(text, "--text")
     config = options.build_config(mode_names, rows, cols, exponent_bits=exponent_bits, always=("w8a8",))
+    options.check_size(config, "simulate")
     groups: list[Group] = []
     for name in dict.fromkeys(mode_names):
-        with err.status(f"golden in {name}"):
+        with status(f"golden in {name}"):
             groups += layer_groups(mode(name, exponent_bits), layer, text, checkpoint)
     with progress() as bar:
         bar.stage(f"building {rows} x {cols}")
@@ -170,14 +173,14 @@ def _report(
             f"{comparison.count:,}",
             f"{comparison.mismatches:,}",
         )
-    out.print(table)
+    out.show(table)
     for group, comparison in zip(groups, comparisons, strict=True):
         if not comparison.exact:
-            err.print(f"tilebert: {group.name}: {comparison}", markup=False, highlight=False, soft_wrap=True)
+            err.say(f"tilebert: {group.name}: {comparison}")
     total = sum(comparison.count for comparison in comparisons)
     cycles = sum(result.cycles for result in results)
     if all(comparison.exact for comparison in comparisons):
-        out.print(
+        out.say(
             f"exact: all {total:,} results of {len(groups)} GEMMs equal golden, {cycles:,} cycles simulated"
         )
-        out.print(f"Verilog sha256 {built.design.sha256}")
+        out.say(f"Verilog sha256 {built.design.sha256}")

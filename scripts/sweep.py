@@ -16,9 +16,9 @@ from hw.pnr import DEFAULT_DEVICES
 from hw.registry import Point, Record, measure, parse_modes, registry
 from hw.synth import PARTS
 from hw.verilog import UNITS
-from scripts import records
+from scripts import options, records
 from scripts.console import err, out, progress
-from scripts.files import check_place
+from scripts.files import check_place, is_stream, write_text
 from scripts.fleet import executor
 from scripts.layer import LayerPoint
 
@@ -43,7 +43,10 @@ def sweep(
     ] = None,
     no_dsp: Annotated[bool, typer.Option("--no-dsp", help="Builds without multiplier blocks.")] = False,
     seeds: Annotated[
-        list[int] | None, typer.Option("--seed", help="Also place and route with this seed; several.")
+        list[int] | None,
+        typer.Option(
+            "--seed", callback=options.check_seed, help="Also place and route with this seed; several."
+        ),
     ] = None,
     models: Annotated[
         list[str] | None,
@@ -86,9 +89,12 @@ def sweep(
     points = list({point.name: point for point in points}.values())
     for point in points:
         # What no build can be is told before anything runs.
-        _ = point.config
-    records.mend(output)
-    found = records.read(output)
+        options.check_size(point.config, "simulate" if isinstance(point, LayerPoint) else "map")
+    # What is written to a pipe cannot be looked up, and is written at the end.
+    piped = is_stream(output)
+    if not piped:
+        records.mend(output)
+    found = [] if piped else records.read(output)
     missing = [point for point in points if not any(point.made(record.name) for record in found)]
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with progress() as bar, executor(workers or os.cpu_count() or 1, scheduler) as pool:
@@ -100,11 +106,15 @@ def sweep(
             if error is not None:
                 # The others go on: what is finished is kept.
                 failed = error
-                err.print(f"tilebert: sweep: {futures[future].name}: {error}", markup=False, soft_wrap=True)
+                err.say(f"tilebert: sweep: {futures[future].name}: {error}")
                 continue
-            records.append(output, future.result())
+            found += future.result()
+            if not piped:
+                records.append(output, future.result())
             bar(number / len(missing), f"{futures[future].name} is done")
-    _report(points, records.read(output))
+    if piped:
+        write_text(output, "--output", records.text(found, header=True))
+    _report(points, found)
     if failed is not None:
         raise typer.Exit(1)
 
@@ -155,4 +165,4 @@ def _report(points: list[Point | LayerPoint], found: list[Record]) -> None:
         table.add_row(
             build, *(f"{row[kind]:,.1f}".removesuffix(".0") if kind in row else "" for kind in kinds)
         )
-    out.print(table)
+    out.show(table)

@@ -13,8 +13,8 @@ from hw.signoff import SignOff, sign_off
 from hw.synth import PARTS, TargetName, synthesize
 from hw.verilog import UnitName
 from scripts import options
-from scripts.console import err, out
-from scripts.files import check_place, write_json
+from scripts.console import out, status
+from scripts.files import check_place, is_stream, write_json
 
 
 def synth(
@@ -37,7 +37,9 @@ def synth(
         str | None,
         typer.Option(help=f"Part to place on: one of {', '.join(DEVICES)}; by default the target's."),
     ] = None,
-    seeds: Annotated[list[int], typer.Option("--seed", help="Seed of the placer; several.")] = [1, 2, 3],  # noqa: B006
+    seeds: Annotated[
+        list[int], typer.Option("--seed", callback=options.check_seed, help="Seed of the placer; several.")
+    ] = [1, 2, 3],  # noqa: B006
     clock: Annotated[
         float | None,
         typer.Option(
@@ -50,9 +52,9 @@ def synth(
 
     In `array` the edge decoders, skew and drain are counted, and a PE carries its share of them.
     """
-    chosen = _device(target, device) if pnr else PARTS[target].device
-    if clock is not None and not clock > 0:
-        raise ValueError(f"--clock: expected MHz above 0, got {clock:g}")
+    chosen = _device(target, device, pnr)
+    if clock is not None:
+        options.check_clock(clock)
     check_place(json_file, "--json")
     config = options.build_config(
         mode_names,
@@ -66,7 +68,8 @@ def synth(
         w_words=w_words,
         results=results,
     )
-    with err.status(f"mapping {unit} for {target}"):
+    options.check_size(config, "map")
+    with status(f"mapping {unit} for {target}"):
         result = synthesize(unit, config, target)
     pes = 1 if unit == "pe" else rows * cols
     share = result.cells.divided(pes)
@@ -86,9 +89,11 @@ def synth(
         "verilog_sha256": result.design.sha256,
         "yosys": result.yosys,
     }
-    write_json(json_file, record)
+    once = json_file is not None and is_stream(json_file)
+    if not (pnr and once):
+        write_json(json_file, record)
     modes = ", ".join(mode.name for mode in config.modes)
-    out.print(f"{unit} {rows} x {cols}, {modes}, on {chosen} (Yosys {result.yosys})")
+    out.say(f"{unit} {rows} x {cols}, {modes}, on {chosen} (Yosys {result.yosys})")
     table = Table()
     table.add_column("cells")
     table.add_column("total", justify="right")
@@ -96,39 +101,43 @@ def synth(
     totals, shares = result.cells.record(), share.record()
     for name, total in totals.items():
         table.add_row(name, f"{total:,}", f"{shares[name]:.1f}")
-    out.print(table)
+    out.show(table)
     if target == "ecp5":
         _print_floor(config)
     if pnr:
         # After every seed: what is done stays when the rest is interrupted.
-        with err.status("mapping") as status:
+        with status("mapping") as show:
             signed = sign_off(
                 unit,
                 config,
                 chosen,
                 seeds,
                 clock,
-                progress=status.update,
-                done=lambda result: write_json(json_file, record | result.record()),
+                progress=show,
+                # A pipe takes one record, at the end.
+                done=lambda result: write_json(None if once else json_file, record | result.record()),
             )
+        if once:
+            write_json(json_file, record | signed.record())
         _print_sign_off(signed)
 
 
-def _device(target: str, device: str | None) -> str:
-    """The part to place on; raises ValueError that names the option."""
-    if target not in DEFAULT_DEVICES:
+def _device(target: str, device: str | None, pnr: bool) -> str:
+    """The part to place on, or that figures are quoted for; raises ValueError that names the option."""
+    if pnr and target not in DEFAULT_DEVICES:
         raise ValueError(f"--pnr: expected --target {' or '.join(DEFAULT_DEVICES)}, got {target}")
     names = [name for name, part in DEVICES.items() if part.family == target]
     if device is not None and device not in names:
-        raise ValueError(f"--device: expected one of {', '.join(names)}, got {device!r}")
-    return device or DEFAULT_DEVICES[target]
+        known = f"one of {', '.join(names)}" if names else f"none with --target {target}"
+        raise ValueError(f"--device: expected {known}, got {device!r}")
+    return device or DEFAULT_DEVICES.get(target, PARTS[target].device)
 
 
 def _print_floor(config: Config) -> None:
     floor = floor_of(config)
     if floor is not None:
         together = f", {floor.mhz_as_64} as 64" if floor.mhz_as_64 else ""
-        out.print(
+        out.say(
             f"the fabric's floor: {floor.unit}, {floor.sum_width}-bit sums, no drain: {floor.comb} COMB, "
             f"{floor.ff} FF, {floor.mhz_alone} MHz alone{together} (hw/floors.py)"
         )
@@ -142,7 +151,7 @@ def _print_sign_off(result: SignOff) -> None:
     for whose, cells in result.units.items():
         counts = cells.record()
         units.add_row(whose, *(f"{counts[name]:,.0f}" for name in ("COMB", "FF", "DSP", "BRAM")))
-    out.print(units)
+    out.show(units)
     worst = result.worst
     if worst is None:
         return
@@ -152,8 +161,8 @@ def _print_sign_off(result: SignOff) -> None:
     for placement in result.placements:
         path = " -> ".join(step.signal for step in placement.path)
         table.add_row(str(placement.seed), f"{placement.fmax_mhz:.1f}", f"{placement.slack_ns:.2f}", path)
-    out.print(table)
-    out.print(
+    out.show(table)
+    out.say(
         f"worst of {len(result.placements)} seeds: {worst.fmax_mhz:.1f} MHz, slack {worst.slack_ns:.2f} ns at "
         f"{worst.clock_mhz:g} MHz"
     )

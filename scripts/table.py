@@ -12,7 +12,7 @@ from golden.glue import TASK_NAMES, task_of
 from scripts import grid, options
 from scripts.console import err, out, progress
 from scripts.eval import FLOAT
-from scripts.files import check_folder, check_place, make_folder, write_text
+from scripts.files import check_file, check_folder, check_place, make_folder, read_text, write_text
 from scripts.grid import ROWS, Cell
 
 TASKS = ("similarity", "sts-b", "mrpc", "rte", "cola")
@@ -67,7 +67,7 @@ def table(
         Path | None, typer.Option("--output", "-o", help="Folder for the plot; made if missing.")
     ] = None,
     show: Annotated[bool, typer.Option("--show", help="Run nothing, show what has been run.")] = False,
-    seed: Annotated[int, typer.Option(help="Of the order of examples and of dropout.")] = 0,
+    seed: options.TrainingSeed = 0,
     epochs: options.Epochs = None,
     limit: options.TrainLimit = None,
     workers: Annotated[int, typer.Option(help="Processes that train; 0: one per core.")] = 0,
@@ -85,6 +85,7 @@ def table(
     if workers < 0:
         raise ValueError(f"--workers: expected 0 or more, got {workers}")
     options.check_training(epochs, None, limit)
+    check_file(records, "--records")
     check_place(records, "--records")
     check_folder(output, "--output")
     text = None if page is None else _read_page(page)
@@ -96,7 +97,7 @@ def table(
             def report(done: int, total: int, cell: Cell) -> None:
                 bar(done / total, f"{cell.task} in {cell.row} is done, {total - done} to go")
                 if not err.is_terminal:
-                    err.print(f"{done} of {total}: {cell.task} in {cell.row}", soft_wrap=True)
+                    err.say(f"{done} of {total}: {cell.task} in {cell.row}")
 
             grid.run(
                 cells,
@@ -110,7 +111,7 @@ def table(
     found = grid.read_records(records)
     run_before = {record["task"] for record in found if record["seed"] == seed}
     tasks = tuple(name for name in TASK_NAMES if name in run_before or name in tasks)
-    out.print(_rich(found, tasks, seed))
+    out.show(_rich(found, tasks, seed))
     if output is not None:
         from scripts import plots
 
@@ -180,9 +181,7 @@ def _panels(
 
 
 def _read_page(page: Path) -> str:
-    if not page.is_file():
-        raise ValueError(f"--page: expected a page, got {page} (no such file)")
-    text = page.read_text(encoding="utf-8")
+    text = read_text(page, "--page", "a page")
     if BEGIN not in text or END not in text:
         raise ValueError(f"--page: expected the lines {BEGIN} and {END}, got {page} without")
     return text

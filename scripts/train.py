@@ -16,7 +16,7 @@ from scripts import options
 from scripts.accuracy import describe, of_float, of_model, read
 from scripts.console import Bar, err, out, progress, tell
 from scripts.files import check_place, write_atomically, write_json
-from sim.toolchain import cache_folder
+from sim.cache import cache_folder
 
 COMPARED = 200
 """Examples of the dev split on which golden is compared with the trained model."""
@@ -43,7 +43,7 @@ def train(
     ] = False,
     epochs: options.Epochs = None,
     rate: Annotated[float | None, typer.Option(help="Learning rate; by default the mode's.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the order of examples and of dropout.")] = 0,
+    seed: options.TrainingSeed = 0,
     limit: options.TrainLimit = None,
     device: Annotated[str, typer.Option(help="What trains: cpu or cuda.")] = "cpu",
     json_file: options.JsonFile = None,
@@ -121,7 +121,7 @@ def load_trainer() -> Any:
     try:
         from train import recipe
     except ImportError as error:
-        raise ValueError(f"train: expected the package {error.name}; pip install 'tilebert[train]'") from None
+        raise ValueError(f"train: expected the package {error.name}; make .venv/train") from None
     return recipe
 
 

@@ -17,7 +17,7 @@ from hw.processing import pe_class
 from hw.target import FamilyName
 from hw.verilog import Design, UnitName, generate
 from scripts import options
-from scripts.console import err, out
+from scripts.console import out, status
 from scripts.files import check_folder, make_folder, write_text
 from sim.models import models, needs_models
 from sim.selftest import script
@@ -72,8 +72,9 @@ def verilog(
         raise ValueError(f"--prefix: expected a letter, then letters, digits or underscores, got {prefix!r}")
     if bench and unit != "core":
         raise ValueError(f"--bench: expected with --unit core, got {unit}")
+    options.check_size(config, "write")
     check_folder(output, "--output")
-    with err.status("generating"):
+    with status("generating"):
         design = generate(unit, config, target, prefix=prefix)
         files = {f"{design.top}.sv": design.text}
         if needs_models(design.text, target):
@@ -86,7 +87,7 @@ def verilog(
     for name, text in files.items():
         write_text(output / name, "--output", text)
     source = output / manifest["source"]
-    out.print(f"{source}: {len(design.text):,} bytes, sha256 {design.sha256}", markup=False, soft_wrap=True)
+    out.say(f"{source}: {len(design.text):,} bytes, sha256 {design.sha256}")
 
 
 def _manifest(

@@ -4,14 +4,15 @@ import multiprocessing
 import os
 import threading
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+
+from scripts.interrupts import Workers
 
 
 def processes(workers: int, *, tasks_per_process: int | None = None) -> ProcessPoolExecutor:
     """A pool of so many processes, each for so many tasks, without a number for all, and on one core each."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     return ProcessPoolExecutor(
-        workers, get_context("spawn"), initializer=end_with_parent, max_tasks_per_child=tasks_per_process
+        workers, Workers(), initializer=end_with_parent, max_tasks_per_child=tasks_per_process
     )
 
 

@@ -6,7 +6,6 @@ import logging
 import os
 import shutil
 import subprocess
-import tempfile
 import time
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -21,11 +20,15 @@ import hw
 from hw.config import Config
 from hw.pe import pe_members, product_stages
 from hw.verilog import Design, Port, generate
-from sim.toolchain import SIMULATORS, ToolError, cache_folder, environment, require
+from sim.cache import entry, find
+from sim.errors import ToolError
+from sim.toolchain import SIMULATORS, environment, plain, require
 
 TIMESCALE = ("1ns", "1ps")
 
 LIBRARY = "libcore.so"
+
+DESIGN = "design.json"
 
 HARNESS, EXTENSION = "compiled.cpp", "extend.h"
 """What is compiled together with Verilator's output."""
@@ -35,10 +38,12 @@ MAKE_OVERRIDES = (
     "CFG_LDLIBS_THREADS=-pthread",
     "CFG_CXXFLAGS_STD=-std=c++20",
     "OPT_FAST=-O2 -fno-tree-vectorize",
+    "CURDIR=.",
 )
 """The wheel's makefile was configured for another compiler; with these it works with g++.
 
-Its vectorizer would pack scattered registers into vectors and unpack them again.
+It refuses to work in a folder with a space in its path, though nothing in it names that path. g++'s vectorizer would
+pack scattered registers into vectors and unpack them again.
 """
 
 
@@ -68,22 +73,16 @@ def build(config: Config, simulator: str = "verilator") -> Build:
     require(simulator)
     start = time.monotonic()
     design = kept_design(config, simulator == "verilator", _shared(config, simulator))
-    folder = cache_folder() / "builds" / f"{simulator}-{_key(design.flat or design.text, simulator)}"
-    if folder.exists():
-        return Build(config, design, simulator, folder, 0.0)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix="build-", dir=folder.parent))
-    try:
-        _compile(config, design, simulator, scratch)
-        try:
-            scratch.rename(folder)
-        except OSError:
-            # Another process built the same meanwhile.
-            if not folder.exists():
-                raise
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    return Build(config, design, simulator, folder, time.monotonic() - start)
+    key = f"{simulator}-{_key(design.flat or design.text, simulator)}"
+    what = f"{', '.join(mode.name for mode in config.modes)} on {config.rows} x {config.cols}"
+    folder, new = entry(
+        "builds", key, lambda place: _compile(config, design, simulator, place), what, _PRODUCTS[simulator]
+    )
+    return Build(config, design, simulator, folder, time.monotonic() - start if new else 0.0)
+
+
+_PRODUCTS = {"verilator": (LIBRARY,), "cocotb": (), "icarus": ()}
+"""What a build is used by; by default all that is in its folder."""
 
 
 def _shared(config: Config, simulator: str) -> str:
@@ -103,17 +102,17 @@ def kept_design(config: Config, flat: bool, shared: str = "") -> Design:
     for package in (hw, golden):
         for source in sorted(Path(package.__path__[0]).glob("*.py")):
             content.update(source.read_bytes())
-    kept = cache_folder() / "designs" / f"{content.hexdigest()[:24]}.json"
-    if kept.exists():
-        record = json.loads(kept.read_text())
-        ports = tuple(Port(**port) for port in record.pop("ports"))
-        return Design(**{**record, "ports": ports, "shared": tuple(record["shared"])})
+    folder, _ = entry(
+        "designs", content.hexdigest()[:24], lambda place: _generate(config, flat, shared, place)
+    )
+    record = json.loads((folder / DESIGN).read_text(encoding="utf-8"))
+    ports = tuple(Port(**port) for port in record.pop("ports"))
+    return Design(**{**record, "ports": ports, "shared": tuple(record["shared"])})
+
+
+def _generate(config: Config, flat: bool, shared: str, folder: Path) -> None:
     design = generate("core", config, flat=flat, kept=shared)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=kept.parent, delete=False) as scratch:
-        json.dump(asdict(design), scratch)
-    os.replace(scratch.name, kept)
-    return design
+    (folder / DESIGN).write_text(json.dumps(asdict(design)), encoding="utf-8")
 
 
 def runner(simulator: str) -> Runner:
@@ -133,12 +132,12 @@ def _compile(config: Config, design: Design, simulator: str, folder: Path) -> No
     if simulator == "cocotb":
         _compile_cocotb(design, source, folder)
         return
-    with environment():
+    with environment(), plain(folder) as place:
         try:
             runner(simulator).build(
-                sources=[source],
+                sources=[place / source.name],
                 hdl_toplevel=design.top,
-                build_dir=folder,
+                build_dir=place,
                 timescale=TIMESCALE,
                 log_file=folder / "build.log",
             )
@@ -220,28 +219,25 @@ _RUNTIME = {
 
 
 def _reuse_runtime(folder: Path, simulator: str) -> None:
-    kept = _runtime_folder(simulator)
-    if kept.exists():
+    if (kept := find("builds", _runtime(simulator))) is not None:
         for name in _RUNTIME[simulator]:
             # Copied without its time, so that make finds it newer than all it is made from.
             shutil.copyfile(kept / name, folder / name)
 
 
 def _keep_runtime(folder: Path, simulator: str) -> None:
-    kept, names = _runtime_folder(simulator), _RUNTIME[simulator]
-    if kept.exists() or not all((folder / name).exists() for name in names):
-        return
-    scratch = Path(tempfile.mkdtemp(prefix="build-", dir=kept.parent))
-    for name in names:
-        shutil.copyfile(folder / name, scratch / name)
-    try:
-        scratch.rename(kept)
-    except OSError:
-        shutil.rmtree(scratch, ignore_errors=True)
+    names = _RUNTIME[simulator]
+
+    def copy(place: Path) -> None:
+        for name in names:
+            shutil.copyfile(folder / name, place / name)
+
+    if all((folder / name).exists() for name in names):
+        entry("builds", _runtime(simulator), copy, f"Verilator's own, for {simulator}")
 
 
-def _runtime_folder(simulator: str) -> Path:
-    return cache_folder() / "builds" / f"runtime-{simulator}-{_key('', simulator)}"
+def _runtime(simulator: str) -> str:
+    return f"runtime-{simulator}-{_key('', simulator)}"
 
 
 def _key(design: str, simulator: str) -> str:

@@ -14,8 +14,8 @@ from golden.schedule import Schedule
 from hw.drain import result_layout
 from sim import streams
 from sim.build import LIBRARY, Build
+from sim.errors import ToolError
 from sim.stalls import PERIOD, STREAMS, Stalls
-from sim.toolchain import ToolError
 
 CHUNK = 100_000
 """Cycles between two looks at the progress."""
@@ -177,7 +177,13 @@ class Model:
 
 
 def _library(path: Path) -> ctypes.CDLL:
-    library = ctypes.CDLL(str(path))
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError as error:
+        raise ToolError(
+            f"cache: expected a library that can be loaded, got {error}; on a disk mounted noexec none can: "
+            "set TILEBERT_CACHE"
+        ) from None
     found = "none"
     if hasattr(library, "core_layout"):
         library.core_layout.restype = ctypes.c_char_p

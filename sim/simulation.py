@@ -21,8 +21,9 @@ from hw.core import geometry
 from sim import streams
 from sim.build import Build, runner
 from sim.compiled import Model
+from sim.errors import ToolError
 from sim.stalls import STREAMS, Stalls
-from sim.toolchain import ToolError, environment
+from sim.toolchain import environment
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from golden.commands import COMMAND_WIDTH, Status, encode
 from golden.schedule import Schedule
 from hw.config import Config
 from hw.drain import result_layout
-from sim.toolchain import ToolError
+from sim.errors import ToolError
 
 TOO_MANY = "the core delivers more than was asked for"
 

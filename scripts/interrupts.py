@@ -1,0 +1,139 @@
+"""Control-C: the child processes end first, then the command unwinds and removes what it had begun."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from ctypes import CDLL
+from multiprocessing import resource_tracker
+from multiprocessing.context import SpawnContext, SpawnProcess
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+INTERRUPTED = 130
+"""Exit status of a command that control-C stopped."""
+
+PATIENCE = 3
+"""The signal that ends the process at once, without cleaning up."""
+
+_SUBREAPER = 36
+"""PR_SET_CHILD_SUBREAPER of Linux' prctl."""
+
+
+class Interrupts:
+    """Whether control-C has been pressed since a command began."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __bool__(self) -> bool:
+        return self.count > 0
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """A signal handler. Raises KeyboardInterrupt once; later signals do not disturb the cleaning up."""
+        self.count += 1
+        if self.count == 1:
+            # Children first: what is removed while they still write is soon there again.
+            end_children()
+            raise KeyboardInterrupt
+        if self.count >= PATIENCE:
+            os._exit(INTERRUPTED)
+
+
+@contextmanager
+def interruptible() -> Iterator[Interrupts]:
+    """Within it, control-C ends all child processes and raises KeyboardInterrupt, once.
+
+    Code in which Python ignores exceptions (`__del__`, callbacks of weak references) may swallow it; then it is raised
+    again a moment later. Libraries may turn it into another exception, hence the object that tells whether it came.
+    """
+    interrupts = Interrupts()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupts
+        return
+    before = signal.signal(signal.SIGINT, interrupts.handle)
+    alarm = signal.signal(signal.SIGALRM, _raise)
+    hook = sys.unraisablehook
+    sys.unraisablehook = _again(hook)
+    try:
+        yield interrupts
+    finally:
+        sys.unraisablehook = hook
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, alarm)
+        signal.signal(signal.SIGINT, before)
+
+
+class _Worker(SpawnProcess):
+    """A process that a terminal's control-C does not reach."""
+
+    def start(self) -> None:
+        # Unblocks the signal when it starts.
+        resource_tracker.ensure_running()
+        # The mask is inherited, from the first instruction on; a signal that comes meanwhile waits.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            super().start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class Workers(SpawnContext):
+    """For pools of processes: the command that made a worker ends it, and the worker has nothing to say about it."""
+
+    Process = _Worker
+
+
+def end_children() -> None:
+    """Kill every process that descends from this one, where /proc tells which do (Linux)."""
+    if not Path("/proc/self/stat").exists():
+        return
+    # Grandchildren whose parent has been killed become children of this process, and are found again.
+    prctl = CDLL(None).prctl
+    prctl(_SUBREAPER, 1, 0, 0, 0)
+    # Ends by itself with this process, which would start it anew, and say so, if it were gone.
+    spared = getattr(resource_tracker._resource_tracker, "_pid", None)
+    own: set[int] | None = None
+    while living := {child: parent for child, parent in _descendants(os.getpid()) if child != spared}:
+        own = own or {child for child, parent in living.items() if parent == os.getpid()}
+        for process in living:
+            with suppress(OSError):
+                os.kill(process, signal.SIGKILL)
+            with suppress(OSError):
+                # Whoever started a child asks how it ended; nobody does for those that were adopted.
+                os.waitid(os.P_PID, process, os.WEXITED | (os.WNOWAIT if process in own else 0))
+    prctl(_SUBREAPER, 0, 0, 0, 0)
+
+
+def _descendants(ancestor: int) -> list[tuple[int, int]]:
+    """Process numbers of the living descendants and of their parents, parents before children."""
+    children: dict[int, list[int]] = {}
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        with suppress(OSError):
+            # The name of the program, in brackets, may hold anything.
+            state, parent = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[:2]
+            if state not in "ZX":
+                children.setdefault(int(parent), []).append(int(folder.name))
+    found = [(ancestor, 0)]
+    for process, _ in found:
+        found += [(child, process) for child in children.get(process, [])]
+    return found[1:]
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _again(hook: Callable[[Any], object]) -> Callable[[Any], object]:
+    def ignored(unraisable: Any) -> None:
+        if issubclass(unraisable.exc_type, KeyboardInterrupt):
+            signal.setitimer(signal.ITIMER_REAL, 0.01)
+        else:
+            hook(unraisable)
+
+    return ignored
