@@ -42,6 +42,7 @@ def measure_missing(path: Path) -> None:
 def run_missing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What `table` does, with cells that take no time."""
     monkeypatch.setattr(grid, "processes", Inline)
+    monkeypatch.setattr(grid, "read", lambda *_: [])
     monkeypatch.setattr(grid, "run_cell", lambda cell, *_: next(each for each in CELLS if cell.of(each)))
     grid.run([Cell("rte", record["row"]) for record in CELLS], Path("glue"), path)
 
@@ -245,6 +246,7 @@ def test_a_record_of_other_limits_is_not_the_one_asked_for(
     """A cell is known by its task, format, seed, examples and epochs, not by its names alone."""
     asked = []
     monkeypatch.setattr(grid, "processes", Inline)
+    monkeypatch.setattr(grid, "read", lambda *_: [])
 
     def cell_run(cell: Cell, glue: Path, limit: int | None, epochs: float | None) -> dict[str, object]:
         asked.append((limit, epochs))
