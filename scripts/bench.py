@@ -14,6 +14,9 @@ from scripts.files import check_place, write_json
 from scripts.layer import bounds, time_layer
 from sim.simulation import GroupResult
 
+MOST_TOKENS = 4096
+"""Results of attention grow with their square: 4096 make 200 million of a head."""
+
 ModelName = Literal["bert-base", "minilm"]
 
 
@@ -36,8 +39,8 @@ def bench(
     Cycles run from the first command accepted to the last result out, loads included. Every result is compared
     with golden; any difference ends with exit status 1.
     """
-    if tokens < 1:
-        raise ValueError(f"--tokens: expected 1 or more, got {tokens}")
+    if not 1 <= tokens <= MOST_TOKENS:
+        raise ValueError(f"--tokens: expected 1..{MOST_TOKENS}, got {tokens}")
     check_place(json_file, "--json")
     config = options.build_config(
         [mode_name],

@@ -1,5 +1,6 @@
 """The commands of `tilebert`, and how errors end."""
 
+import errno
 import sys
 from concurrent.futures import BrokenExecutor
 from contextlib import suppress
@@ -106,6 +107,10 @@ def run(arguments: list[str] | None = None) -> int:
     return status
 
 
+_WRONG = (FileNotFoundError, NotADirectoryError, PermissionError, IsADirectoryError)
+"""What a path that is given wrongly raises; a full disk raises another."""
+
+
 def _outcome(arguments: list[str] | None) -> tuple[int, str]:
     """The exit status of a command and, after an error, a message."""
     try:
@@ -118,9 +123,7 @@ def _outcome(arguments: list[str] | None) -> tuple[int, str]:
         # The reader of stdout has seen enough, as `head` has.
         return 1, ""
     except OSError as error:
-        wrong = isinstance(
-            error, FileNotFoundError | NotADirectoryError | PermissionError | IsADirectoryError
-        )
+        wrong = isinstance(error, _WRONG) or error.errno in (errno.ENAMETOOLONG, errno.ELOOP)
         place = "" if error.filename is None else f"{error.filename}: "
         return 2 if wrong else 1, f"{place}{error.strerror or error}" if error.errno else str(error)
     except MemoryError as error:

@@ -1,7 +1,7 @@
 """What the report shows, gathered from the files in which commands left their figures."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,9 +93,9 @@ def gather(
         None if base is None else base["trained"][metric],
         accuracy,
         {subject.label: _costs(subject, values) for subject in SUBJECTS},
-        [_read(path) for path in benches if path.exists()],
-        [_read(path) for path in sign_offs if path.exists()],
-        _read(histograms) if histograms.exists() else {},
+        [_read(path, "bench", _of_bench) for path in benches if path.exists()],
+        [_read(path, "synth --pnr", _of_sign_off) for path in sign_offs if path.exists()],
+        _read(histograms, "formats", _of_histograms) if histograms.exists() else {},
     )
 
 
@@ -127,8 +127,40 @@ def _cost(subject: Subject, values: dict[str, float], build: str, comb: float, d
     )
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path, command: str, check: Callable[[Any], object]) -> Any:
+    """What a command left as JSON; `check` looks for all that the report takes of it."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        record = json.loads(path.read_bytes())
+    except (ValueError, OSError) as error:
         raise ValueError(f"{path}: expected JSON ({error})") from None
+    try:
+        check(record)
+    except (LookupError, TypeError, ValueError, AttributeError, StopIteration) as error:
+        raise ValueError(
+            f"{path}: expected the JSON of `{command}`, got another ({type(error).__name__}: {error})"
+        ) from None
+    return record
+
+
+def _of_bench(record: Any) -> None:
+    _ = [record[name] for name in ("model", "tokens", "mode", "rows", "cols", "bus")]
+    float(next(each for each in record["results"] if each["gemm"] == "layer")["utilization"])
+
+
+def _of_sign_off(record: Any) -> None:
+    _ = record["unit"], record["device"], int(record["rows"]) * int(record["cols"])
+    for name in record["modes"]:
+        mode(name, record["exponent_bits"])
+    _ = [float(record["cells"][name]) for name in ("COMB", "FF", "DSP", "BRAM")]
+    _ = [float(cells["COMB"]) for cells in record["cells_by_unit"].values()]
+    _ = [float(mhz) for mhz in record["fmax_mhz"].values()]
+
+
+def _of_histograms(record: Any) -> None:
+    edges = [float(edge) for edge in record["relative_error_edges"]]
+    for each in record["weight_errors"].values():
+        _ = float(each["below"]), float(each["above"])
+        if len(each["counts"]) != len(edges) - 1:
+            raise ValueError(f"{len(each['counts'])} counts between {len(edges)} edges")
+    for each in record["code_usage"].values():
+        _ = [float(count) for count in each["counts"]]

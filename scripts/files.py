@@ -123,6 +123,11 @@ def check_folder(path: Path | None, option: str) -> None:
     """Raise ValueError naming the option if `path` cannot become a folder: to know it before a long run."""
     if path is None:
         return
+    try:
+        # Raises for a name that is too long.
+        path.exists()
+    except OSError as error:
+        raise ValueError(f"{option}: expected a writable place, got {path} ({error.strerror})") from None
     existing = next(place for place in (path, *path.parents) if os.path.lexists(place))
     if not existing.is_dir():
         raise ValueError(f"{option}: expected a folder, got the file {existing}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from golden.glue import task_of
 from golden.modes import Mode, mode
 from golden.statistics import stored_bytes
 from scripts import lines
@@ -168,12 +169,19 @@ def read_records(path: Path) -> list[dict[str, Any]]:
     for number, line in enumerate(lines.read(path, whole), 1):
         try:
             record = json.loads(line)
+            _check(record)
             records.append({"task": record["task"], "row": record["row"], "seed": record["seed"], **record})
         except (ValueError, KeyError, TypeError):
             raise ValueError(
                 f"{path}:{number}: expected a record of task, row and seed, got {line[:40]!r}"
             ) from None
     return records
+
+
+def _check(record: Any) -> None:
+    """Raise for a record without the figures that tables show."""
+    for when in ("trained", "post") if "post" in record else ("trained",):
+        float(record[when][task_of(record["task"]).metrics[0]])
 
 
 def append(path: Path, record: dict[str, Any]) -> None:

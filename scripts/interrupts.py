@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from ctypes import CDLL
@@ -36,6 +37,8 @@ class Interrupts:
         """A signal handler. Raises KeyboardInterrupt once; later signals do not disturb the cleaning up."""
         self.count += 1
         if self.count == 1:
+            # Such as Amaranth's for what was described and not used.
+            warnings.simplefilter("ignore")
             # Children first: what is removed while they still write is soon there again.
             end_children()
             raise KeyboardInterrupt
@@ -59,7 +62,8 @@ def interruptible() -> Iterator[Interrupts]:
     hook = sys.unraisablehook
     sys.unraisablehook = _again(hook)
     try:
-        yield interrupts
+        with warnings.catch_warnings():
+            yield interrupts
     finally:
         sys.unraisablehook = hook
         signal.setitimer(signal.ITIMER_REAL, 0)

@@ -167,12 +167,16 @@ def entries() -> list[Entry]:
 
 
 def clean(kinds: Sequence[str], older_than: float = 0) -> list[Entry]:
-    """Remove entries of some kinds that were not used for so many seconds, and orphans; returns what was removed."""
+    """Remove entries of some kinds that were not used for so many seconds, and orphans; returns what was removed.
+
+    Raises ToolError where the cache cannot be written.
+    """
     remove_orphans()
     limit = time.time() - older_than
     removed = [each for each in entries() if each.kind in kinds and each.used <= limit]
-    for each in removed:
-        _remove(each.path)
+    with _naming_the_cache():
+        for each in removed:
+            _remove(each.path)
     return removed
 
 
@@ -245,7 +249,9 @@ def _remove(path: Path) -> None:
     if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
     else:
-        shutil.rmtree(path, ignore_errors=True)
+        # Another process may remove the same.
+        with suppress(FileNotFoundError):
+            shutil.rmtree(path)
 
 
 @contextmanager

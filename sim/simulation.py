@@ -187,13 +187,12 @@ def _launch(build: Build, folder: Path, total: int, progress: _Progress) -> None
         error = failure[0]
         if isinstance(error, ToolError):
             raise ToolError(f"{build.simulator}: {error}")
-        raise ToolError(
-            f"{build.simulator}: the simulation failed: {_reason(folder / 'simulation.log')}"
-        ) from error
+        reason = _reason(folder / "simulation.log", str(error))
+        raise ToolError(f"{build.simulator}: the simulation failed: {reason}") from error
 
 
-def _reason(log: Path) -> str:
+def _reason(log: Path, otherwise: str = "no result") -> str:
     """The line of a simulation log that says what went wrong."""
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
     errors = [line.strip() for line in lines if "Error" in line or "error" in line]
-    return errors[-1] if errors else "no result"
+    return errors[-1] if errors else otherwise

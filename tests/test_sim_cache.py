@@ -121,6 +121,17 @@ def test_a_full_or_read_only_disk_is_named(number: int, place: Path) -> None:
             cache.entry("builds", "key", fill)
 
 
+def test_what_cannot_be_removed_is_said(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache.entry("builds", "key", fill)
+
+    def refuse(path: Path, **how: bool) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    monkeypatch.setattr("shutil.rmtree", refuse)
+    with pytest.raises(ToolError, match=r"cache: expected a folder to write, got .*Read-only"):
+        cache.clean(["builds"])
+
+
 def test_a_file_in_place_of_the_cache(place: Path) -> None:
     place.write_text("")
     with pytest.raises(ToolError, match=f"cache: expected a folder to write, got {place}"):

@@ -23,6 +23,9 @@ def main() -> None:
     except OSError:
         # A full disk or a closed pipe: said already, and Python would say it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if status == INTERRUPTED:
+        # What was begun has been cleaned up; what it leaves in memory may have something to say.
+        os._exit(status)
     sys.exit(status)
 
 
