@@ -63,7 +63,7 @@ class Design:
     text: str
     ports: tuple[Port, ...]
     shared: tuple[str, ...]
-    prefix: str
+    prefix: str = ""
     flat: str = ""
 
     @property

@@ -191,9 +191,9 @@ def test_the_bench_fails(change: str, simulator: str, tmp_path: Path) -> None:
         ("--bench --unit array", "--bench: expected with --unit core, got array"),
         ("--prefix 3a", "--prefix: expected a letter, then letters, digits or underscores, got '3a'"),
         ("--prefix a-b", "--prefix: expected a letter, then letters, digits or underscores, got 'a-b'"),
-        ("--bus 3", "bus: expected a power of two, got 3"),
-        ("--results 0", "results: expected a power of two, got 0"),
-        ("--x-words 8", "x_words: expected k_max = 4096 or more, in 65536 lines, got 8"),
+        ("--bus 3", "bus: expected a power of two up to 1024, got 3"),
+        ("--results 0", "results: expected a power of two up to 1024, got 0"),
+        ("--x-words 8", "x_words: expected 4096 (k_max) to 65536 words, got 8"),
         ("--panels 0", "panels: expected an integer >= 1, got 0"),
     ],
 )
