@@ -1,5 +1,6 @@
 """The simulated hardware as a backend: every GEMM computed by the core, and compared with golden."""
 
+import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.backend import golden_backend
+from golden.files import write_bytes
 from golden.formats import Log2, Piecewise
 from golden.gemm import gemm
 from golden.job import Job
@@ -113,7 +115,9 @@ def _write(folder: Path, job: Job, y: NDArray[np.integer]) -> None:
     if job.epilogue is not None:
         arrays |= {"mult": job.epilogue.mult, "shift": job.epilogue.shift}
     for name, values in arrays.items():
-        np.save(folder / f"{name}.npy", values)
+        content = io.BytesIO()
+        np.save(content, values)
+        write_bytes(folder / f"{name}.npy", content.getvalue())
     fmt = job.mode.w_format
     options: dict[str, str | int] = {"mode": job.mode.name}
     if isinstance(fmt, Log2):
@@ -122,4 +126,4 @@ def _write(folder: Path, job: Job, y: NDArray[np.integer]) -> None:
         options |= {"ratio": fmt.ratio, "offset": fmt.offset}
     if job.epilogue is not None:
         options["bits"] = job.epilogue.bits
-    (folder / "options.json").write_text(json.dumps(options) + "\n")
+    write_bytes(folder / "options.json", (json.dumps(options) + "\n").encode())
