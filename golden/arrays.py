@@ -1,11 +1,16 @@
-"""NumPy files from elsewhere: what a header claims is compared with what there is before memory is taken for it."""
+"""NumPy files: a header's claim is compared with the file's size before memory is taken for it; files are whole."""
 
+import io
 import math
 import os
+from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
+
+from golden.files import write_bytes
 
 
 def load_array(file: BinaryIO) -> NDArray[Any]:
@@ -40,3 +45,10 @@ def load_array(file: BinaryIO) -> NDArray[Any]:
 
 _READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 """Version 3.0 is for fields with names outside ASCII, which no array here has."""
+
+
+def save_array(path: Path, array: NDArray[Any]) -> None:
+    """Write a .npy file, whole or not at all. Raises OSError with path and reason, which NumPy's own lacks."""
+    content = io.BytesIO()
+    np.save(content, array)
+    write_bytes(path, content.getvalue())

@@ -1,6 +1,5 @@
 """The simulated hardware as a backend: every GEMM computed by the core, and compared with golden."""
 
-import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.arrays import save_array
 from golden.backend import golden_backend
 from golden.files import write_bytes
 from golden.formats import Log2, Piecewise
@@ -115,9 +115,7 @@ def _write(folder: Path, job: Job, y: NDArray[np.integer]) -> None:
     if job.epilogue is not None:
         arrays |= {"mult": job.epilogue.mult, "shift": job.epilogue.shift}
     for name, values in arrays.items():
-        content = io.BytesIO()
-        np.save(content, values)
-        write_bytes(folder / f"{name}.npy", content.getvalue())
+        save_array(folder / f"{name}.npy", values)
     fmt = job.mode.w_format
     options: dict[str, str | int] = {"mode": job.mode.name}
     if isinstance(fmt, Log2):
@@ -126,4 +124,4 @@ def _write(folder: Path, job: Job, y: NDArray[np.integer]) -> None:
         options |= {"ratio": fmt.ratio, "offset": fmt.offset}
     if job.epilogue is not None:
         options["bits"] = job.epilogue.bits
-    write_bytes(folder / "options.json", (json.dumps(options) + "\n").encode())
+    write_bytes(folder / "options.json", f"{json.dumps(options)}\n".encode())
