@@ -108,12 +108,18 @@ def _remove_orphans(folder: Path, prefix: str) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole, as `replacing` does; what is no regular file takes the bytes as they are. Raises OSError."""
+    """Write a file whole, as `replacing` does; what is no regular file takes the bytes as they are.
+
+    Raises OSError; its `filename` is `path`.
+    """
     if is_stream(path):
-        with path.open("wb", buffering=0) as file:
-            view = memoryview(content)
-            while view:
-                view = view[file.write(view) :]
+        try:
+            with path.open("wb", buffering=0) as file:
+                view = memoryview(content)
+                while view:
+                    view = view[file.write(view) :]
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from None
         return
     with replacing(path) as scratch:
         scratch.write_bytes(content)

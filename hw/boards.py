@@ -86,7 +86,9 @@ def bitstream(board: str, test: SelfTest, folder: Path) -> Bitstream:
     if run.returncode != 0:
         text = run.stdout + run.stderr + _read(folder / "selftest.tim") + _read(folder / "selftest.rpt")
         lines = [line for line in text.splitlines() if "ERROR" in line]
-        raise PlaceAndRouteError(f"{board}: {lines[0] if lines else f'exit status {run.returncode}'}")
+        # What is no tool's own error is the shell's: a tool that is not found, a full disk.
+        lines += run.stderr.splitlines()[-1:] or [f"exit status {run.returncode}"]
+        raise PlaceAndRouteError(f"{board}: {lines[0]}")
     speeds = re.findall(r"Max frequency for clock[^:]*: ([\d.]+) MHz", _read(folder / "selftest.tim"))
     if not speeds:
         raise PlaceAndRouteError(f"{board}: expected a frequency in selftest.tim, got none")

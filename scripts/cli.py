@@ -2,6 +2,7 @@
 
 import errno
 import sys
+import tempfile
 from concurrent.futures import BrokenExecutor
 from contextlib import suppress
 from importlib import import_module
@@ -124,8 +125,10 @@ def _outcome(arguments: list[str] | None) -> tuple[int, str]:
         return 1, ""
     except OSError as error:
         wrong = isinstance(error, _WRONG) or error.errno in (errno.ENAMETOOLONG, errno.ELOOP)
-        place = "" if error.filename is None else f"{error.filename}: "
-        return 2 if wrong else 1, f"{place}{error.strerror or error}" if error.errno else str(error)
+        if error.errno is None:
+            return 2 if wrong else 1, str(error)
+        place = f"temporary file in {tempfile.gettempdir()}" if error.filename is None else error.filename
+        return 2 if wrong else 1, f"{place}: {error.strerror or error}"
     except MemoryError as error:
         return 1, f"memory: {error or 'not enough'}"
     except BrokenExecutor as error:

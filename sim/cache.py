@@ -262,9 +262,14 @@ def _naming_the_cache() -> Iterator[None]:
     except OSError as error:
         if error.errno not in _DISK:
             raise
-        place = error.filename or cache_folder()
+        if error.filename is None:
+            # Of an open file, in the cache or a temporary one.
+            places = f"{cache_folder()} or {tempfile.gettempdir()}"
+            raise ToolError(f"{places}: {error.strerror}; set TILEBERT_CACHE or TMPDIR") from error
+        if not Path(os.fsdecode(error.filename)).is_relative_to(cache_folder()):
+            raise
         raise ToolError(
-            f"cache: expected a folder to write, got {place} ({error.strerror}); set TILEBERT_CACHE"
+            f"cache: expected a folder to write, got {error.filename} ({error.strerror}); set TILEBERT_CACHE"
         ) from error
 
 

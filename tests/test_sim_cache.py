@@ -20,6 +20,7 @@ from golden.backend import golden_backend
 from golden.modes import mode
 from hw.config import Config
 from sim import cache
+from sim.backend import _write
 from sim.build import DESIGN, Build, _runtime, build, kept_design
 from sim.compiled import LIBRARY, Model
 from sim.errors import ToolError
@@ -115,6 +116,10 @@ def test_a_full_or_read_only_disk_is_named(number: int, place: Path) -> None:
         ToolError, match=f"cache: expected a folder to write, got .*{os.strerror(number)}.*TILEBERT_CACHE"
     ):
         cache.entry("builds", "key", fail)
+    with pytest.raises(OSError, match="elsewhere") as caught:
+        # Not the cache's disk: temporary files, the model's own.
+        cache.entry("builds", "key", lambda folder: fail(Path("/elsewhere")))
+    assert not isinstance(caught.value, ToolError)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Path, "mkdir", lambda self, **how: fail(self))
         with pytest.raises(ToolError, match="cache: expected a folder to write"):
@@ -285,3 +290,12 @@ def test_a_damaged_build_and_damaged_verilog(
     assert capfd.readouterr().err.splitlines() == [
         f"tilebert: {path}: damaged, is made again" for path in (design.parent, folder)
     ]
+
+
+def test_a_dump_on_a_full_disk_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "dump").mkdir()
+    (tmp_path / "dump/w.npy").symlink_to("/dev/full")
+    job = random_job(np.random.default_rng(1), mode("w8a8"), (2, 3, 2), requantize=True)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        _write(tmp_path / "dump", job, golden_backend([job])[0])
+    assert caught.value.filename == str(tmp_path / "dump/w.npy")
