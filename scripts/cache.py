@@ -12,7 +12,7 @@ from sim.cache import DAY, Entry
 
 Action = Literal["list", "clean"]
 
-QUICK = ("builds", "designs", "models")
+QUICK = ("builds", "designs", "models", "tools")
 """Kinds of entries that are made again in minutes."""
 
 

@@ -1,12 +1,14 @@
 """The commands of `tilebert`, and how errors end."""
 
 import errno
+import os
 import sys
 import tempfile
 from concurrent.futures import BrokenExecutor
 from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +18,7 @@ from hw.nextpnr import PlaceAndRouteError
 from hw.yosys import YosysError
 from scripts.console import err, out, tolerate
 from scripts.interrupts import INTERRUPTED, interruptible
+from sim.cache import cache_folder
 from sim.errors import ToolError
 from train.errors import TrainingError
 
@@ -89,6 +92,7 @@ def run(arguments: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         tolerate(stream)
     out.release()
+    _give_tools_a_place()
     with interruptible() as interrupts:
         try:
             status, message = _outcome(arguments)
@@ -110,6 +114,14 @@ def run(arguments: list[str] | None = None) -> int:
 
 _WRONG = (FileNotFoundError, NotADirectoryError, PermissionError, IsADirectoryError)
 """What a path that is given wrongly raises; a full disk raises another."""
+
+
+def _give_tools_a_place() -> None:
+    """Where there is no home, let Yosys and nextpnr keep what they compile in the cache: else they refuse to run."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ.setdefault("XDG_CACHE_HOME", str(cache_folder() / "tools"))
 
 
 def _outcome(arguments: list[str] | None) -> tuple[int, str]:

@@ -37,6 +37,22 @@ def test_python_runs_the_package() -> None:
     assert (done.returncode, done.stdout) == (0, f"tilebert {tilebert.__version__}\n".encode())
 
 
+def test_tools_without_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those in Python's packages refuse to run where they find no folder for a cache."""
+
+    def nobody() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setenv("TILEBERT_CACHE", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", "before")
+    assert run(["cache"]) == 0
+    assert os.environ["XDG_CACHE_HOME"] == "before"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", nobody)
+    assert run(["cache"]) == 0
+    assert os.environ["XDG_CACHE_HOME"] == str(tmp_path / "tools")
+
+
 def test_help_lists_every_command(capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["--help"]) == 0
     out, _ = capfd.readouterr()
