@@ -6,7 +6,6 @@ _NAME = r"\\\S+ |\w+"
 _MODULE = re.compile(rf"^module ({_NAME})", re.MULTILINE)
 _INSTANCE = re.compile(rf"^  ({_NAME})(?= (?:#\(|(?:{_NAME}) ?\())", re.MULTILINE)
 _ESCAPED = re.compile(r"(\.?)\\(\S+) ")
-_HEADER = re.compile(r"^module \w+\((.*?)\);", re.DOTALL)
 _PLAIN = re.compile(r"(?<![\\\w$'])[A-Za-z_]\w*")
 
 
@@ -14,14 +13,15 @@ def with_plain_names(text: str) -> str:
     """Verilog as Yosys writes it, with every escaped identifier replaced by a plain one.
 
     A name keeps its letters, digits and underscores; what else it had becomes an underscore, a keyword gets one at its
-    end, and a number tells equal results apart. Ports take no such number, so that instances agree with their module.
-    Raises ValueError where two ports of a module would have one name.
+    end, and a number tells equal results apart.
     """
     names: dict[str, str] = {}
     for name in _modules(text):
         plain = name if f"module {name}(" in text else _plain(name)
         names[name] = _distinct(plain, set(names.values()))
-    return "".join(_localised(part) for part in re.split(r"(?=^module )", _renamed(text, names), flags=re.M))
+    modules = re.split(r"(?=^module )", _renamed(text, names), flags=re.MULTILINE)
+    mappings = {match[1]: _mapping(module) for module in modules if (match := _MODULE.match(module))}
+    return "".join(_localised(module, mappings) for module in modules)
 
 
 def with_module_prefix(text: str, top: str, new_top: str, prefix: str) -> str:
@@ -44,22 +44,35 @@ def _renamed(text: str, names: dict[str, str]) -> str:
     return _INSTANCE.sub(placed, text)
 
 
-def _localised(module: str) -> str:
-    """One module with plain names for its nets and instances, and for the ports that it connects."""
-    header = _HEADER.match(module)
-    if header is None:
-        return module
-    ports = [name.strip() for name in header[1].split(",") if name.strip()]
-    mapping = {name[1:]: _plain(name[1:]) for name in ports if name.startswith("\\")}
-    listed = [mapping.get(name.lstrip("\\"), name) for name in ports]
-    if len(set(listed)) != len(listed):
-        raise ValueError(f"ports: expected distinct names, got {', '.join(listed)}")
-    taken = set(_PLAIN.findall(_ESCAPED.sub(" ", module))) | set(listed)
-    for dot, name in _ESCAPED.findall(module):
+def _mapping(module: str) -> dict[str, str]:
+    """A plain name for each escaped one of a module, ports first: their names matter most."""
+    taken = set(_PLAIN.findall(_ESCAPED.sub(" ", module)))
+    header = module.partition(");")[0]
+    mapping: dict[str, str] = {}
+    for dot, name in [*_ESCAPED.findall(header), *_ESCAPED.findall(module)]:
         if not dot and name not in mapping:
             mapping[name] = _distinct(_plain(name), taken)
             taken.add(mapping[name])
-    return _ESCAPED.sub(lambda match: f".{_plain(match[2])}" if match[1] else mapping[match[2]], module)
+    return mapping
+
+
+def _localised(module: str, mappings: dict[str, dict[str, str]]) -> str:
+    """One module with plain names for its nets and instances, and for the ports of the modules that it places."""
+    header = _MODULE.match(module)
+    if header is None:
+        return module
+    own = mappings[header[1]]
+    placed: dict[str, str] = {}
+
+    def plain(match: re.Match[str]) -> str:
+        return f".{placed.get(match[2]) or _plain(match[2])}" if match[1] else own[match[2]]
+
+    lines = []
+    for line in module.splitlines(keepends=True):
+        if instance := _INSTANCE.match(line):
+            placed = mappings.get(instance[1], {})
+        lines.append(_ESCAPED.sub(plain, line))
+    return "".join(lines)
 
 
 def _plain(name: str) -> str:

@@ -70,9 +70,17 @@ def test_all_modules_but_the_top_get_the_prefix() -> None:
     assert text.count("unit_part") == 2
 
 
-def test_ports_that_would_meet_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"^ports: expected distinct names, got a_b, a_b$"):
-        with_plain_names("module top(\\a.b , a_b);\nendmodule\n")
+def test_ports_that_would_meet_stay_apart() -> None:
+    """In the module, against its other names, and where it is placed."""
+    text = with_plain_names(
+        "module part(\\a$1 , \\a$2 , b);\n  input \\a$1 ;\n  input \\a$2 ;\n  output b;\n  reg a;\n"
+        "  assign b = \\a$1  ^ \\a$2  ^ a;\nendmodule\n"
+        "module top(a, b);\n  input a;\n  output b;\n"
+        "  part part (\n    .\\a$1 (a),\n    .\\a$2 (1'h0),\n    .b(b)\n  );\nendmodule\n"
+    )
+    assert "module part(a_2, a_3, b);" in text
+    assert "assign b = a_2 ^ a_3 ^ a;" in text.replace("  ^", " ^")
+    assert ".a_2(a),\n    .a_3(1'h0),\n    .b(b)" in text
 
 
 def test_ports_without_bits_are_left_out() -> None:
