@@ -134,12 +134,12 @@ WRONG = {
     ),
     "a dump of golden": (["bert", "a", "--dump", "d"], "--dump: expected with --backend rtl, got golden"),
     "sums of golden": (["bert", "a", "--raw"], "--raw: expected with --backend rtl, got golden"),
-    "no clock": (["bert", "a", "--clock", "0"], "--clock: expected MHz above 0, got 0.0"),
-    "no tokens": (["bench", "--tokens", "0"], "--tokens: expected 1 or more, got 0"),
-    "a bus of three": (["bench", "--bus", "3"], "bus: expected a power of two, got 3"),
+    "no clock": (["bert", "a", "--clock", "0"], "--clock: expected MHz above 0, got 0"),
+    "no tokens": (["bench", "--tokens", "0"], "--tokens: expected 1..4096, got 0"),
+    "a bus of three": (["bench", "--bus", "3"], "bus: expected a power of two up to 1024, got 3"),
     "a small buffer": (
         ["bench", "--x-words", "100"],
-        "x_words: expected k_max = 4096 or more, in 65536 lines, got 100",
+        "x_words: expected 4096 (k_max) to 65536 words, got 100",
     ),
 }
 
