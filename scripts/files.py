@@ -165,7 +165,10 @@ def write_bytes(path: Path, option: str, content: bytes) -> None:
 def write_atomically(path: Path, option: str, write: Callable[[BinaryIO], object]) -> None:
     """As `write_bytes`, with a function that writes the content to a file."""
     content = io.BytesIO()
-    write(content)
+    try:
+        write(content)
+    except OSError as error:
+        raise ValueError(f"{option}: expected a writable place, got {path} ({error.strerror})") from None
     write_bytes(path, option, content.getvalue())
 
 
