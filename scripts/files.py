@@ -20,7 +20,7 @@ STDIO = Path("-")
 """As an input stdin, as an output stdout."""
 
 MOST = 1 << 30
-"""Bytes of the largest input: pipes need not end."""
+"""Bytes that are taken from a pipe, which need not end."""
 
 
 def check_stdin(**paths: Path | None) -> None:
@@ -39,16 +39,17 @@ def read_bytes(path: Path, option: str, what: str) -> bytes:
                 if stat.S_ISCHR(kind) or stat.S_ISBLK(kind):
                     # Some never end.
                     raise ValueError(f"{option}: expected {what}, got {path} (a device)")
-                content = file.read(MOST + 1)
+                content = file.read(-1 if stat.S_ISREG(kind) else MOST + 1)
+                most = len(content) if stat.S_ISREG(kind) else MOST
         elif sys.stdin is None:
             raise ValueError(f"{option}: expected {what}, got {path} (stdin is closed)")
         else:
-            content = sys.stdin.buffer.read(MOST + 1)
+            content, most = sys.stdin.buffer.read(MOST + 1), MOST
     except FileNotFoundError:
         raise ValueError(f"{option}: expected {what}, got {path} (no such file)") from None
     except OSError as error:
         raise ValueError(f"{option}: expected {what}, got {path} ({error.strerror})") from None
-    if len(content) > MOST:
+    if len(content) > most:
         raise ValueError(f"{option}: expected {what}, got {path} (more than {MOST >> 20} MiB)")
     return content
 

@@ -119,7 +119,9 @@ def test_an_input_that_never_ends(
     words = ["gemm", "--w", "w.npy", "-o", "y.npy", "--x"]
     refused([*words, "/dev/zero"], "--x: expected a .npy file, got /dev/zero (a device)", capfd)
     monkeypatch.setattr("scripts.files.MOST", 100)
-    refused([*words, "x.npy"], "--x: expected a .npy file, got x.npy (more than 0 MiB)", capfd)
+    assert run([*words, "x.npy"]) == 0
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(bytes(101))))
+    refused([*words, "-"], "--x: expected a .npy file, got - (more than 0 MiB)", capfd)
 
 
 @pytest.mark.parametrize("case", OUTPUTS)

@@ -196,12 +196,8 @@ def test_orphans_of_earlier_versions_are_removed_after_a_day(place: Path) -> Non
     for kind, name in (("builds", "build-x"), ("designs", "tmpx"), ("models", ".x.safetensors.12")):
         for age in ("old", "new"):
             path = place / kind / f"{name}{age}"
-            path.mkdir(parents=True) if kind == "builds" else path.write_text(
-                ""
-            ) if path.parent.exists() else (
-                path.parent.mkdir(),
-                path.write_text(""),
-            )
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.mkdir() if kind == "builds" else path.write_text("")
             if age == "old":
                 os.utime(path, (0, time.time() - 2 * cache.DAY))
     assert cache.entries() == []
