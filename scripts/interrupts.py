@@ -54,7 +54,8 @@ def interruptible() -> Iterator[Interrupts]:
     again a moment later. Libraries may turn it into another exception, hence the object that tells whether it came.
     """
     interrupts = Interrupts()
-    if threading.current_thread() is not threading.main_thread():
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # as shells have it in the background
+    if ignored or threading.current_thread() is not threading.main_thread():
         yield interrupts
         return
     before = signal.signal(signal.SIGINT, interrupts.handle)

@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -217,8 +218,6 @@ def test_a_name_as_long_as_a_folder_allows(folder: Path) -> None:
 
 
 def test_an_interrupt_while_a_file_is_begun_leaves_none(folder: Path) -> None:
-    import signal
-
     begun = files.tempfile.mkstemp
 
     def interrupted(**how: str):
@@ -226,8 +225,10 @@ def test_an_interrupt_while_a_file_is_begun_leaves_none(folder: Path) -> None:
         signal.raise_signal(signal.SIGINT)
         return made
 
+    heard = signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(files.tempfile, "mkstemp", interrupted)
         before = sorted(folder.iterdir())
         assert run([*GEMM, "-o", "y"]) == 130
+    signal.signal(signal.SIGINT, heard)
     assert sorted(folder.iterdir()) == before

@@ -1,6 +1,7 @@
 """Every option of every command with what it cannot take: one line, status 2, no file, whatever the value is."""
 
 import random
+import re
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -175,7 +176,10 @@ def test_any_value_ends_in_one_line(name: str, folder: Path, capfd: pytest.Captu
     for words in cases(name):
         status = run(words)
         out, err = capfd.readouterr()
-        refused = status == 2 and out == "" and err.startswith("tilebert: ") and err.count("\n") == 1
+        # Before the error there may be a line for a file that ends in the middle of one.
+        *said, error = err.splitlines() or [""]
+        refused = status == 2 and out == "" and error.startswith("tilebert: ")
+        refused &= all(re.fullmatch("tilebert: .*: cut short, is dropped", line) for line in said)
         # What does its work here ends well, or in its own verdict.
         done = name in ("cache", "compare", "table") and status in (0, 1) and out
         if not refused and not done:

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from collections.abc import Callable
 from types import FrameType
 
 INTERRUPTED = 130
@@ -12,11 +13,11 @@ INTERRUPTED = 130
 def main() -> None:
     """Run one command and exit with its status; errors end as `scripts.cli.run` says."""
     # Importing the commands takes a second, in which there is nothing to clean up.
-    signal.signal(signal.SIGINT, quit_at_once)
+    _hear(quit_at_once)
     from scripts.cli import run
 
     status = run()
-    signal.signal(signal.SIGINT, quit_at_once)
+    _hear(quit_at_once)
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -27,6 +28,12 @@ def main() -> None:
         # What was begun has been cleaned up; what it leaves in memory may have something to say.
         os._exit(status)
     sys.exit(status)
+
+
+def _hear(handler: Callable[[int, FrameType | None], object]) -> None:
+    """Have control-C call a function; in the background, where shells let it be ignored, it stays so."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, handler)
 
 
 def quit_at_once(number: int, frame: FrameType | None) -> None:
