@@ -4,6 +4,7 @@ import io
 import math
 import os
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -36,10 +37,11 @@ def load_array(file: BinaryIO) -> NDArray[Any]:
             raise ValueError(f"a header for {claimed} bytes before {there}")
         file.seek(start)
         array: NDArray[Any] = npy.read_array(file, allow_pickle=False)
-    except (ValueError, OSError, OverflowError) as error:
-        raise ValueError((str(error).splitlines() or [type(error).__name__])[0]) from None
     except MemoryError:
-        raise ValueError(f"{claimed} bytes, more than there is memory") from None
+        # Of the array, or of the parser that reads the header.
+        raise ValueError("more than there is memory") from None
+    except (ValueError, OSError, OverflowError, TypeError, SyntaxError, RecursionError, TokenError) as error:
+        raise ValueError((str(error).splitlines() or [type(error).__name__])[0]) from None
     return array
 
 

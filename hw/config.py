@@ -18,8 +18,8 @@ RATIO_WIDTH = OFFSET_WIDTH = 6
 LINES = 1 << 16
 """Most lines of a buffer: what commands can address."""
 
-WIDEST = 1024
-"""Most bytes of the load stream, and most results, in a cycle."""
+WIDEST = 256
+"""Most bytes of the load stream, and most results, in a cycle. Amaranth has no signals of more than 65,536 bits."""
 
 LONGEST_SUM = 40
 """Bits of the longest sum that a shifter's adder forms in one cycle. 42 bits: 168.8 MHz at worst, 8 x 8."""

@@ -1,6 +1,7 @@
 """From Amaranth to Verilog: one file, a module for each distinct unit, through one pinned Yosys."""
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -140,15 +141,19 @@ def emit(
     return Design(
         prefix + top,
         HEADER + with_module_prefix(text, top, prefix + top, inner),
-        _ports(component, root),
+        _ports(component, root, text, top),
         tuple(target.modules),
         inner,
         condensed(texts.get("flat.v", "")),
     )
 
 
-def _ports(component: wiring.Component, root: str) -> tuple[Port, ...]:
-    """The ports of the top module: clock and reset where it has them, and members of one bit or more."""
+def _ports(component: wiring.Component, root: str, text: str, top: str) -> tuple[Port, ...]:
+    """The ports of the top module: clock and reset where it has them, and members of one bit or more.
+
+    A keyword is not the name of a port in the text, so it is none here.
+    """
+    header = f"\n{text}".partition(f"\nmodule {top}(")[2].partition(");")[0]
     ports = [
         Port(name, "input", 1)
         for name in ("clk", "rst")
@@ -157,7 +162,9 @@ def _ports(component: wiring.Component, root: str) -> tuple[Port, ...]:
     for path, member, value in component.signature.flatten(component):
         width = len(value.as_value() if hasattr(value, "as_value") else value)
         direction = "input" if member.flow == wiring.In else "output"
-        ports += [Port("__".join(map(str, path)), direction, width)] if width else []
+        name = "__".join(map(str, path))
+        if width:
+            ports.append(Port(name if re.search(rf"\b{name}\b", header) else f"{name}_", direction, width))
     return tuple(ports)
 
 

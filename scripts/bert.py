@@ -18,7 +18,7 @@ from golden.weights import read_weights
 from scripts import options
 from scripts.console import Bar, err, out, progress
 from scripts.eval import FLOAT, mode_or_float
-from scripts.files import check_folder, check_place, check_text, write_array, write_json
+from scripts.files import check_folder, check_places, check_text, write_array, write_json
 from scripts.fleet import Setup
 from scripts.models import check_choice, load_model, origin
 from sim.backend import RtlBackend, Tally
@@ -60,8 +60,7 @@ def bert(
         options.check_size(setup.config, "simulate")
     for text in texts:
         check_text(text, "text")
-    check_place(json_file, "--json")
-    check_place(output, "--output")
+    check_places(json=json_file, output=output)
     check_folder(dump, "--dump")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

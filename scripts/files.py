@@ -107,6 +107,17 @@ def check_place(path: Path | None, option: str) -> None:
         raise ValueError(f"{option}: expected a writable place, got {path}")
 
 
+def check_places(**paths: Path | None) -> None:
+    """`check_place` of each output, by option; raises ValueError also if two of them are one file."""
+    places: dict[Path, str] = {}
+    for name, path in paths.items():
+        check_place(path, f"--{name}")
+        if path is not None and _descriptor(path) != 1:
+            other = places.setdefault(files.resolved(path), name)
+            if other != name:
+                raise ValueError(f"--{name}: expected another file than --{other}, got {path}")
+
+
 def check_text(text: str, name: str) -> None:
     """Raise ValueError for a text of bytes that are no UTF-8, as a shell passes them on."""
     try:

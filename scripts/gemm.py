@@ -16,7 +16,7 @@ from golden.modes import K_MAX, Mode, mode
 from golden.requantize import BIAS_MAX, BIAS_MIN, MULT_MAX, SHIFT_MAX, SHIFT_MIN, column
 from scripts import options
 from scripts.console import err, out, progress
-from scripts.files import check_place, check_stdin, read_array, write_array, write_json
+from scripts.files import check_places, check_stdin, read_array, write_array, write_json
 from sim.build import build
 from sim.compare import Comparison, compare
 from sim.simulation import GroupResult, Run, simulate
@@ -49,8 +49,7 @@ def gemm(
     ends with exit status 1 and no output.
     """
     check_stdin(x=x, w=w, bias=bias, mult=mult, shift=shift)
-    check_place(output, "--output")
-    check_place(json_file, "--json")
+    check_places(output=output, json=json_file)
     config = options.build_config([mode_name], rows, cols, exponent_bits=exponent_bits, k_max=k_max)
     if backend == "rtl":
         options.check_size(config, "simulate")

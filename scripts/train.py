@@ -15,7 +15,7 @@ from golden.quantized import QuantizedModel
 from scripts import options
 from scripts.accuracy import describe, of_float, of_model, read
 from scripts.console import Bar, err, out, progress, tell
-from scripts.files import check_place, write_atomically, write_json
+from scripts.files import check_places, write_atomically, write_json
 from sim.cache import cache_folder
 
 COMPARED = 200
@@ -59,8 +59,7 @@ def train(
         with_bits(chosen, bits)
     task_of(task)
     options.check_training(epochs, rate, limit)
-    check_place(output, "--output")
-    check_place(json_file, "--json")
+    check_places(output=output, json=json_file)
     examples = {split: read(task, glue, split, limit) for split in ("train", "dev")}
     recipes = load_trainer()
     from train.agreement import agreement as compare

@@ -20,7 +20,7 @@ from scripts import options
 from scripts.console import out, status
 from scripts.files import check_folder, make_folder, write_text
 from sim.models import models, needs_models
-from sim.selftest import script
+from sim.selftest import SHAPE, script
 from sim.testbench import testbench
 
 
@@ -68,10 +68,16 @@ def verilog(
         w_words=w_words,
         panels=panels,
     )
-    if prefix and not re.fullmatch(r"[A-Za-z]\w*", prefix, re.ASCII):
-        raise ValueError(f"--prefix: expected a letter, then letters, digits or underscores, got {prefix!r}")
+    if prefix and not re.fullmatch(r"[A-Za-z]\w{0,63}", prefix, re.ASCII):
+        raise ValueError(
+            f"--prefix: expected a letter, then up to 63 letters, digits or underscores, got {prefix!r}"
+        )
+    if f"{prefix}{unit}" == "type":
+        raise ValueError(f"--prefix: expected one that makes no keyword with {unit}, got {prefix!r}")
     if bench and unit != "core":
         raise ValueError(f"--bench: expected with --unit core, got {unit}")
+    if bench and k_max < SHAPE[1]:
+        raise ValueError(f"--bench: expected --k-max {SHAPE[1]} or more, got {k_max}")
     options.check_size(config, "write")
     check_folder(output, "--output")
     with status("generating"):
@@ -84,6 +90,8 @@ def verilog(
     manifest = _manifest(design, unit, config, target, exponent_bits, list(files))
     files[f"{prefix}manifest.json"] = json.dumps(manifest, indent=2) + "\n"
     make_folder(output, "--output")
+    # A bench of an earlier core would fail on this one.
+    (output / f"{design.top}_bench.v").unlink(missing_ok=True)
     for name, text in files.items():
         write_text(output / name, "--output", text)
     source = output / manifest["source"]

@@ -48,6 +48,9 @@ def _pair(mode: Mode, k_max: int, random: np.random.Generator) -> list[Job]:
     # A ratio of its own, so that it counts that the core is told.
     w_format: Format = Piecewise(5) if isinstance(mode.w_format, Piecewise) else mode.w_format
     x, w = (_codes(fmt, shape, random) for fmt, shape in ((mode.x_format, (m, k)), (w_format, (k, n))))
+    # Every column sees the ends of the codes and, of piece-wise ones, both sides of the split.
+    marks = [w.flat[0], w.flat[1], *([63, 64, -63, -64] if isinstance(w_format, Piecewise) else [])]
+    w[: len(marks)] = np.array(marks, w.dtype)[:, None]
     bias = random.integers(-(1 << 12), 1 << 12, n).astype(np.int32)
     bias[:2] = BIAS_MIN, BIAS_MAX
     raw = Job(f"{mode.name}/raw", replace(mode, w_format=w_format), x, w, bias)

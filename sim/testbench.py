@@ -15,12 +15,16 @@ module {top}_bench;
   // Lanes beyond a result's count may hold anything.
   reg [{result_high}:0] defined [0:{last_result}];
   integer given = 0, loaded = 0, answered = 0, taken = 0, cycles = 0, wrong = 0;
+  // Pauses on every stream, from a shift register of 16 bits; what is offered stays so until it is taken.
+  reg [15:0] noise = 1;
+  reg command_offered = 0, load_offered = 0;
+  wire status_ready = noise[0] | noise[3], results_ready = noise[1] | noise[6];
 
   wire commands_ready, loads_ready, status_valid, results_valid;
   wire [3:0] status;
   wire [{result_high}:0] result;
-  wire commands_valid = !rst && given < {commands};
-  wire loads_valid = !rst && loaded < {loads};
+  wire commands_valid = command_offered && given < {commands};
+  wire loads_valid = load_offered && loaded < {loads};
 
   {top} dut (
     .clk(clk),
@@ -33,26 +37,29 @@ module {top}_bench;
     .loads__ready(loads_ready),
     .status__payload(status),
     .status__valid(status_valid),
-    .status__ready(1'b1),
+    .status__ready(status_ready),
     .results__payload(result),
     .results__valid(results_valid),
-    .results__ready(1'b1)
+    .results__ready(results_ready)
   );
 
   always #5 clk = !clk;
 
   always @(posedge clk) if (!rst) begin
     cycles <= cycles + 1;
+    noise <= {{noise[14:0], noise[15] ^ noise[13] ^ noise[12] ^ noise[10]}};
+    if (!commands_valid || commands_ready) command_offered <= noise[2] | noise[9];
+    if (!loads_valid || loads_ready) load_offered <= noise[4] | noise[11];
     if (commands_valid && commands_ready) given <= given + 1;
     if (loads_valid && loads_ready) loaded <= loaded + 1;
-    if (status_valid) begin
+    if (status_valid && status_ready) begin
       if (status !== 0) begin
         if (wrong < {shown}) $display("command %0d: expected status 0, got %0d", answered, status);
         wrong <= wrong + 1;
       end
       answered <= answered + 1;
     end
-    if (results_valid) begin
+    if (results_valid && results_ready) begin
       if (taken >= {results}) begin
         if (wrong < {shown}) $display("result %0d: expected none, got %h", taken, result);
         wrong <= wrong + 1;
@@ -89,7 +96,8 @@ _SHOWN = 5
 def testbench(config: Config, script: Script, top: str) -> str:
     """Verilog of a module `top`_bench that drives `top`, a core of `config`, through `script` and checks all it gives.
 
-    It waits for the whole time of the script, so that results too many are seen, too.
+    Every stream pauses at times. Commands that are refused, and resets in between, are not tried. It waits for the
+    whole time of the script, so that results too many are seen, too.
     """
     layout = result_layout(config)
     masks = [_defined(config, word) for word in script.results]

@@ -34,6 +34,13 @@ def files(tmp_path: Path) -> Path:
         np.save(tmp_path / f"{name}.npy", array)
     (tmp_path / "empty.npy").write_bytes(b"")
     (tmp_path / "text.npy").write_text("no array")
+    for name, header in (
+        ("shape", "{'descr': '|i1', 'fortran_order': False, 'shape': (True, 5)}"),
+        ("brackets", "(" * 200),
+        ("signs", "-" * 9000 + "1"),
+    ):
+        content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + b"\0" * 5
+        (tmp_path / f"{name}.npy").write_bytes(content)
     return tmp_path
 
 
@@ -70,6 +77,10 @@ CASES = {
     "wide mult": ("--mult mult_wide.npy --shift shift.npy", "--mult: expected 0..32767, got 32768 at [0]"),
     "shift 0": ("--mult mult.npy --shift shift_zero.npy", "--shift: expected 1..47, got 0 at [0]"),
     "bits": ("--mult mult.npy --shift shift.npy --bits 5", "--bits: expected 8 or 4, got 5"),
+    "one file twice": ("--json y.npy", "--json: expected another file than --output, got y.npy"),
+    "a header that is no shape": ("--x shape.npy", "--x: expected a .npy file, got shape.npy ("),
+    "a header of brackets": ("--x brackets.npy", "--x: expected a .npy file, got brackets.npy ("),
+    "a deep header": ("--x signs.npy", "--x: expected a .npy file, got signs.npy ("),
     "no folder": ("-o gone/y.npy", "--output: expected a file in an existing folder, got gone/y.npy"),
 }
 

@@ -121,9 +121,9 @@ def test_buffers_hold_any_k(rows: int, k_max: int) -> None:
             "x_words: expected 64 (k_max) to 524288 words, got 1048576",
         ),
         ("--x-words -1", "x_words: expected 4096 (k_max) to 65536 words, got -1"),
-        ("--bus 3", "bus: expected a power of two up to 1024, got 3"),
-        ("--bus 1099511627776", "bus: expected a power of two up to 1024, got 1099511627776"),
-        ("--results 2048", "results: expected a power of two up to 1024, got 2048"),
+        ("--bus 3", "bus: expected a power of two up to 256, got 3"),
+        ("--bus 1099511627776", "bus: expected a power of two up to 256, got 1099511627776"),
+        ("--results 2048", "results: expected a power of two up to 256, got 2048"),
     ],
 )
 def test_what_stands_around_the_array(options: str, message: str, capfd: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from refusal import refused
 from simulators import SIMULATORS, run
 
 from golden.modes import MODE_NAMES
-from hw.verilog import generate
+from hw.verilog import UNITS, generate
 from hw.yosys import run_yosys
 from scripts.cli import run as tilebert
 from sim.toolchain import environment
@@ -114,6 +114,22 @@ def test_the_manifest_says_what_was_built(tmp_path: Path) -> None:
     assert manifest["latency"] > manifest["interval"] == 5
 
 
+@pytest.mark.parametrize("unit", sorted(UNITS))
+def test_the_manifest_names_the_ports_of_the_text(unit: str, tmp_path: Path) -> None:
+    manifest, files = written(tmp_path, "--unit", unit, "--rows", "2", "--cols", "2", names=MODE_NAMES)
+    header = re.search(rf"^module {unit}\((.*?)\);(.*?)^endmodule", files[f"{unit}.sv"], re.M | re.S)
+    assert {port["name"] for port in manifest["ports"]} == set(header[1].split(", "))
+    for port in manifest["ports"]:
+        bits = "" if port["width"] == 1 else rf"\[{port['width'] - 1}:0\] "
+        assert re.search(rf"^  {port['direction']} {bits}{port['name']};", header[2], re.M), port
+
+
+def test_an_earlier_bench_goes(tmp_path: Path) -> None:
+    written(tmp_path, "--rows", "1", "--cols", "1", "--bench")
+    assert tilebert(["verilog", "--rows", "1", "--cols", "2", "-o", str(tmp_path)]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["core.sv", "manifest.json"]
+
+
 def test_two_builds_fit_one_design(tmp_path: Path) -> None:
     """Both have a PE, a queue and a requantizer, and none of them is the other's."""
     tops = []
@@ -162,9 +178,9 @@ def test_the_bench_passes(target: str, simulator: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("simulator", SIMULATORS)
-@pytest.mark.parametrize("change", ["a result", "a missing bit", "a status", "silence"])
+@pytest.mark.parametrize("change", ["a result", "a missing bit", "a status", "silence", "the split"])
 def test_the_bench_fails(change: str, simulator: str, tmp_path: Path) -> None:
-    _, files = written(tmp_path / "rtl", "--rows", "2", "--cols", "2", "--bench")
+    _, files = written(tmp_path / "rtl", "--rows", "2", "--cols", "2", "--bench", names=("w8a8", "wpw-a8"))
     core, checks = files["core.sv"], files["core_bench.v"]
     match change:
         case "a result":
@@ -176,10 +192,14 @@ def test_the_bench_fails(change: str, simulator: str, tmp_path: Path) -> None:
         case "a missing bit":
             core, count = re.subn(r"(assign \w+ = first_0 \? 27'h0000000 : acc_0);", r"\1 & ~27'h4;", core)
             assert count == 1
+        case "the split":
+            # Of all codes -64 alone is decoded wrong.
+            core, count = re.subn(r"(assign \w+ = code\[7\]) & (\w+;)", r"\1 | \2", core)
+            assert count == 1
         case "a status":
             checks = re.sub(r"commands\[0\] = 96'h\w+", "commands[0] = 96'h63", checks)
         case "silence":
-            checks = checks.replace(".results__ready(1'b1)", ".results__ready(1'b0)")
+            checks = checks.replace(".results__ready(results_ready)", ".results__ready(1'b0)")
     said = bench(files | {"core.sv": core, "core_bench.v": checks}, simulator, tmp_path)
     assert "FAIL: " in said
     assert "PASS" not in said
@@ -189,10 +209,19 @@ def test_the_bench_fails(change: str, simulator: str, tmp_path: Path) -> None:
     ("options", "message"),
     [
         ("--bench --unit array", "--bench: expected with --unit core, got array"),
-        ("--prefix 3a", "--prefix: expected a letter, then letters, digits or underscores, got '3a'"),
-        ("--prefix a-b", "--prefix: expected a letter, then letters, digits or underscores, got 'a-b'"),
-        ("--bus 3", "bus: expected a power of two up to 1024, got 3"),
-        ("--results 0", "results: expected a power of two up to 1024, got 0"),
+        (
+            "--prefix 3a",
+            "--prefix: expected a letter, then up to 63 letters, digits or underscores, got '3a'",
+        ),
+        (
+            "--prefix a-b",
+            "--prefix: expected a letter, then up to 63 letters, digits or underscores, got 'a-b'",
+        ),
+        (f"--prefix {'a' * 65}", "--prefix: expected a letter, then up to 63 letters, digits or underscores"),
+        ("--prefix ty --unit pe", "--prefix: expected one that makes no keyword with pe, got 'ty'"),
+        ("--bench --k-max 8", "--bench: expected --k-max 24 or more, got 8"),
+        ("--bus 3", "bus: expected a power of two up to 256, got 3"),
+        ("--results 0", "results: expected a power of two up to 256, got 0"),
         ("--x-words 8", "x_words: expected 4096 (k_max) to 65536 words, got 8"),
         ("--panels 0", "panels: expected an integer >= 1, got 0"),
     ],
