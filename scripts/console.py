@@ -1,5 +1,6 @@
 """What people see: tables on stdout, progress and errors on stderr. Texts are shown as they are, without markup."""
 
+import os
 import sys
 import textwrap
 import time
@@ -29,7 +30,11 @@ class Output(Console):
     @property  # type: ignore[misc]
     def size(self) -> ConsoleDimensions:
         """A terminal's own size; a pipe's keeps the columns of a table whole."""
-        return super().size if self.is_terminal else ConsoleDimensions(PIPED_WIDTH, 25)
+        if not self.is_terminal:
+            return ConsoleDimensions(PIPED_WIDTH, 25)
+        # Rich would look up this variable once, when the console is made.
+        size, columns = super().size, os.environ.get("COLUMNS", "")
+        return ConsoleDimensions(int(columns), size.height) if columns.isdigit() and int(columns) else size
 
     def say(self, text: str) -> None:
         """Print one line. On a terminal that is stdout it is folded between words; no word is cut."""

@@ -76,15 +76,14 @@ def test_a_damaged_model_in_the_cache_is_made_again(
     damage: str, cache: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     expected = load_model(mode("w8a8"), trained=False)
-    (path,) = (cache / "models").iterdir()
+    (folder,) = (cache / "models").iterdir()
+    path = folder / "model.safetensors"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content[:-4096] if damage == "cut" else content)
     found = load_model(mode("w8a8"), trained=False)
     _, err = capfd.readouterr()
-    assert err.startswith(f"tilebert: {path}: ")
-    assert err.endswith("; quantized again\n")
-    assert err.count("\n") == 1
+    assert err == f"tilebert: {folder}: damaged, is made again\n"
     assert (found.layers[5].dense["ffn2"].codes == expected.layers[5].dense["ffn2"].codes).all()
     assert checkpoint.load(path).mode == mode("w8a8")
 
