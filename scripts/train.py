@@ -15,7 +15,7 @@ from golden.quantized import QuantizedModel
 from scripts import options
 from scripts.accuracy import describe, of_float, of_model, read
 from scripts.console import Bar, err, out, progress, tell
-from scripts.files import check_places, write_atomically, write_json
+from scripts.files import check_places, is_stream, write_bytes, write_json
 from sim.cache import cache_folder
 
 COMPARED = 200
@@ -71,7 +71,8 @@ def train(
     started = time.perf_counter()
     record: dict[str, Any] = {"task": task, "mode": mode_name, "bits": bits, "clip": clip, "plain": plain}
     record |= {"from_scratch": from_scratch, "seed": seed, "epochs": settings.epochs, "rate": settings.rate}
-    state = output.with_name(f"{output.name}.state")
+    # Beside a pipe there is no place for it.
+    state = None if is_stream(output) else output.with_name(f"{output.name}.state")
     with progress(lines=True) as bar:
         folder = None
 
@@ -95,7 +96,7 @@ def train(
             tell=tell,
         )
         content = checkpoint.to_bytes(model)
-        write_atomically(output, "--output", lambda file: file.write(content))
+        write_bytes(output, "--output", content)
         record["trained"] = of_model(task, model, examples["dev"], bar)
         bar.stage("comparing golden with PyTorch")
         same = compare(task, objective, model, examples["dev"][:COMPARED], bar)
@@ -103,8 +104,9 @@ def train(
     record["seconds"] = time.perf_counter() - started
     write_json(json_file, record)
     # From here on a stop costs nothing.
-    state.unlink(missing_ok=True)
-    out.print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, {task} in {mode_name}")
+    if state is not None:
+        state.unlink(missing_ok=True)
+    out.print(f"{output}: {len(content) / 1e6:.1f} MB, {task} in {mode_name}")
     out.print(
         f"{same.same} of {same.examples} predictions of golden are the trained model's, "
         f"outputs differ by {same.largest:.1e} at most",
