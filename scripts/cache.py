@@ -22,7 +22,9 @@ def cache(
     ] = "list",
     older_than: Annotated[
         float | None,
-        typer.Option("--older-than", help="Only what was not used for so many days.", metavar="DAYS"),
+        typer.Option(
+            "--older-than", help="Remove only what was last used more than DAYS days ago.", metavar="DAYS"
+        ),
     ] = None,
     training: Annotated[
         bool, typer.Option("--training", help="Remove trained models, too: they take hours to train again.")

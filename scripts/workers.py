@@ -9,7 +9,7 @@ from scripts.interrupts import Workers
 
 
 def processes(workers: int, *, tasks_per_process: int | None = None) -> ProcessPoolExecutor:
-    """A pool of so many processes, each for so many tasks, without a number for all, and on one core each."""
+    """A pool of `workers` processes, one core each, every one for `tasks_per_process` tasks (None: for any number)."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     return ProcessPoolExecutor(
         workers, Workers(), initializer=end_with_parent, max_tasks_per_child=tasks_per_process

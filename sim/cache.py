@@ -167,7 +167,7 @@ def entries() -> list[Entry]:
 
 
 def clean(kinds: Sequence[str], older_than: float = 0) -> list[Entry]:
-    """Remove entries of some kinds that were not used for so many seconds, and orphans; returns what was removed.
+    """Remove orphans, and entries of some kinds last used longer ago than a number of seconds; returns those removed.
 
     Raises ToolError where the cache cannot be written.
     """
