@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.codec import first
+from golden.numeric.codec import first
 
 FLOAT_MAX = float(np.finfo(np.float32).max)
 

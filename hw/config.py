@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from amaranth.lib import data
 from amaranth.utils import bits_for
 
-from golden.commands import PARAMETER_BYTES, Ring
-from golden.formats import Piecewise
-from golden.modes import K_MAX, Mode
+from golden.spec.commands import PARAMETER_BYTES, Ring
+from golden.spec.formats import Piecewise
+from golden.spec.modes import K_MAX, Mode
 from hw import operands
 from hw.operands import CODE_WIDTH, Product
 

@@ -8,7 +8,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
-from golden.commands import COMMAND_WIDTH, FIELDS, Opcode, Output, Ring, RingName, Status
+from golden.spec.commands import COMMAND_WIDTH, FIELDS, Opcode, Output, Ring, RingName, Status
 from hw.config import OFFSET_WIDTH, RATIO_WIDTH, Config
 from hw.loader import load_layout
 from hw.ring import sequence_width

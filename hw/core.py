@@ -8,7 +8,7 @@ from amaranth import Module, ResetSignal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.commands import COMMAND_WIDTH, Geometry
+from golden.spec.commands import COMMAND_WIDTH, Geometry
 from hw.array import Array, array_latency
 from hw.collector import Collector
 from hw.config import Config

@@ -7,7 +7,7 @@ from amaranth import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.formats import Format, Linear, Log2, Piecewise
+from golden.spec.formats import Format, Linear, Log2, Piecewise
 from hw.config import OFFSET_WIDTH, Config
 from hw.operands import (
     CODE_WIDTH,

@@ -6,7 +6,7 @@ from amaranth import Cat, Module, Mux, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.commands import PARAMETER_BYTES, PARAMETER_FIELDS, Output
+from golden.spec.commands import PARAMETER_BYTES, PARAMETER_FIELDS, Output
 from hw.collector import count_width
 from hw.config import BIAS_WIDTH, MULT_WIDTH, SHIFT_WIDTH, Config
 from hw.delay import Delay

@@ -4,7 +4,7 @@ from amaranth import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.commands import Ring
+from golden.spec.commands import Ring
 from hw.config import OFFSET_WIDTH, Config
 from hw.delay import Delay
 from hw.queue import Credits, Queue

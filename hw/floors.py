@@ -7,7 +7,7 @@ limits of an array, whose PEs pass operands on and drain; they say how far from 
 
 from dataclasses import dataclass
 
-from golden.formats import Log2
+from golden.spec.formats import Log2
 from hw.config import Config
 
 

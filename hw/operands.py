@@ -5,8 +5,8 @@ from enum import Enum
 
 from amaranth.lib import data
 
-from golden.formats import Format, Linear, Log2, Piecewise
-from golden.modes import Mode
+from golden.spec.formats import Format, Linear, Log2, Piecewise
+from golden.spec.modes import Mode
 
 CODE_WIDTH = 8
 """Bits that a row or column takes each cycle: one code, or two 4-bit codes, low nibble first."""

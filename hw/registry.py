@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from golden.modes import K_MAX, MODE_NAMES, mode
+from golden.spec.modes import K_MAX, MODE_NAMES, mode
 from hw.config import Config
 from hw.floorplan import planned
 from hw.harness import mapped

@@ -7,7 +7,7 @@ from amaranth import Cat, Module, Mux, Signal, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.commands import Ring
+from golden.spec.commands import Ring
 from hw.delay import Delay
 from hw.target import place
 

@@ -6,7 +6,7 @@ from amaranth import C, Module, Mux, Signal, Value
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import Out
 
-from golden.commands import COMMAND_WIDTH
+from golden.spec.commands import COMMAND_WIDTH
 from hw.config import Config
 from hw.core import Core
 from hw.drain import result_layout

@@ -2,7 +2,7 @@
 
 from amaranth.lib import data
 
-from golden.commands import Ring
+from golden.spec.commands import Ring
 from hw.config import OFFSET_WIDTH, RATIO_WIDTH, Config
 from hw.ring import sequence_width
 

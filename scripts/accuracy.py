@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from golden.backend import golden_backend
-from golden.encoder import Encoder, float_encoder
-from golden.evaluation import evaluate_sts
-from golden.glue import SIMILARITY, Example, read_examples, task_of
-from golden.head import Head, evaluate_head, metrics, predictions, read_texts
-from golden.quantized import QuantizedModel, quantized_encoder
-from golden.tokens import Tokenizer
-from golden.weights import read_weights
+from golden.bert.encoder import Encoder, float_encoder
+from golden.bert.evaluation import evaluate_sts
+from golden.bert.head import Head, evaluate_head, metrics, predictions, read_texts
+from golden.bert.quantized import QuantizedModel, quantized_encoder
+from golden.bert.tokens import Tokenizer
+from golden.bert.weights import read_weights
+from golden.schedule.backend import golden_backend
+from golden.tasks.glue import SIMILARITY, Example, read_examples, task_of
 from scripts.console import Bar, warnings_told
 
 Figures = dict[str, float]

@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.table import Table
 
-from golden.job import Job
-from golden.modes import K_MAX
-from golden.shapes import ENCODERS, Encoder
+from golden.schedule.job import Job
+from golden.schedule.shapes import ENCODERS, Encoder
+from golden.spec.modes import K_MAX
 from scripts import options
 from scripts.console import out, progress
 from scripts.files import check_place, write_json

@@ -9,12 +9,12 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from golden.backend import golden_backend
-from golden.encoder import cosine, float_encoder
-from golden.modes import Mode
-from golden.quantized import quantized_encoder
-from golden.tokens import Tokenizer
-from golden.weights import read_weights
+from golden.bert.encoder import cosine, float_encoder
+from golden.bert.quantized import quantized_encoder
+from golden.bert.tokens import Tokenizer
+from golden.bert.weights import read_weights
+from golden.schedule.backend import golden_backend
+from golden.spec.modes import Mode
 from scripts import options
 from scripts.console import Bar, err, out, progress
 from scripts.eval import FLOAT, mode_or_float

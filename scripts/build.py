@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from golden.modes import MODE_NAMES
+from golden.spec.modes import MODE_NAMES
 from hw.boards import BOARDS, bitstream, platform_of
 from hw.selftest import FAILED, MODE_LEDS, PASSED, RUNNING, SelfTest
 from scripts import options

@@ -8,15 +8,15 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from golden.backend import golden_backend
-from golden.encoder import Encoder, float_encoder
-from golden.evaluation import Similarity, evaluate_sts, pair_sequences, similarity
-from golden.formats import Log2
-from golden.glue import SIMILARITY, TASK_NAMES, Example, Task, task_of
-from golden.modes import MODE_NAMES, Mode, mode
-from golden.quantized import quantized_encoder
-from golden.tokens import Tokenizer
-from golden.weights import read_weights
+from golden.bert.encoder import Encoder, float_encoder
+from golden.bert.evaluation import Similarity, evaluate_sts, pair_sequences, similarity
+from golden.bert.quantized import quantized_encoder
+from golden.bert.tokens import Tokenizer
+from golden.bert.weights import read_weights
+from golden.schedule.backend import golden_backend
+from golden.spec.formats import Log2
+from golden.spec.modes import MODE_NAMES, Mode, mode
+from golden.tasks.glue import SIMILARITY, TASK_NAMES, Example, Task, task_of
 from scripts import options
 from scripts.accuracy import accuracy, read
 from scripts.console import Bar, err, out, progress

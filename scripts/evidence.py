@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from golden.glue import task_of
-from golden.modes import Mode, mode
+from golden.spec.modes import Mode, mode
+from golden.tasks.glue import task_of
 from hw.registry import Point
 from scripts import grid, records
 from scripts.eval import FLOAT

@@ -7,9 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from golden.encoder import Real, batches, scattered
-from golden.modes import mode
-from golden.quantized import QuantizedModel, quantized_encoder
+from golden.bert.encoder import Real, batches, scattered
+from golden.bert.quantized import QuantizedModel, quantized_encoder
+from golden.spec.modes import mode
 from hw.config import Config
 from scripts import options
 from scripts.files import check_folder

@@ -8,12 +8,12 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from golden.backend import golden_backend
-from golden.codec import check_codes
-from golden.formats import Piecewise
-from golden.job import Epilogue, Job
-from golden.modes import K_MAX, Mode, mode
-from golden.requantize import BIAS_MAX, BIAS_MIN, MULT_MAX, SHIFT_MAX, SHIFT_MIN, column
+from golden.numeric.codec import check_codes
+from golden.numeric.requantize import BIAS_MAX, BIAS_MIN, MULT_MAX, SHIFT_MAX, SHIFT_MIN, column
+from golden.schedule.backend import golden_backend
+from golden.schedule.job import Epilogue, Job
+from golden.spec.formats import Piecewise
+from golden.spec.modes import K_MAX, Mode, mode
 from scripts import options
 from scripts.console import err, out, progress
 from scripts.files import check_places, check_stdin, read_array, write_array, write_json

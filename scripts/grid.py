@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from golden.glue import task_of
-from golden.modes import Mode, mode
-from golden.statistics import stored_bytes
+from golden.bert.statistics import stored_bytes
+from golden.spec.modes import Mode, mode
+from golden.tasks.glue import task_of
 from scripts import lines
 from scripts.accuracy import of_float, of_model, read
 from scripts.console import Silent

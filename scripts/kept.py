@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 
 from golden.arrays import load_array
-from golden.encoder import Real
-from golden.quantized import QuantizedModel
+from golden.bert.encoder import Real
+from golden.bert.quantized import QuantizedModel
 from hw.config import Config
 from scripts.console import err
 from scripts.files import make_folder, write_atomically
 from sim import sources
 from sim.backend import Tally
 
-SOURCES = ("golden.encoder", "golden.quantized", "sim.backend")
+SOURCES = ("golden.bert.encoder", "golden.bert.quantized", "sim.backend")
 """Modules that a batch's result depends on: the arithmetic, the hardware, and what schedules and drives it."""
 
 _DAMAGED = (ValueError, KeyError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error)

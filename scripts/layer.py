@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from golden.backend import golden_backend
-from golden.commands import Load
-from golden.modes import K_MAX, mode
-from golden.shapes import ENCODERS, layer_jobs
+from golden.schedule.backend import golden_backend
+from golden.schedule.shapes import ENCODERS, layer_jobs
+from golden.spec.commands import Load
+from golden.spec.modes import K_MAX, mode
 from hw.config import Config
 from hw.registry import Record
 from scripts.console import Bar, Silent
@@ -55,7 +55,7 @@ def time_layer(
     exponent_bits: int,
     bar: Bar,
 ) -> Timing:
-    """Simulate a layer of a model (a key of golden.shapes.ENCODERS) on random codes.
+    """Simulate a layer of a model (a key of golden.schedule.shapes.ENCODERS) on random codes.
 
     Linear GEMMs run in the mode, attention in w8a8; the build must hold both.
     """

@@ -8,11 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from golden.evaluation import Similarity
-from golden.formats import Format, Linear, Log2
-from golden.glue import Example
-from golden.modes import Mode, mode
-from golden.statistics import (
+from golden.bert.evaluation import Similarity
+from golden.bert.statistics import (
     ERROR_EDGES,
     Histogram,
     OutputStatistics,
@@ -22,8 +19,11 @@ from golden.statistics import (
     output_statistics,
     weight_statistics,
 )
-from golden.tokens import Tokenizer
-from golden.weights import Weights, read_weights
+from golden.bert.tokens import Tokenizer
+from golden.bert.weights import Weights, read_weights
+from golden.spec.formats import Format, Linear, Log2
+from golden.spec.modes import Mode, mode
+from golden.tasks.glue import Example
 from scripts.console import Bar
 from scripts.eval import FLOAT, load_encoder, score
 from scripts.models import MODEL_PACKAGE, load_model

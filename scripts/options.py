@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from golden.modes import K_MAX, Mode, mode
+from golden.spec.modes import K_MAX, Mode, mode
 from hw.config import Config
 from sim.toolchain import SimulatorName
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
-from golden.statistics import Histogram, entropy
+from golden.bert.statistics import Histogram, entropy
 from scripts.files import write_atomically
 
 COLUMNS = 3
@@ -42,7 +42,7 @@ def errors(
 def usage(
     title: str, y_label: str, panels: Mapping[str, NDArray[np.int64]], columns: int = COLUMNS
 ) -> Figure:
-    """How often each code occurs, from counts as `golden.statistics.code_usage` orders them; zero stands out."""
+    """How often each code occurs, from counts as `golden.bert.statistics.code_usage` orders them; zero stands out."""
     x_label = "code q; of log2 formats the exponent field e with the code's sign"
     figure, axes = _grid(title, x_label, y_label, len(panels), columns)
     for axis, (label, counts) in zip(axes, panels.items(), strict=True):

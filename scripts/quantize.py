@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from golden import checkpoint
-from golden.modes import mode
+from golden.bert import checkpoint
+from golden.spec.modes import mode
 from scripts import options
 from scripts.console import out, status
 from scripts.files import check_place, write_bytes

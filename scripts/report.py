@@ -9,9 +9,9 @@ import numpy as np
 import typer
 from matplotlib.figure import Figure
 
-from golden.glue import TASK_NAMES, task_of
-from golden.modes import mode
-from golden.statistics import Histogram
+from golden.bert.statistics import Histogram
+from golden.spec.modes import mode
+from golden.tasks.glue import TASK_NAMES, task_of
 from scripts import charts, plots
 from scripts.charts import NARROW, Spot
 from scripts.console import out, status

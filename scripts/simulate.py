@@ -10,12 +10,12 @@ import typer
 from numpy.typing import NDArray
 from rich.table import Table
 
-from golden.backend import golden_backend
-from golden.gemm import gemm
-from golden.job import Job
-from golden.modes import Mode, mode
-from golden.quantized import quantized_encoder
-from golden.tokens import Tokenizer
+from golden.bert.quantized import quantized_encoder
+from golden.bert.tokens import Tokenizer
+from golden.numeric.gemm import gemm
+from golden.schedule.backend import golden_backend
+from golden.schedule.job import Job
+from golden.spec.modes import Mode, mode
 from hw.config import Config
 from scripts import options
 from scripts.console import Bar, err, out, progress, status

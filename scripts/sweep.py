@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from golden.modes import K_MAX
-from golden.shapes import ENCODERS
+from golden.schedule.shapes import ENCODERS
+from golden.spec.modes import K_MAX
 from hw.pnr import DEFAULT_DEVICES
 from hw.registry import Point, Record, measure, parse_modes, registry
 from hw.synth import PARTS

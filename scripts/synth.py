@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from golden.modes import K_MAX
+from golden.spec.modes import K_MAX
 from hw.config import Config
 from hw.floors import floor_of
 from hw.pnr import DEFAULT_DEVICES, DEVICES

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from golden.glue import TASK_NAMES, task_of
+from golden.tasks.glue import TASK_NAMES, task_of
 from scripts import grid, options
 from scripts.console import err, out, progress
 from scripts.eval import FLOAT

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from golden import checkpoint
-from golden.calibration import with_bits
-from golden.glue import TASK_NAMES, Example, task_of
-from golden.modes import mode
-from golden.quantized import QuantizedModel
+from golden.bert import checkpoint
+from golden.bert.calibration import with_bits
+from golden.bert.quantized import QuantizedModel
+from golden.spec.modes import mode
+from golden.tasks.glue import TASK_NAMES, Example, task_of
 from scripts import options
 from scripts.accuracy import describe, of_float, of_model, read
 from scripts.console import Bar, err, out, progress, tell

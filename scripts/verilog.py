@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from golden.modes import K_MAX
+from golden.spec.modes import K_MAX
 from hw.array import array_latency
 from hw.config import Config
 from hw.core import core_latency

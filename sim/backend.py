@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.arrays import save_array
-from golden.backend import golden_backend
 from golden.files import write_bytes
-from golden.formats import Log2, Piecewise
-from golden.gemm import gemm
-from golden.job import Job
-from golden.requantize import requantize
-from golden.schedule import schedule
+from golden.numeric.gemm import gemm
+from golden.numeric.requantize import requantize
+from golden.schedule.backend import golden_backend
+from golden.schedule.job import Job
+from golden.schedule.scheduler import schedule
+from golden.spec.formats import Log2, Piecewise
 from hw.core import geometry
 from sim import streams
 from sim.build import Build

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.commands import COMMAND_WIDTH
-from golden.schedule import Schedule
+from golden.schedule.scheduler import Schedule
+from golden.spec.commands import COMMAND_WIDTH
 from hw.drain import result_layout
 from sim import streams
 from sim.build import LIBRARY, Build

@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.backend import golden_backend
-from golden.codec import all_codes
-from golden.formats import Format, Piecewise
-from golden.job import Epilogue, Job
-from golden.modes import Mode
-from golden.requantize import BIAS_MAX, BIAS_MIN, MULT_MAX, SHIFT_MAX, SHIFT_MIN
-from golden.schedule import Schedule, schedule
+from golden.numeric.codec import all_codes
+from golden.numeric.requantize import BIAS_MAX, BIAS_MIN, MULT_MAX, SHIFT_MAX, SHIFT_MIN
+from golden.schedule.backend import golden_backend
+from golden.schedule.job import Epilogue, Job
+from golden.schedule.scheduler import Schedule, schedule
+from golden.spec.formats import Format, Piecewise
+from golden.spec.modes import Mode
 from hw.config import Config
 from hw.core import geometry
 from hw.drain import result_layout

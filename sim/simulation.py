@@ -15,8 +15,8 @@ from cocotb_tools.runner import get_results
 from numpy.typing import NDArray
 
 from golden.arrays import save_array
-from golden.job import Job
-from golden.schedule import Schedule, schedule
+from golden.schedule.job import Job
+from golden.schedule.scheduler import Schedule, schedule
 from hw.core import geometry
 from sim import streams
 from sim.build import Build, runner

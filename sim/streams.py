@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.commands import COMMAND_WIDTH, Status, encode
-from golden.schedule import Schedule
+from golden.schedule.scheduler import Schedule
+from golden.spec.commands import COMMAND_WIDTH, Status, encode
 from hw.config import Config
 from hw.drain import result_layout
 from sim.errors import ToolError

@@ -5,10 +5,10 @@ from typing import Any
 import legal
 import numpy as np
 
-from golden.codec import all_codes
-from golden.formats import Format, Log2
-from golden.job import Epilogue, Job
-from golden.modes import Mode, mode
+from golden.numeric.codec import all_codes
+from golden.schedule.job import Epilogue, Job
+from golden.spec.formats import Format, Log2
+from golden.spec.modes import Mode, mode
 from hw.config import Config
 
 PATTERNS = ("random", "highest", "lowest", "alternating")

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.formats import Piecewise
-from golden.modes import Mode, mode
-from golden.requantize import BIAS_MAX, BIAS_MIN, MULT_MAX, SHIFT_MAX, SHIFT_MIN
+from golden.numeric.requantize import BIAS_MAX, BIAS_MIN, MULT_MAX, SHIFT_MAX, SHIFT_MIN
+from golden.spec.formats import Piecewise
+from golden.spec.modes import Mode, mode
 
 
 def integers(rng: np.random.Generator, low: int, high: int, count: int) -> NDArray[np.int64]:

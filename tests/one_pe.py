@@ -9,9 +9,9 @@ import numpy as np
 from cycles import MODELS, simulate, stimulus_of, values_at
 from numpy.typing import NDArray
 
-from golden.codec import decode
-from golden.formats import Piecewise
-from golden.modes import Mode
+from golden.numeric.codec import decode
+from golden.spec.formats import Piecewise
+from golden.spec.modes import Mode
 from hw.config import Config
 from hw.verilog import Design, generate
 

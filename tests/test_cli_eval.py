@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import tiny
 
-from golden import checkpoint
-from golden.calibration import quantize_model
-from golden.glue import TASKS, read_examples
-from golden.modes import mode
+from golden.bert import checkpoint
+from golden.bert.calibration import quantize_model
+from golden.spec.modes import mode
+from golden.tasks.glue import TASKS, read_examples
 from scripts.cli import run
 
 ROWS = """\

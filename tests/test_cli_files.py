@@ -14,8 +14,8 @@ from program import program
 from refusal import refused
 
 from golden import files
-from golden.calibration import quantize_model
-from golden.modes import mode
+from golden.bert.calibration import quantize_model
+from golden.spec.modes import mode
 from scripts import quantize as quantize_command
 from scripts.cli import run
 
@@ -30,7 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     model = quantize_model(tiny.tiny_weights(), mode("w8a8"), tiny.SENTENCES)
     monkeypatch.setattr(quantize_command, "quantized", lambda chosen, clip: model)
-    monkeypatch.setattr("golden.checkpoint.to_bytes", lambda model: b"a model")
+    monkeypatch.setattr("golden.bert.checkpoint.to_bytes", lambda model: b"a model")
     return tmp_path
 
 

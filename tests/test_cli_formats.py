@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import tiny
 
-from golden.backend import golden_backend
-from golden.calibration import quantize_model
-from golden.encoder import float_encoder
-from golden.modes import Mode, mode
-from golden.quantized import QuantizedModel, quantized_encoder
-from golden.statistics import weight_statistics
+from golden.bert.calibration import quantize_model
+from golden.bert.encoder import float_encoder
+from golden.bert.quantized import QuantizedModel, quantized_encoder
+from golden.bert.statistics import weight_statistics
+from golden.schedule.backend import golden_backend
+from golden.spec.modes import Mode, mode
 from scripts import eval as eval_command
 from scripts import measurements, plots
 from scripts.cli import run

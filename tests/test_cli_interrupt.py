@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from program import ROOT, environment
 
-from golden.modes import mode
+from golden.spec.modes import mode
 from hw.config import Config
 from scripts.interrupts import Workers, end_children, interruptible
 from scripts.workers import processes

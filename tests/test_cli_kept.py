@@ -10,9 +10,9 @@ import tiny
 from disk import largest_file
 from jobs import config
 
-from golden.calibration import quantize_model
-from golden.modes import mode
-from golden.quantized import QuantizedModel
+from golden.bert.calibration import quantize_model
+from golden.bert.quantized import QuantizedModel
+from golden.spec.modes import mode
 from scripts.files import write_array, write_text
 from scripts.kept import Batches
 from sim import sources

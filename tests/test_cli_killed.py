@@ -9,10 +9,10 @@ import pytest
 import tiny
 from killed import finished, killed
 
-from golden import checkpoint
-from golden.calibration import quantize_model
-from golden.modes import mode
-from golden.tokens import Tokenizer
+from golden.bert import checkpoint
+from golden.bert.calibration import quantize_model
+from golden.bert.tokens import Tokenizer
+from golden.spec.modes import mode
 from scripts import records
 
 pytestmark = pytest.mark.slow

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from refusal import refused
 
-from golden.modes import mode
+from golden.spec.modes import mode
 from hw.config import LINES, Config
 from scripts.cli import run
 from scripts.options import MOST_PES, build_config, check_size

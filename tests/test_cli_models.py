@@ -11,10 +11,10 @@ from refusal import refused
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from golden import checkpoint
-from golden import weights as golden_weights
-from golden.calibration import quantize_model
-from golden.modes import mode
+from golden.bert import checkpoint
+from golden.bert import weights as golden_weights
+from golden.bert.calibration import quantize_model
+from golden.spec.modes import mode
 from scripts import console, models
 from scripts.cli import run
 from scripts.models import CHECKPOINTS, TRAINED, load_model, shipped

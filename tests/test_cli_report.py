@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from refusal import refused
 
-from golden.statistics import ERROR_EDGES
+from golden.bert.statistics import ERROR_EDGES
 from hw.registry import Record
 from scripts import records
 from scripts.charts import NARROW, WIDE, Spot, pareto, scatter

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from jobs import PATTERNS, random_job
 
-from golden import checkpoint
-from golden.modes import MODE_NAMES, mode
+from golden.bert import checkpoint
+from golden.spec.modes import MODE_NAMES, mode
 from scripts.cli import run
 
 GEMM_KEYS = {"mode", "backend", "rows", "cols", "m", "k", "n"}

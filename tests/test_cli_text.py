@@ -11,8 +11,8 @@ from program import environment, program
 from refusal import refused
 from rich.table import Table
 
-from golden.calibration import quantize_model
-from golden.modes import mode
+from golden.bert.calibration import quantize_model
+from golden.spec.modes import mode
 from scripts import console
 from scripts.cli import run
 from scripts.console import Output, progress, status
@@ -57,7 +57,7 @@ def test_paths_with_brackets(
 ) -> None:
     model = quantize_model(tiny.tiny_weights(), mode("w8a8"), tiny.SENTENCES)
     monkeypatch.setattr("scripts.quantize.quantized", lambda chosen, clip: model)
-    monkeypatch.setattr("golden.checkpoint.to_bytes", lambda model: b"content")
+    monkeypatch.setattr("golden.bert.checkpoint.to_bytes", lambda model: b"content")
     monkeypatch.chdir(tmp_path)
     (tmp_path / name).mkdir(parents=True)
     file = f"{name}/m.safetensors"

@@ -12,7 +12,7 @@ from jobs import config
 from refusal import refused
 from simulators import SIMULATORS, run
 
-from golden.modes import MODE_NAMES
+from golden.spec.modes import MODE_NAMES
 from hw.verilog import UNITS, generate
 from hw.yosys import run_yosys
 from scripts.cli import run as tilebert

@@ -99,8 +99,8 @@ SIMULATION = r"""
 import os
 from pathlib import Path
 import numpy as np
-from golden.job import Job
-from golden.modes import mode
+from golden.schedule.job import Job
+from golden.spec.modes import mode
 from hw.config import Config
 from sim.build import build
 from sim.simulation import simulate

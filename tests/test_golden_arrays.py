@@ -11,9 +11,9 @@ import tiny
 from disk import largest_file
 from refusal import refused
 
-from golden import checkpoint
 from golden.arrays import load_array, save_array
-from golden.weights import read_weights
+from golden.bert import checkpoint
+from golden.bert.weights import read_weights
 
 
 def header(fields: str, version: tuple[int, int] = (1, 0), length: int = 118) -> bytes:

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import tiny
 
-from golden.calibration import calibration_sentences, collect, quantize_model
-from golden.encoder import FloatProducts, float_encoder
-from golden.formats import Linear, Log2, Piecewise
-from golden.modes import mode
-from golden.quantize import clip_scale, dequantize, max_scale, search_piecewise
-from golden.quantized import INPUT_SITES, SITES
+from golden.bert.calibration import calibration_sentences, collect, quantize_model
+from golden.bert.encoder import FloatProducts, float_encoder
+from golden.bert.quantized import INPUT_SITES, SITES
+from golden.numeric.quantize import clip_scale, dequantize, max_scale, search_piecewise
+from golden.spec.formats import Linear, Log2, Piecewise
+from golden.spec.modes import mode
 
 
 def test_sentences():

@@ -10,12 +10,12 @@ import tiny
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from golden.calibration import quantize_model
-from golden.checkpoint import FORMAT_VERSION, load, save
-from golden.modes import mode
-from golden.quantized import QuantizedModel
-from golden.tokens import Tokenizer
-from golden.weights import read_weights
+from golden.bert.calibration import quantize_model
+from golden.bert.checkpoint import FORMAT_VERSION, load, save
+from golden.bert.quantized import QuantizedModel
+from golden.bert.tokens import Tokenizer
+from golden.bert.weights import read_weights
+from golden.spec.modes import mode
 
 MODES = [
     ("w8a8", 4),

@@ -12,12 +12,12 @@ import tiny
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from golden import checkpoint
-from golden.calibration import quantize_model
-from golden.checkpoint import digest, load, save
-from golden.head import Head
-from golden.modes import mode
-from golden.quantized import QuantizedModel
+from golden.bert import checkpoint
+from golden.bert.calibration import quantize_model
+from golden.bert.checkpoint import digest, load, save
+from golden.bert.head import Head
+from golden.bert.quantized import QuantizedModel
+from golden.spec.modes import mode
 
 NAN, INF = float("nan"), float("inf")
 

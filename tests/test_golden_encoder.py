@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import tiny
 
-from golden.backend import golden_backend
-from golden.calibration import calibration_sentences, quantize_model
-from golden.codec import decode
-from golden.encoder import cosine, embed, erf, float_encoder, gelu, layer_norm, softmax
-from golden.formats import Linear, Log2
-from golden.modes import mode
-from golden.quantize import quantize
-from golden.quantized import QuantizedProducts, quantized_encoder
-from golden.tokens import Tokenizer
-from golden.weights import Norm, model_folder, read_weights
+from golden.bert.calibration import calibration_sentences, quantize_model
+from golden.bert.encoder import cosine, embed, erf, float_encoder, gelu, layer_norm, softmax
+from golden.bert.quantized import QuantizedProducts, quantized_encoder
+from golden.bert.tokens import Tokenizer
+from golden.bert.weights import Norm, model_folder, read_weights
+from golden.numeric.codec import decode
+from golden.numeric.quantize import quantize
+from golden.schedule.backend import golden_backend
+from golden.spec.formats import Linear, Log2
+from golden.spec.modes import mode
 
 TEXTS = [
     "The cat sleeps.",

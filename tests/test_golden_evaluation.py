@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from golden.encoder import float_encoder
-from golden.evaluation import METRICS, Similarity, evaluate_sts, pearson, ranks, similarity, spearman
-from golden.glue import TASKS, Example, read_examples
-from golden.tokens import Tokenizer
-from golden.weights import read_weights
+from golden.bert.encoder import float_encoder
+from golden.bert.evaluation import METRICS, Similarity, evaluate_sts, pearson, ranks, similarity, spearman
+from golden.bert.tokens import Tokenizer
+from golden.bert.weights import read_weights
+from golden.tasks.glue import TASKS, Example, read_examples
 
 STS = TASKS["sts-b"]
 

@@ -7,9 +7,9 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from golden.codec import TypeName, all_codes, check_codes, code_range, decode, decode_as, decode_code
-from golden.formats import Format, Linear, Log2, Piecewise
-from golden.modes import MODE_NAMES, mode, sum_width
+from golden.numeric.codec import TypeName, all_codes, check_codes, code_range, decode, decode_as, decode_code
+from golden.spec.formats import Format, Linear, Log2, Piecewise
+from golden.spec.modes import MODE_NAMES, mode, sum_width
 
 LINEAR = [Linear(bits) for bits in range(2, 9)]
 LOG2 = [Log2(bits) for bits in (3, 4, 5)]

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from golden.backend import golden_backend
-from golden.codec import all_codes, decode_code
-from golden.formats import Format, Linear, Log2, Piecewise
-from golden.gemm import EXACT_SINGLE, gemm, gemm_piecewise, gemm_reference, gemm_stack
-from golden.job import Backend, Epilogue, Job
-from golden.modes import Mode, mode
-from golden.requantize import requantize_value
+from golden.numeric.codec import all_codes, decode_code
+from golden.numeric.gemm import EXACT_SINGLE, gemm, gemm_piecewise, gemm_reference, gemm_stack
+from golden.numeric.requantize import requantize_value
+from golden.schedule.backend import golden_backend
+from golden.schedule.job import Backend, Epilogue, Job
+from golden.spec.formats import Format, Linear, Log2, Piecewise
+from golden.spec.modes import Mode, mode
 
 SEED = 20240301
 MODES = [

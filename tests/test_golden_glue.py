@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from golden.glue import TASKS, Example, read_examples, task_of
+from golden.tasks.glue import TASKS, Example, read_examples, task_of
 
 FILES = {
     "sts-b": (

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 from tiny import CONFIG, SENTENCES, tiny_weights
 
-from golden import checkpoint
-from golden.backend import golden_backend
-from golden.calibration import quantize_model
-from golden.encoder import float_encoder
-from golden.evaluation import accuracy, f1, matthews
-from golden.formats import Linear
-from golden.glue import TASKS, Example
-from golden.head import Head, evaluate_head, metrics, predictions
-from golden.modes import mode
-from golden.quantized import quantized_encoder
-from golden.tokens import Tokenizer, Tokens
+from golden.bert import checkpoint
+from golden.bert.calibration import quantize_model
+from golden.bert.encoder import float_encoder
+from golden.bert.evaluation import accuracy, f1, matthews
+from golden.bert.head import Head, evaluate_head, metrics, predictions
+from golden.bert.quantized import quantized_encoder
+from golden.bert.tokens import Tokenizer, Tokens
+from golden.schedule.backend import golden_backend
+from golden.spec.formats import Linear
+from golden.spec.modes import mode
+from golden.tasks.glue import TASKS, Example
 
 TEXTS = [
     Tokens((1, 5, 9, 2), (0, 0, 0, 0)),

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from golden.codec import all_codes
-from golden.formats import Format, Linear, Log2, Piecewise
-from golden.packing import file_bits, pack, pack_bits, packed_shape, unpack, unpack_bits
+from golden.numeric.codec import all_codes
+from golden.numeric.packing import file_bits, pack, pack_bits, packed_shape, unpack, unpack_bits
+from golden.spec.formats import Format, Linear, Log2, Piecewise
 
 FORMATS: list[Format] = [*(Linear(bits) for bits in range(2, 9)), Log2(3), Log2(4), Log2(5), Piecewise(9)]
 

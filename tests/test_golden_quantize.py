@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from golden.codec import all_codes, decode, decode_code
-from golden.formats import Format, Linear, Log2, Piecewise
-from golden.quantize import (
+from golden.numeric.codec import all_codes, decode, decode_code
+from golden.numeric.quantize import (
     Rounding,
     clip_scale,
     dequantize,
@@ -22,6 +21,7 @@ from golden.quantize import (
     scale_for,
     search_piecewise,
 )
+from golden.spec.formats import Format, Linear, Log2, Piecewise
 
 SEED = 20240229
 PIECEWISE = [

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from golden.requantize import encode_factor, encode_factors, requantize, requantize_value
+from golden.numeric.requantize import encode_factor, encode_factors, requantize, requantize_value
 
 SEED = 20240302
 BIAS = st.integers(-(2**31), 2**31 - 1)

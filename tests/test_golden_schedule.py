@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jobs import config, random_job
 
-from golden.commands import Compute, Configure, Geometry, Load, Output, RingName
-from golden.formats import Piecewise
-from golden.job import Job
-from golden.modes import MODE_NAMES, mode
-from golden.schedule import Schedule, schedule
-from golden.tiling import Order
+from golden.schedule.job import Job
+from golden.schedule.scheduler import Schedule, schedule
+from golden.schedule.tiling import Order
+from golden.spec.commands import Compute, Configure, Geometry, Load, Output, RingName
+from golden.spec.formats import Piecewise
+from golden.spec.modes import MODE_NAMES, mode
 from hw.config import Config
 from hw.core import geometry
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from golden.backend import golden_backend
-from golden.evaluation import evaluate_sts
-from golden.glue import Example
-from golden.modes import mode
-from golden.quantized import quantized_encoder
-from golden.tokens import Tokenizer
+from golden.bert.evaluation import evaluate_sts
+from golden.bert.quantized import quantized_encoder
+from golden.bert.tokens import Tokenizer
+from golden.schedule.backend import golden_backend
+from golden.spec.modes import mode
+from golden.tasks.glue import Example
 from scripts.cli import run
 from scripts.models import CHECKPOINTS, load_model, origin, shipped
 

@@ -9,15 +9,15 @@ import pytest
 import tiny
 from test_golden_quantize import FORMATS
 
-from golden.backend import golden_backend
-from golden.calibration import quantize_model
-from golden.codec import decode
-from golden.encoder import float_encoder
-from golden.formats import Format, Log2, Piecewise
-from golden.modes import MODE_NAMES, Mode, mode
-from golden.quantize import clip_scale, dequantize, max_scale, quantize, scale_for, search_piecewise
-from golden.quantized import QuantizedProducts, quantized_encoder
-from golden.weights import DENSE_NAMES, Dense, LayerWeights, Norm, Weights
+from golden.bert.calibration import quantize_model
+from golden.bert.encoder import float_encoder
+from golden.bert.quantized import QuantizedProducts, quantized_encoder
+from golden.bert.weights import DENSE_NAMES, Dense, LayerWeights, Norm, Weights
+from golden.numeric.codec import decode
+from golden.numeric.quantize import clip_scale, dequantize, max_scale, quantize, scale_for, search_piecewise
+from golden.schedule.backend import golden_backend
+from golden.spec.formats import Format, Log2, Piecewise
+from golden.spec.modes import MODE_NAMES, Mode, mode
 
 SIZES = [1e-40, 1e-45, 1e-300, 1e-307, 5e-324, 0.0]
 

@@ -7,15 +7,9 @@ import numpy as np
 import pytest
 import tiny
 
-from golden.calibration import quantize_model
-from golden.codec import all_codes, decode_code
-from golden.encoder import FloatProducts, float_encoder
-from golden.formats import Format, Linear, Log2, Piecewise
-from golden.gemm import gemm_reference
-from golden.modes import mode
-from golden.packing import pack
-from golden.quantize import dequantize, max_scale, quantize
-from golden.statistics import (
+from golden.bert.calibration import quantize_model
+from golden.bert.encoder import FloatProducts, float_encoder
+from golden.bert.statistics import (
     ERROR_EDGES,
     Histogram,
     OutputStatistics,
@@ -28,7 +22,13 @@ from golden.statistics import (
     signal_to_noise,
     weight_statistics,
 )
-from golden.weights import DENSE_NAMES
+from golden.bert.weights import DENSE_NAMES
+from golden.numeric.codec import all_codes, decode_code
+from golden.numeric.gemm import gemm_reference
+from golden.numeric.packing import pack
+from golden.numeric.quantize import dequantize, max_scale, quantize
+from golden.spec.formats import Format, Linear, Log2, Piecewise
+from golden.spec.modes import mode
 
 MODES = [mode("w8a8"), mode("w4a4"), mode("wlog-a8", 3), mode("wlog-alog", 4), mode("wpw-a8")]
 

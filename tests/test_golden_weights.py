@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import tiny
 
-from golden import weights as module
-from golden.tokens import Tokenizer
-from golden.weights import Config, model_folder, read_config, read_tables, read_weights
+from golden.bert import weights as module
+from golden.bert.tokens import Tokenizer
+from golden.bert.weights import Config, model_folder, read_config, read_tables, read_weights
 
 
 @pytest.fixture(scope="module")

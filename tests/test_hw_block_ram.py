@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from golden.commands import Ring
-from golden.modes import mode
+from golden.spec.commands import Ring
+from golden.spec.modes import mode
 from hw.block_ram import with_output_registers
 from hw.config import Config
 from hw.ring import RingBuffer

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from jobs import config, random_job
 
-from golden.backend import golden_backend
-from golden.formats import Format, Linear, Log2, Piecewise
-from golden.modes import MODE_NAMES, Mode, mode
+from golden.schedule.backend import golden_backend
+from golden.spec.formats import Format, Linear, Log2, Piecewise
+from golden.spec.modes import MODE_NAMES, Mode, mode
 from hw.config import Config
 from sim.build import build
 from sim.compare import compare

@@ -16,7 +16,7 @@ from amaranth.lib.wiring import In, Out
 from cycles import MODELS, inputs_of, simulate, stimulus_of, values_at
 from simulators import SIMULATORS, SimulationError
 
-from golden.modes import MODE_NAMES, mode
+from golden.spec.modes import MODE_NAMES, mode
 from hw.config import Config
 from hw.multiplier import Multiplier
 from hw.pe import PE

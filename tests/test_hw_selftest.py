@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from amaranth.sim import Simulator
 
-from golden.modes import MODE_NAMES, mode
+from golden.spec.modes import MODE_NAMES, mode
 from hw.boards import BoardTop, platform_of
 from hw.config import Config
 from hw.requantizer import Requantizer

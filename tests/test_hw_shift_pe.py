@@ -5,8 +5,8 @@ import pytest
 from one_pe import DEPTHS, Beats, expected, pairs, simulated
 from simulators import SIMULATORS
 
-from golden.codec import all_codes
-from golden.modes import Mode, mode
+from golden.numeric.codec import all_codes
+from golden.spec.modes import Mode, mode
 from hw.config import Config
 from hw.pe import PE
 from hw.processing import pe_class

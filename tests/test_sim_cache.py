@@ -16,8 +16,8 @@ import pytest
 from jobs import random_job
 from program import ROOT, environment
 
-from golden.backend import golden_backend
-from golden.modes import mode
+from golden.schedule.backend import golden_backend
+from golden.spec.modes import mode
 from hw.config import Config
 from sim import cache
 from sim.backend import _write

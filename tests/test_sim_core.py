@@ -8,9 +8,9 @@ import pytest
 from jobs import PATTERNS, config, random_job
 from simulators import ICARUS
 
-from golden.backend import golden_backend
-from golden.job import Job
-from golden.modes import MODE_NAMES, mode
+from golden.schedule.backend import golden_backend
+from golden.schedule.job import Job
+from golden.spec.modes import MODE_NAMES, mode
 from hw.verilog import generate
 from sim.build import build
 from sim.compare import compare

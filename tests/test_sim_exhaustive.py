@@ -7,11 +7,11 @@ import pytest
 from jobs import config
 from numpy.typing import NDArray
 
-from golden.backend import golden_backend
-from golden.codec import all_codes, decode
-from golden.formats import Format, Piecewise
-from golden.job import Job
-from golden.modes import K_MAX, Mode, mode
+from golden.numeric.codec import all_codes, decode
+from golden.schedule.backend import golden_backend
+from golden.schedule.job import Job
+from golden.spec.formats import Format, Piecewise
+from golden.spec.modes import K_MAX, Mode, mode
 from sim.build import build
 from sim.compare import compare
 from sim.simulation import simulate

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from jobs import config, random_job
 
-from golden.backend import golden_backend
-from golden.commands import COMMAND_WIDTH, FIELDS, Compute, Configure, Load, Opcode, Status, encode
-from golden.schedule import Schedule, schedule
+from golden.schedule.backend import golden_backend
+from golden.schedule.scheduler import Schedule, schedule
+from golden.spec.commands import COMMAND_WIDTH, FIELDS, Compute, Configure, Load, Opcode, Status, encode
 from hw.core import geometry
 from sim import streams
 from sim.build import Build, build

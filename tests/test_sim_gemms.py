@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from jobs import PATTERNS, config, random_job
 
-from golden.backend import golden_backend
-from golden.job import Job
-from golden.modes import MODE_NAMES
+from golden.schedule.backend import golden_backend
+from golden.schedule.job import Job
+from golden.spec.modes import MODE_NAMES
 from sim.build import Build, build
 from sim.compare import compare
 from sim.simulation import simulate

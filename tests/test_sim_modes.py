@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from jobs import PATTERNS, config, random_job
 
-from golden.backend import golden_backend
-from golden.modes import MODE_NAMES
+from golden.schedule.backend import golden_backend
+from golden.spec.modes import MODE_NAMES
 from hw.verilog import generate
 from sim.build import build
 from sim.compare import compare

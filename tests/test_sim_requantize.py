@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from jobs import codes, config
 
-from golden.backend import golden_backend
-from golden.job import Epilogue, Job
-from golden.modes import Mode, mode
-from golden.requantize import MULT_MAX, SHIFT_MAX, requantize_value
+from golden.numeric.requantize import MULT_MAX, SHIFT_MAX, requantize_value
+from golden.schedule.backend import golden_backend
+from golden.schedule.job import Epilogue, Job
+from golden.spec.modes import Mode, mode
 from sim.build import Build, build
 from sim.compare import compare
 from sim.simulation import simulate

@@ -19,23 +19,29 @@ SIGN_OFF = ("hw.registry", "hw.signoff", "hw.verilog")
 KEYS = {
     "design": (
         build.DESIGN_SOURCES,
-        ["hw/pe.py", "golden/modes.py", "hw/text.py"],
-        ["golden/glue.py", "sim/build.py"],
+        ["hw/pe.py", "golden/spec/modes.py", "hw/text.py"],
+        ["golden/tasks/glue.py", "sim/build.py"],
     ),
     "sign-off": (
         SIGN_OFF,
-        ["hw/nextpnr.py", "hw/queue.py", "golden/commands.py"],
-        ["golden/glue.py", "golden/gemm.py"],
+        ["hw/nextpnr.py", "hw/queue.py", "golden/spec/commands.py"],
+        ["golden/tasks/glue.py", "golden/numeric/gemm.py"],
     ),
     "model": (
         models.SOURCES,
-        ["golden/quantize.py", "golden/data/calibration.txt"],
-        ["hw/pe.py", "golden/timing.py"],
+        ["golden/numeric/quantize.py", "golden/bert/data/calibration.txt"],
+        ["hw/pe.py", "golden/schedule/timing.py"],
     ),
     "batch": (
         kept.SOURCES,
-        ["golden/gemm.py", "golden/timing.py", "hw/pe.py", "sim/compiled.cpp", "sim/compiled.py"],
-        ["golden/statistics.py", "scripts/eval.py", "hw/boards.py"],
+        [
+            "golden/numeric/gemm.py",
+            "golden/schedule/timing.py",
+            "hw/pe.py",
+            "sim/compiled.cpp",
+            "sim/compiled.py",
+        ],
+        ["golden/bert/statistics.py", "scripts/eval.py", "hw/boards.py"],
     ),
 }
 """Of each key: its modules, files that matter, files that do not."""

@@ -5,8 +5,8 @@ import pytest
 from amaranth import Module, Signal
 from jobs import config, random_job
 
-from golden.job import Job
-from golden.modes import mode
+from golden.schedule.job import Job
+from golden.spec.modes import mode
 from hw.core import Core
 from hw.verilog import generate
 from sim.backend import RtlBackend

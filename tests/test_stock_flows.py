@@ -6,7 +6,7 @@ Hours for all of them: `make stock`. CI runs those of `IN_CI`.
 import pytest
 from jobs import config
 
-from golden.modes import MODE_NAMES
+from golden.spec.modes import MODE_NAMES
 from hw.verilog import generate
 from hw.yosys import run_yosys
 

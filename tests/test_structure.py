@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "tilebert": {"scripts"},
 }
 
-RECORDS = {"golden.commands", "golden.formats", "golden.modes"}
+RECORDS = {"golden.spec.commands", "golden.spec.formats", "golden.spec.modes"}
 """What the hardware may know of golden: commands, widths and codes, no arithmetic."""
 
 

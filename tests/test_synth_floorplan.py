@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from golden.modes import mode
+from golden.spec.modes import mode
 from hw.config import Config
 from hw.floorplan import floorplanned
 from hw.harness import _instances, mapped

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from golden.modes import mode
+from golden.spec.modes import mode
 from hw import nextpnr
 from hw.census import cells_by_unit
 from hw.config import Config

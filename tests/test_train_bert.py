@@ -8,13 +8,13 @@ import torch
 import transformers
 from tiny import CONFIG, SENTENCES, config_fields, state_dict, tiny_weights
 
-from golden.backend import golden_backend
-from golden.calibration import quantize_model
-from golden.formats import Linear, Piecewise
-from golden.modes import MODE_NAMES, Mode, mode
-from golden.quantize import dequantize, search_piecewise
-from golden.quantized import quantized_encoder
-from golden.weights import DENSE_KEYS, DENSE_NAMES
+from golden.bert.calibration import quantize_model
+from golden.bert.quantized import quantized_encoder
+from golden.bert.weights import DENSE_KEYS, DENSE_NAMES
+from golden.numeric.quantize import dequantize, search_piecewise
+from golden.schedule.backend import golden_backend
+from golden.spec.formats import Linear, Piecewise
+from golden.spec.modes import MODE_NAMES, Mode, mode
 from train.bert import QuantizedBert
 from train.export import exported
 from train.quantizers import MOMENTUM, ActivationQuantizer, WeightQuantizer, parameters_of_scales

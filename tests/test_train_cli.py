@@ -11,8 +11,8 @@ import torch
 from glue_files import write_glue
 from refusal import refused
 
-from golden import checkpoint
-from golden.modes import mode
+from golden.bert import checkpoint
+from golden.spec.modes import mode
 from scripts import console
 from scripts.cli import run
 

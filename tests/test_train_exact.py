@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from golden.codec import all_codes
-from golden.formats import Format, Linear, Log2, Piecewise
-from golden.quantize import dequantize
-from golden.requantize import encode_factor, requantize_value
+from golden.numeric.codec import all_codes
+from golden.numeric.quantize import dequantize
+from golden.numeric.requantize import encode_factor, requantize_value
+from golden.spec.formats import Format, Linear, Log2, Piecewise
 from train import exact
 
 SEED = 20261123

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from golden.formats import Format, Linear, Log2, Piecewise
-from golden.quantize import Rounding, clip_scale, dequantize, levels, quantize, search_piecewise
-from golden.weights import read_weights
+from golden.bert.weights import read_weights
+from golden.numeric.quantize import Rounding, clip_scale, dequantize, levels, quantize, search_piecewise
+from golden.spec.formats import Format, Linear, Log2, Piecewise
 from train.fake import fake_quantize
 
 SEED = 20261122

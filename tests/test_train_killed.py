@@ -12,7 +12,7 @@ import tiny
 from killed import finished, killed
 from safetensors import safe_open
 
-from golden.weights import PACKAGE, model_folder
+from golden.bert.weights import PACKAGE, model_folder
 from scripts import grid
 
 pytestmark = pytest.mark.slow

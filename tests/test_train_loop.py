@@ -9,10 +9,10 @@ import torch
 import transformers
 from tiny import config_fields, state_dict, tiny_weights
 
-from golden.calibration import quantize_model
-from golden.glue import TASKS
-from golden.modes import mode
-from golden.tokens import Tokens
+from golden.bert.calibration import quantize_model
+from golden.bert.tokens import Tokens
+from golden.spec.modes import mode
+from golden.tasks.glue import TASKS
 from train.bert import QuantizedBert
 from train.data import Data
 from train.errors import TrainingError

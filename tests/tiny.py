@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from golden.weights import DENSE_NAMES, Config, Dense, LayerWeights, Norm, Tables, Weights
+from golden.bert.weights import DENSE_NAMES, Config, Dense, LayerWeights, Norm, Tables, Weights
 
 CONFIG = Config(
     layers=2, hidden=24, heads=3, intermediate=40, vocabulary=50, positions=16, max_tokens=12, eps=1e-12

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch.nn.utils import parametrize
 
-from golden.backend import golden_backend
-from golden.encoder import cosine, embed
-from golden.glue import Example, task_of
-from golden.head import evaluate_head, predictions
-from golden.quantized import QuantizedModel, quantized_encoder
-from golden.tokens import Tokenizer
+from golden.bert.encoder import cosine, embed
+from golden.bert.head import evaluate_head, predictions
+from golden.bert.quantized import QuantizedModel, quantized_encoder
+from golden.bert.tokens import Tokenizer
+from golden.schedule.backend import golden_backend
+from golden.tasks.glue import Example, task_of
 from train.objectives import Objective, data_of
 
 

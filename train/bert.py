@@ -10,10 +10,10 @@ from torch.nn.utils import parametrize
 from transformers import AttentionInterface, AttentionMaskInterface, BertModel
 from transformers.masking_utils import eager_mask
 
-from golden.calibration import most_scale
-from golden.quantize import dequantize
-from golden.quantized import INPUT_SITES, TABLE_FORMAT, QuantizedModel, input_site, requantizable
-from golden.weights import DENSE_KEYS, DENSE_NAMES
+from golden.bert.calibration import most_scale
+from golden.bert.quantized import INPUT_SITES, TABLE_FORMAT, QuantizedModel, input_site, requantizable
+from golden.bert.weights import DENSE_KEYS, DENSE_NAMES
+from golden.numeric.quantize import dequantize
 from train import exact
 from train.quantizers import ActivationQuantizer, WeightQuantizer
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from golden.tokens import Tokens
+from golden.bert.tokens import Tokens
 
 SORTED = 20
 """So many batches are sorted by length together: little padding, and still random company."""

@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from golden import encoder
-from golden.formats import Format
-from golden.requantize import encode_factors
-from golden.weights import Norm
+from golden.bert import encoder
+from golden.bert.weights import Norm
+from golden.numeric.requantize import encode_factors
+from golden.spec.formats import Format
 
 
 def dense(x: Tensor, x_scale: Tensor, weight: Tensor, w_scale: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
@@ -37,7 +37,7 @@ def raw(sums: Tensor, unit: Tensor) -> Tensor:
 
 
 def requantized(sums: Tensor, unit: Tensor, fmt: Format, scale: Tensor) -> Tensor:
-    """What leaves it as codes of `fmt` at `scale`: their values, float32. golden.requantize has the formula."""
+    """What leaves it as codes of `fmt` at `scale`: their values, float32. golden.numeric.requantize has the formula."""
     mult, shift = (int(part) for part in encode_factors(np.array((scale.double() * unit).item())))
     largest = 7 if fmt.code_width == 4 else 127
     codes = ((sums * mult + 2.0 ** (shift - 1)) / 2.0**shift).floor().clamp(-largest, largest)

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from golden.head import Head
-from golden.quantize import quantize
-from golden.quantized import Activation, QuantizedDense, QuantizedLayer, QuantizedModel
-from golden.weights import DENSE_KEYS, DENSE_NAMES, Norm
+from golden.bert.head import Head
+from golden.bert.quantized import Activation, QuantizedDense, QuantizedLayer, QuantizedModel
+from golden.bert.weights import DENSE_KEYS, DENSE_NAMES, Norm
+from golden.numeric.quantize import quantize
 from train.bert import QuantizedBert
 from train.objectives import Headed, Objective
 
@@ -19,7 +19,7 @@ def exported(model: QuantizedBert, objective: Objective | None = None) -> Quanti
     """The model as golden computes it: the codes that its fake quantizers stand for, biases and norms float32.
 
     With it the head of the objective that it was trained for, if that has one.
-    `golden.quantized.quantized_encoder` raises ValueError where the requantizer cannot express a trained scale.
+    `golden.bert.quantized.quantized_encoder` raises ValueError where the requantizer cannot express a trained scale.
     """
     layers = []
     for layer, start in zip(model.layers, model.start.layers, strict=True):

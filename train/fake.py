@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from golden.formats import Format, Linear
-from golden.quantize import Rounding, levels
+from golden.numeric.quantize import Rounding, levels
+from golden.spec.formats import Format, Linear
 
 BLOCK = 1 << 15
 """Elements rounded at a time: in float64 they stay in a core's cache, six times as fast as a whole layer's."""

@@ -12,9 +12,9 @@ from torch import nn
 from transformers import BertModel
 from transformers.utils import logging
 
-from golden.glue import SIMILARITY
-from golden.head import Head
-from golden.weights import model_folder, read_weights
+from golden.bert.head import Head
+from golden.bert.weights import model_folder, read_weights
+from golden.tasks.glue import SIMILARITY
 from train.objectives import Objective, objective_of
 
 WEIGHTS = "model.safetensors"

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from transformers import BertModel
 
-from golden.glue import MAX_SCORE, SIMILARITY, Example, Task, task_of
-from golden.head import read_texts
-from golden.tokens import Tokenizer
+from golden.bert.head import read_texts
+from golden.bert.tokens import Tokenizer
+from golden.tasks.glue import MAX_SCORE, SIMILARITY, Example, Task, task_of
 from train.bert import mean_states
 from train.data import Batch, Data
 

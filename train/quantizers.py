@@ -6,9 +6,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from golden.calibration import fitted
-from golden.formats import Format, Piecewise
-from golden.quantize import scale_for
+from golden.bert.calibration import fitted
+from golden.numeric.quantize import scale_for
+from golden.spec.formats import Format, Piecewise
 from train.fake import fake_quantize
 
 MOMENTUM = 0.01

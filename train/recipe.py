@@ -11,12 +11,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from golden.calibration import quantize_model
-from golden.glue import SIMILARITY, Example
-from golden.modes import Mode
-from golden.quantized import QuantizedModel
-from golden.tokens import Tokenizer
-from golden.weights import model_folder, read_weights
+from golden.bert.calibration import quantize_model
+from golden.bert.quantized import QuantizedModel
+from golden.bert.tokens import Tokenizer
+from golden.bert.weights import model_folder, read_weights
+from golden.spec.modes import Mode
+from golden.tasks.glue import SIMILARITY, Example
 from train import float_model
 from train.bert import QuantizedBert
 from train.data import Data

@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from golden.commands import Command, Compute, Configure, Geometry, Load, Output, Ring
+from golden.spec.commands import Command, Compute, Configure, Geometry, Load, Output, Ring
 
 COMMAND_CYCLES = 6
 """From one command to the next, when nothing is in the way."""

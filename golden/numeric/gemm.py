@@ -7,10 +7,10 @@ every product and every partial sum, in whatever order, is an integer below 2^24
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.codec import TypeName, check_codes, decode_as, decode_code
-from golden.formats import Piecewise
-from golden.modes import K_MAX, Mode
-from golden.requantize import BIAS_MAX, BIAS_MIN, column
+from golden.numeric.codec import TypeName, check_codes, decode_as, decode_code
+from golden.numeric.requantize import BIAS_MAX, BIAS_MIN, column
+from golden.spec.formats import Piecewise
+from golden.spec.modes import K_MAX, Mode
 
 EXACT_SINGLE = 1 << 24
 """Integers of magnitude below this are exact in float32, which BLAS multiplies twice as fast."""

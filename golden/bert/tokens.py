@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from golden.weights import model_folder, read_config
+from golden.bert.weights import model_folder, read_config
 
 
 class Tokens(NamedTuple):

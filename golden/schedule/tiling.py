@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from golden.commands import Geometry, Output, RingName
-from golden.job import Job
-from golden.modes import Mode
+from golden.schedule.job import Job
+from golden.spec.commands import Geometry, Output, RingName
+from golden.spec.modes import Mode
 
 
 @dataclass(frozen=True)

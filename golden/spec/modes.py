@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from golden.formats import Format, Linear, Log2, Piecewise
+from golden.spec.formats import Format, Linear, Log2, Piecewise
 
 K_MAX = 4096
 """Default bound on K, from which accumulators are sized."""

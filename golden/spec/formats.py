@@ -1,7 +1,7 @@
 """Number formats: what a code is, how wide it is and which values it reaches.
 
-Records only. Decoding stands in `golden.codec`, rounding in `golden.quantize`; the hardware reads nothing but
-these records, so that the two sides share no arithmetic.
+Records only: decoding is in `golden.numeric.codec`, rounding in `golden.numeric.quantize`. The hardware reads these
+records alone, so the two sides share no arithmetic.
 """
 
 from dataclasses import dataclass

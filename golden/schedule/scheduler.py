@@ -8,7 +8,11 @@ from itertools import groupby
 
 import numpy as np
 
-from golden.commands import (
+from golden.schedule.job import Job
+from golden.schedule.panels import panels_of
+from golden.schedule.tiling import Order, Tiling
+from golden.schedule.timing import predict
+from golden.spec.commands import (
     Command,
     Compute,
     Configure,
@@ -16,12 +20,8 @@ from golden.commands import (
     Load,
     RingName,
 )
-from golden.formats import Piecewise
-from golden.job import Job
-from golden.modes import Mode
-from golden.panels import panels_of
-from golden.tiling import Order, Tiling
-from golden.timing import predict
+from golden.spec.formats import Piecewise
+from golden.spec.modes import Mode
 
 
 @dataclass(frozen=True)

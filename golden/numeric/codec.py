@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.formats import Format, Linear, Log2, Piecewise
+from golden.spec.formats import Format, Linear, Log2, Piecewise
 
 TypeName = Literal["int64", "float32", "float64"]
 """Types in which every value of every format is exact."""

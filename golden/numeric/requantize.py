@@ -9,7 +9,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.codec import first
+from golden.numeric.codec import first
 
 MULT_MAX = (1 << 15) - 1
 SHIFT_MIN, SHIFT_MAX = 1, 47

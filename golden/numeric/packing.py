@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.codec import check_codes
-from golden.formats import Format, Log2
+from golden.numeric.codec import check_codes
+from golden.spec.formats import Format, Log2
 
 
 def packed_shape(shape: Sequence[int], fmt: Format) -> tuple[int, ...]:

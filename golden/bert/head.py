@@ -8,11 +8,11 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from golden.bert.encoder import Encoder, Real
+from golden.bert.evaluation import METRICS
+from golden.bert.tokens import Tokenizer, Tokens
 from golden.checks import check_finite
-from golden.encoder import Encoder, Real
-from golden.evaluation import METRICS
-from golden.glue import MAX_SCORE, TASKS, Example, Task
-from golden.tokens import Tokenizer, Tokens
+from golden.tasks.glue import MAX_SCORE, TASKS, Example, Task
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Head:
     """outputs = pooled @ weight + bias: weight float32 [hidden, outputs], bias float32 [outputs].
 
     A class has an output each; a score has one, of 1 for the highest. Raises ValueError for a task that
-    golden.glue does not know, other types, other shapes, or numbers that are not finite.
+    golden.tasks.glue does not know, other types, other shapes, or numbers that are not finite.
     """
 
     task: str

@@ -15,8 +15,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.codec import all_codes, code_range, decode, decode_code, first
-from golden.formats import Format, Linear, Log2, Piecewise
+from golden.numeric.codec import all_codes, code_range, decode, decode_code, first
+from golden.spec.formats import Format, Linear, Log2, Piecewise
 
 Rounding = Literal["nearest", "log"]
 """`nearest`: the code of nearest value. `log` (log2 formats only): e - 1 = rint(log2|v|), 0 where negative."""

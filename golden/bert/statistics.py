@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from golden.codec import check_codes, code_range, decode
-from golden.encoder import FloatProducts, Operand, Real, float_encoder
-from golden.formats import Format, Log2
-from golden.gemm import gemm
-from golden.packing import packed_shape
-from golden.quantize import dequantize, quantize
-from golden.quantized import QuantizedModel, input_site
-from golden.weights import DENSE_NAMES, LayerWeights, Weights
+from golden.bert.encoder import FloatProducts, Operand, Real, float_encoder
+from golden.bert.quantized import QuantizedModel, input_site
+from golden.bert.weights import DENSE_NAMES, LayerWeights, Weights
+from golden.numeric.codec import check_codes, code_range, decode
+from golden.numeric.gemm import gemm
+from golden.numeric.packing import packed_shape
+from golden.numeric.quantize import dequantize, quantize
+from golden.spec.formats import Format, Log2
 
 ERROR_EDGES: NDArray[np.float64] = 10.0 ** (np.arange(-40, 11) / 10)
 """Edges for relative errors: ten bins to a decade from 0.01 % to 1000 %, one of the edges being 1."""

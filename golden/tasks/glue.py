@@ -32,8 +32,8 @@ class Example:
 class Task:
     """A task: `folder` of its files, columns by name, classes by their names in the file (none: a score).
 
-    `metrics` are names in golden.evaluation.METRICS, the one that is quoted first. `broken`: the published files have
-    rows that are cut or empty, which are skipped; in the others such a row is an error.
+    `metrics` are names in golden.bert.evaluation.METRICS, the one that is quoted first. `broken`: the published files
+    have rows that are cut or empty, which are skipped; in the others such a row is an error.
     """
 
     name: str

@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.bert.encoder import Encoder, Operand, Real
+from golden.bert.head import Head
+from golden.bert.weights import DENSE_NAMES, Config, Norm
 from golden.checks import check_reals, check_scale, expect
-from golden.codec import check_codes
-from golden.encoder import Encoder, Operand, Real
-from golden.formats import Format, Linear, Log2
-from golden.head import Head
-from golden.job import Backend, Epilogue, Job
-from golden.modes import Mode, mode
-from golden.quantize import dequantize, quantize
-from golden.requantize import BIAS_MAX, encode_factors
-from golden.weights import DENSE_NAMES, Config, Norm
+from golden.numeric.codec import check_codes
+from golden.numeric.quantize import dequantize, quantize
+from golden.numeric.requantize import BIAS_MAX, encode_factors
+from golden.schedule.job import Backend, Epilogue, Job
+from golden.spec.formats import Format, Linear, Log2
+from golden.spec.modes import Mode, mode
 
 SITES = ("hidden", "query", "key", "value", "probabilities", "context", "output", "ffn1", "ffn2")
 """Where a layer's activations are quantized: the x of Q, K and V; their results; the probabilities

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from golden.encoder import Encoder, Real, cosine, embed
-from golden.glue import Example
-from golden.tokens import Tokenizer
+from golden.bert.encoder import Encoder, Real, cosine, embed
+from golden.bert.tokens import Tokenizer
+from golden.tasks.glue import Example
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.gemm import gemm, gemm_stack
-from golden.job import Job
-from golden.modes import K_MAX
-from golden.requantize import requantize
+from golden.numeric.gemm import gemm, gemm_stack
+from golden.numeric.requantize import requantize
+from golden.schedule.job import Job
+from golden.spec.modes import K_MAX
 
 
 def golden_backend(jobs: Sequence[Job], k_max: int = K_MAX) -> list[NDArray[np.integer]]:

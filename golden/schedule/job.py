@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.modes import Mode
+from golden.spec.modes import Mode
 
 
 @dataclass(frozen=True)

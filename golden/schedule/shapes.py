@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from golden.codec import all_codes
-from golden.job import Epilogue, Job
-from golden.modes import Mode, mode
+from golden.numeric.codec import all_codes
+from golden.schedule.job import Epilogue, Job
+from golden.spec.modes import Mode, mode
 
 RESULTS = 64
 """Spread of requantized random results: wide enough to tell codes apart, narrow enough to clip few."""

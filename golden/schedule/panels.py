@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.commands import PARAMETER_BYTES, PARAMETER_FIELDS, Geometry, RingName
-from golden.job import Job
-from golden.tiling import Tiling
+from golden.schedule.job import Job
+from golden.schedule.tiling import Tiling
+from golden.spec.commands import PARAMETER_BYTES, PARAMETER_FIELDS, Geometry, RingName
 
 
 def panels_of(job: Job, geometry: Geometry, name: RingName) -> list[bytes]:

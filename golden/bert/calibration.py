@@ -7,12 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from golden.checks import check_finite
-from golden.encoder import FloatProducts, Operand, Real, float_encoder
-from golden.formats import Format, Linear, Log2, Piecewise
-from golden.modes import Mode
-from golden.quantize import clip_scale, max_scale, quantize, search_piecewise
-from golden.quantized import (
+from golden.bert.encoder import FloatProducts, Operand, Real, float_encoder
+from golden.bert.quantized import (
     INPUT_SITES,
     SITES,
     TABLE_FORMAT,
@@ -25,8 +21,12 @@ from golden.quantized import (
     requantizable,
     site_format,
 )
-from golden.requantize import BIAS_MAX, FACTOR_MAX, FACTOR_MIN
-from golden.weights import DENSE_NAMES, LayerWeights, Weights
+from golden.bert.weights import DENSE_NAMES, LayerWeights, Weights
+from golden.checks import check_finite
+from golden.numeric.quantize import clip_scale, max_scale, quantize, search_piecewise
+from golden.numeric.requantize import BIAS_MAX, FACTOR_MAX, FACTOR_MIN
+from golden.spec.formats import Format, Linear, Log2, Piecewise
+from golden.spec.modes import Mode
 
 STRIDE = 7
 """One activation in so many is kept; odd, so that every column of a power-of-two width takes part."""

@@ -6,8 +6,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.bert.weights import Config, LayerWeights, Norm, Tables, Weights
 from golden.checks import check_finite
-from golden.weights import Config, LayerWeights, Norm, Tables, Weights
 
 Real = NDArray[np.float32]
 Ids = NDArray[np.integer] | Sequence[Sequence[int]]

@@ -1,6 +1,6 @@
 """Quantized models as files: one safetensors file of codes, with scales and formats in its metadata.
 
-The metadata hold `format_version`, the header in JSON (`tilebert`, see golden.layout) and `sha256`, a digest over
+The metadata hold `format_version`, the header in JSON (`tilebert`, see golden.bert.layout) and `sha256`, a digest over
 everything else in the file: a flipped bit that leaves a legal code or a plausible scale is found.
 """
 
@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from golden.backend import golden_backend
+from golden.bert.layout import Tensors, check_packaged, header_of, model_of, tensors_of
+from golden.bert.quantized import QuantizedModel, QuantizedProducts
 from golden.files import write_bytes
-from golden.layout import Tensors, check_packaged, header_of, model_of, tensors_of
-from golden.quantized import QuantizedModel, QuantizedProducts
+from golden.schedule.backend import golden_backend
 
 FORMAT_VERSION = 3
 """Number of the layout that `save` writes. `load` reads it and 2, which is the same but for the digest."""

@@ -13,13 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.checks import expect
-from golden.formats import Format, Linear, Log2, Piecewise
-from golden.head import Head
-from golden.modes import MODE_NAMES, Mode, mode
-from golden.packing import pack_bits, unpack_bits
-from golden.quantize import quantize
-from golden.quantized import (
+from golden.bert.head import Head
+from golden.bert.quantized import (
     SITES,
     TABLE_FORMAT,
     Activation,
@@ -28,7 +23,12 @@ from golden.quantized import (
     QuantizedModel,
     QuantizedTable,
 )
-from golden.weights import DENSE_NAMES, PACKAGE, Config, Norm, model_folder, read_config, read_tables
+from golden.bert.weights import DENSE_NAMES, PACKAGE, Config, Norm, model_folder, read_config, read_tables
+from golden.checks import expect
+from golden.numeric.packing import pack_bits, unpack_bits
+from golden.numeric.quantize import quantize
+from golden.spec.formats import Format, Linear, Log2, Piecewise
+from golden.spec.modes import MODE_NAMES, Mode, mode
 
 Tensors = dict[str, NDArray[Any]]
 Fields = dict[str, Any]

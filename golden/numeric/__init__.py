@@ -1,0 +1,1 @@
+"""Codes and exact integers: decoding, packing, quantization, the GEMM, requantization."""

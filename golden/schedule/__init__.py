@@ -1,0 +1,1 @@
+"""GEMMs as jobs, cut into tiles, ordered as commands for a core, and timed."""
