@@ -41,7 +41,7 @@ signoff: build/arrays.csv $(patsubst %,build/signoff-%.json,core-8x8 core-12x12 
 # The digest of the code that a sign-off depends on: a change takes away the records of another hardware.
 build/signoff.begun: FORCE | .venv/run
 	@mkdir -p build
-	@$(RUN) sim.sources hw.registry hw.signoff hw.verilog > $@.now
+	@$(RUN) sim.sources hw.flow.registry hw.flow.signoff hw.verilog.design > $@.now
 	@if cmp -s $@.now $@; then rm $@.now; else rm -f build/arrays.csv build/signoff-*.json && mv $@.now $@; fi
 
 build/arrays.csv: build/signoff.begun FORCE

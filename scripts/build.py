@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from golden.spec.modes import MODE_NAMES
-from hw.boards import BOARDS, bitstream, platform_of
-from hw.selftest import FAILED, MODE_LEDS, PASSED, RUNNING, SelfTest
+from hw.boards.platforms import BOARDS, bitstream, platform_of
+from hw.boards.selftest import FAILED, MODE_LEDS, PASSED, RUNNING, SelfTest
 from scripts import options
 from scripts.console import out, status
 from scripts.files import check_folder, make_folder, write_bytes, write_json

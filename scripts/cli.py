@@ -14,8 +14,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from hw.nextpnr import PlaceAndRouteError
-from hw.yosys import YosysError
+from hw.flow.nextpnr import PlaceAndRouteError
+from hw.flow.yosys import YosysError
 from scripts.console import err, out, tolerate
 from scripts.interrupts import INTERRUPTED, interruptible
 from sim.cache import cache_folder

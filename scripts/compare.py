@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from hw.registry import Record
+from hw.flow.registry import Record
 from scripts import records
 from scripts.console import err, out
 from scripts.files import STDIO, read_text

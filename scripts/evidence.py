@@ -8,7 +8,7 @@ from typing import Any
 
 from golden.spec.modes import Mode, mode
 from golden.tasks.glue import task_of
-from hw.registry import Point
+from hw.flow.registry import Point
 from scripts import grid, records
 from scripts.eval import FLOAT
 from scripts.grid import Cell

@@ -7,7 +7,7 @@ from golden.schedule.shapes import ENCODERS, layer_jobs
 from golden.spec.commands import Load
 from golden.spec.modes import K_MAX, mode
 from hw.config import Config
-from hw.registry import Record
+from hw.flow.registry import Record
 from scripts.console import Bar, Silent
 from sim.build import Build, build
 from sim.compare import compare

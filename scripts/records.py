@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from golden.files import is_stream
-from hw.registry import Better, Record
+from hw.flow.registry import Better, Record
 from scripts import lines
 from scripts.files import read_text
 

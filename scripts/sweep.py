@@ -12,10 +12,10 @@ from rich.table import Table
 
 from golden.schedule.shapes import ENCODERS
 from golden.spec.modes import K_MAX
-from hw.pnr import DEFAULT_DEVICES
-from hw.registry import Point, Record, measure, parse_modes, registry
-from hw.synth import PARTS
-from hw.verilog import UNITS
+from hw.flow.pnr import DEFAULT_DEVICES
+from hw.flow.registry import Point, Record, measure, parse_modes, registry
+from hw.flow.synth import PARTS
+from hw.verilog.design import UNITS
 from scripts import options, records
 from scripts.console import err, out, progress
 from scripts.files import check_place, is_stream, write_text

@@ -7,11 +7,11 @@ from rich.table import Table
 
 from golden.spec.modes import K_MAX
 from hw.config import Config
-from hw.floors import floor_of
-from hw.pnr import DEFAULT_DEVICES, DEVICES
-from hw.signoff import SignOff, sign_off
-from hw.synth import PARTS, TargetName, synthesize
-from hw.verilog import UnitName
+from hw.flow.floors import floor_of
+from hw.flow.pnr import DEFAULT_DEVICES, DEVICES
+from hw.flow.signoff import SignOff, sign_off
+from hw.flow.synth import PARTS, TargetName, synthesize
+from hw.verilog.design import UnitName
 from scripts import options
 from scripts.console import out, status
 from scripts.files import check_place, is_stream, write_json
@@ -139,7 +139,7 @@ def _print_floor(config: Config) -> None:
         together = f", {floor.mhz_as_64} as 64" if floor.mhz_as_64 else ""
         out.say(
             f"the fabric's floor: {floor.unit}, {floor.sum_width}-bit sums, no drain: {floor.comb} COMB, "
-            f"{floor.ff} FF, {floor.mhz_alone} MHz alone{together} (hw/floors.py)"
+            f"{floor.ff} FF, {floor.mhz_alone} MHz alone{together} (hw/flow/floors.py)"
         )
 
 

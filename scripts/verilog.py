@@ -10,12 +10,12 @@ from typing import Annotated, Any
 import typer
 
 from golden.spec.modes import K_MAX
-from hw.array import array_latency
 from hw.config import Config
-from hw.core import core_latency
-from hw.processing import pe_class
+from hw.gateware.array.array import array_latency
+from hw.gateware.array.processing import pe_class
+from hw.gateware.core.core import core_latency
 from hw.target import FamilyName
-from hw.verilog import Design, UnitName, generate
+from hw.verilog.design import Design, UnitName, generate
 from scripts import options
 from scripts.console import out, status
 from scripts.files import check_folder, make_folder, write_text

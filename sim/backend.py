@@ -16,7 +16,7 @@ from golden.schedule.backend import golden_backend
 from golden.schedule.job import Job
 from golden.schedule.scheduler import schedule
 from golden.spec.formats import Log2, Piecewise
-from hw.core import geometry
+from hw.gateware.core.core import geometry
 from sim import streams
 from sim.build import Build
 from sim.compare import compare

@@ -16,8 +16,8 @@ from amaranth.lib.wiring import In
 from cocotb_tools.runner import Runner, get_runner
 
 from hw.config import Config
-from hw.pe import pe_members, product_stages
-from hw.verilog import Design, Port, generate
+from hw.gateware.array.pe import pe_members, product_stages
+from hw.verilog.design import Design, Port, generate
 from sim import sources
 from sim.cache import entry, find
 from sim.errors import ToolError
@@ -32,7 +32,7 @@ DESIGN = "design.json"
 HARNESS, EXTENSION = "compiled.cpp", "extend.h"
 """What is compiled together with Verilator's output."""
 
-DESIGN_SOURCES = ("hw.verilog",)
+DESIGN_SOURCES = ("hw.verilog.design",)
 """Modules that a core's Verilog depends on."""
 
 BUILDER = tuple(Path(__file__).with_name(name) for name in ("build.py", "compiled.py", HARNESS, EXTENSION))

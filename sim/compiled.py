@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from golden.schedule.scheduler import Schedule
 from golden.spec.commands import COMMAND_WIDTH
-from hw.drain import result_layout
+from hw.gateware.output.drain import result_layout
 from sim import streams
 from sim.build import LIBRARY, Build
 from sim.errors import ToolError

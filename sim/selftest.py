@@ -12,10 +12,10 @@ from golden.schedule.job import Epilogue, Job
 from golden.schedule.scheduler import Schedule, schedule
 from golden.spec.formats import Format, Piecewise
 from golden.spec.modes import Mode
+from hw.boards.selftest import Script
 from hw.config import Config
-from hw.core import geometry
-from hw.drain import result_layout
-from hw.selftest import Script
+from hw.gateware.core.core import geometry
+from hw.gateware.output.drain import result_layout
 from sim import streams
 
 SHAPE = (5, 24, 7)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from golden.arrays import save_array
 from golden.schedule.job import Job
 from golden.schedule.scheduler import Schedule, schedule
-from hw.core import geometry
+from hw.gateware.core.core import geometry
 from sim import streams
 from sim.build import Build, runner
 from sim.compiled import Model

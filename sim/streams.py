@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from golden.schedule.scheduler import Schedule
 from golden.spec.commands import COMMAND_WIDTH, Status, encode
 from hw.config import Config
-from hw.drain import result_layout
+from hw.gateware.output.drain import result_layout
 from sim.errors import ToolError
 
 TOO_MANY = "the core delivers more than was asked for"

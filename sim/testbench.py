@@ -1,8 +1,8 @@
 """A bench in plain Verilog for a delivered core: the script of its self-test, and the verdict in one line."""
 
+from hw.boards.selftest import Script
 from hw.config import Config
-from hw.drain import result_layout
-from hw.selftest import Script
+from hw.gateware.output.drain import result_layout
 
 _BENCH = """// Self-checking bench of {top}, in Verilog-2001: small GEMMs in every mode of the build, golden's results.
 // For any simulator, beside {top}.sv. The last line says PASS or FAIL.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from simulators import run
 
-from hw.verilog import Design, Port
+from hw.verilog.design import Design, Port
 
 BENCH = """
 module bench;

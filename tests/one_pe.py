@@ -13,7 +13,7 @@ from golden.numeric.codec import decode
 from golden.spec.formats import Piecewise
 from golden.spec.modes import Mode
 from hw.config import Config
-from hw.verilog import Design, generate
+from hw.verilog.design import Design, generate
 
 DEPTHS = {"generic": 300, "ecp5": 4096}
 """k_max of each family's build: one that is no power of two, and the default, which has the widest sums."""

@@ -13,7 +13,7 @@ from program import ROOT, environment
 from refusal import refused
 
 import tilebert
-from hw.boards import platform_of
+from hw.boards.platforms import platform_of
 from scripts.cli import COMMANDS, run
 from scripts.fleet import executor
 from scripts.train import load_trainer

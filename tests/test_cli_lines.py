@@ -8,7 +8,7 @@ import pytest
 from refusal import refused
 
 from golden import files
-from hw.registry import Record
+from hw.flow.registry import Record
 from scripts import grid, records
 from scripts.cli import run
 from scripts.grid import Cell

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from refusal import refused
 
-from hw.registry import Point, Record, registry
+from hw.flow.registry import Point, Record, registry
 from scripts import records
 from scripts.cli import run
 from scripts.compare import percent

@@ -9,7 +9,7 @@ import pytest
 from refusal import refused
 
 from golden.bert.statistics import ERROR_EDGES
-from hw.registry import Record
+from hw.flow.registry import Record
 from scripts import records
 from scripts.charts import NARROW, WIDE, Spot, pareto, scatter
 from scripts.cli import run

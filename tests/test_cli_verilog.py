@@ -13,8 +13,8 @@ from refusal import refused
 from simulators import SIMULATORS, run
 
 from golden.spec.modes import MODE_NAMES
-from hw.verilog import UNITS, generate
-from hw.yosys import run_yosys
+from hw.flow.yosys import run_yosys
+from hw.verilog.design import UNITS, generate
 from scripts.cli import run as tilebert
 from sim.toolchain import environment
 

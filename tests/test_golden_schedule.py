@@ -18,7 +18,7 @@ from golden.spec.commands import Compute, Configure, Geometry, Load, Output, Rin
 from golden.spec.formats import Piecewise
 from golden.spec.modes import MODE_NAMES, mode
 from hw.config import Config
-from hw.core import geometry
+from hw.gateware.core.core import geometry
 
 BUSES = (1, 2, 4, 8, 16, 32)
 

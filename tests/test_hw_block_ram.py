@@ -7,11 +7,11 @@ import pytest
 
 from golden.spec.commands import Ring
 from golden.spec.modes import mode
-from hw.block_ram import with_output_registers
 from hw.config import Config
-from hw.ring import RingBuffer
-from hw.verilog import emit
-from hw.yosys import READ_DESIGN, run_yosys
+from hw.flow.block_ram import with_output_registers
+from hw.flow.yosys import READ_DESIGN, run_yosys
+from hw.gateware.core.ring import RingBuffer
+from hw.verilog.design import emit
 
 DEFAULT = Config(modes=(mode("wlog-a8", 3),), rows=32, k_max=1536).x_ring
 """What a build has whose depth is no power of two."""

@@ -2,8 +2,8 @@
 
 import pytest
 
-from hw.identifiers import with_module_prefix, with_plain_names
-from hw.text import delivered
+from hw.verilog.identifiers import with_module_prefix, with_plain_names
+from hw.verilog.text import delivered
 
 TEXT = """module \\unit.part (clk, \\end , y);
   input clk;

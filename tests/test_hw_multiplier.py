@@ -18,9 +18,9 @@ from simulators import SIMULATORS, SimulationError
 
 from golden.spec.modes import MODE_NAMES, mode
 from hw.config import Config
-from hw.multiplier import Multiplier
-from hw.pe import PE
-from hw.verilog import Design, emit
+from hw.gateware.array.pe import PE
+from hw.gateware.lib.multiplier import Multiplier
+from hw.verilog.design import Design, emit
 
 pytestmark = pytest.mark.slow
 

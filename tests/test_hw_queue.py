@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from amaranth.sim import Simulator
 
-from hw.queue import Buffer, Credits, Queue
+from hw.gateware.lib.queue import Buffer, Credits, Queue
 
 SEED = 7
 CYCLES = 3000

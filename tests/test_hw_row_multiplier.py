@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from amaranth.sim import Simulator
 
-from hw.row_multiplier import RowMultiplier
+from hw.gateware.lib.row_multiplier import RowMultiplier
 
 SEED = 11
 

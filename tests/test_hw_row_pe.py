@@ -12,9 +12,9 @@ from golden.numeric.codec import all_codes
 from golden.spec.formats import Linear, Piecewise
 from golden.spec.modes import Mode, mode
 from hw.config import Config
-from hw.pe import PE
-from hw.processing import pe_class
-from hw.row_pe import RowPE
+from hw.gateware.array.pe import PE
+from hw.gateware.array.processing import pe_class
+from hw.gateware.array.row_pe import RowPE
 
 pytestmark = pytest.mark.slow
 

@@ -6,10 +6,10 @@ import pytest
 from amaranth.sim import Simulator
 
 from golden.spec.modes import MODE_NAMES, mode
-from hw.boards import BoardTop, platform_of
+from hw.boards.platforms import BoardTop, platform_of
+from hw.boards.selftest import FAILED, MODE_LEDS, PASSED, RUNNING, Script, SelfTest
 from hw.config import Config
-from hw.requantizer import Requantizer
-from hw.selftest import FAILED, MODE_LEDS, PASSED, RUNNING, Script, SelfTest
+from hw.gateware.output.requantizer import Requantizer
 from sim.selftest import script
 
 CONFIG = Config(modes=tuple(mode(name) for name in MODE_NAMES), rows=2, cols=2, k_max=32)

@@ -8,9 +8,9 @@ from simulators import SIMULATORS
 from golden.numeric.codec import all_codes
 from golden.spec.modes import Mode, mode
 from hw.config import Config
-from hw.pe import PE
-from hw.processing import pe_class
-from hw.shift_pe import ShiftPE
+from hw.gateware.array.pe import PE
+from hw.gateware.array.processing import pe_class
+from hw.gateware.array.shift_pe import ShiftPE
 
 pytestmark = pytest.mark.slow
 

@@ -5,8 +5,8 @@ import re
 import pytest
 from jobs import config
 
-from hw.verilog import condensed, generate
-from hw.yosys import YosysError, run_yosys
+from hw.flow.yosys import YosysError, run_yosys
+from hw.verilog.design import condensed, generate
 
 NUMBERS = """module top(p, \\q.x , s, a, b, c);
   input [15:0] p;

@@ -8,7 +8,7 @@ import pytest
 from jobs import config
 
 import sim
-from hw.verilog import Design
+from hw.verilog.design import Design
 from sim.build import LIBRARY, Build
 from sim.compiled import Model, layout
 from sim.errors import ToolError

@@ -11,7 +11,7 @@ from simulators import ICARUS
 from golden.schedule.backend import golden_backend
 from golden.schedule.job import Job
 from golden.spec.modes import MODE_NAMES, mode
-from hw.verilog import generate
+from hw.verilog.design import generate
 from sim.build import build
 from sim.compare import compare
 from sim.simulation import Run, simulate

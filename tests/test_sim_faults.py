@@ -12,7 +12,7 @@ from jobs import config, random_job
 from golden.schedule.backend import golden_backend
 from golden.schedule.scheduler import Schedule, schedule
 from golden.spec.commands import COMMAND_WIDTH, FIELDS, Compute, Configure, Load, Opcode, Status, encode
-from hw.core import geometry
+from hw.gateware.core.core import geometry
 from sim import streams
 from sim.build import Build, build
 from sim.compare import compare

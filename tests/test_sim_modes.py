@@ -9,7 +9,7 @@ from jobs import PATTERNS, config, random_job
 
 from golden.schedule.backend import golden_backend
 from golden.spec.modes import MODE_NAMES
-from hw.verilog import generate
+from hw.verilog.design import generate
 from sim.build import build
 from sim.compare import compare
 from sim.simulation import simulate

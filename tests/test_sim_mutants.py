@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from amaranth import Module, Signal, Value
 
-from hw import accumulator, reader
-from hw.array import Array
-from hw.feeder import Feeder
-from hw.pe import PE
-from hw.requantizer import Requantizer
-from hw.verilog import generate
+from hw.gateware.array import accumulator
+from hw.gateware.array.array import Array
+from hw.gateware.array.pe import PE
+from hw.gateware.core.feeder import Feeder
+from hw.gateware.output import reader
+from hw.gateware.output.requantizer import Requantizer
+from hw.verilog.design import generate
 from scripts.cli import run
 
 pytestmark = pytest.mark.slow

@@ -13,35 +13,35 @@ from sim import build, sources
 
 PACKAGES = ("golden", "hw", "scripts", "sim", "train")
 
-SIGN_OFF = ("hw.registry", "hw.signoff", "hw.verilog")
+SIGN_OFF = ("hw.flow.registry", "hw.flow.signoff", "hw.verilog.design")
 """As in the Makefile."""
 
 KEYS = {
     "design": (
         build.DESIGN_SOURCES,
-        ["hw/pe.py", "golden/spec/modes.py", "hw/text.py"],
+        ["hw/gateware/array/pe.py", "golden/spec/modes.py", "hw/verilog/text.py"],
         ["golden/tasks/glue.py", "sim/build.py"],
     ),
     "sign-off": (
         SIGN_OFF,
-        ["hw/nextpnr.py", "hw/queue.py", "golden/spec/commands.py"],
+        ["hw/flow/nextpnr.py", "hw/gateware/lib/queue.py", "golden/spec/commands.py"],
         ["golden/tasks/glue.py", "golden/numeric/gemm.py"],
     ),
     "model": (
         models.SOURCES,
         ["golden/numeric/quantize.py", "golden/bert/data/calibration.txt"],
-        ["hw/pe.py", "golden/schedule/timing.py"],
+        ["hw/gateware/array/pe.py", "golden/schedule/timing.py"],
     ),
     "batch": (
         kept.SOURCES,
         [
             "golden/numeric/gemm.py",
             "golden/schedule/timing.py",
-            "hw/pe.py",
+            "hw/gateware/array/pe.py",
             "sim/compiled.cpp",
             "sim/compiled.py",
         ],
-        ["golden/bert/statistics.py", "scripts/eval.py", "hw/boards.py"],
+        ["golden/bert/statistics.py", "scripts/eval.py", "hw/boards/platforms.py"],
     ),
 }
 """Of each key: its modules, files that matter, files that do not."""

@@ -7,8 +7,8 @@ from jobs import config, random_job
 
 from golden.schedule.job import Job
 from golden.spec.modes import mode
-from hw.core import Core
-from hw.verilog import generate
+from hw.gateware.core.core import Core
+from hw.verilog.design import generate
 from sim.backend import RtlBackend
 from sim.build import Build, build
 from sim.errors import ToolError

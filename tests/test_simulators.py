@@ -6,7 +6,7 @@ import pytest
 from cycles import simulate, stimulus_of, values_at
 from simulators import SIMULATORS, SimulationError, run
 
-from hw.verilog import Design, Port
+from hw.verilog.design import Design, Port
 
 pytestmark = [pytest.mark.slow, pytest.mark.parametrize("simulator", SIMULATORS)]
 

@@ -7,8 +7,8 @@ import pytest
 from jobs import config
 
 from golden.spec.modes import MODE_NAMES
-from hw.verilog import generate
-from hw.yosys import run_yosys
+from hw.flow.yosys import run_yosys
+from hw.verilog.design import generate
 
 FLOWS = [("generic", flow) for flow in ("synth_ecp5", "synth_ice40", "synth_xilinx", "synth_gowin")]
 FLOWS += [("ecp5", "synth_ecp5")]

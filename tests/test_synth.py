@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from jobs import config
 
-from hw.synth import PARTS, synthesize
+from hw.flow.synth import PARTS, synthesize
 from scripts.cli import run
 
 pytestmark = pytest.mark.slow

@@ -8,10 +8,10 @@ import pytest
 
 from golden.spec.modes import mode
 from hw.config import Config
-from hw.floorplan import floorplanned
-from hw.harness import _instances, mapped
-from hw.pnr import DEVICES
-from hw.sites import Site, sites_of
+from hw.flow.floorplan import floorplanned
+from hw.flow.harness import _instances, mapped
+from hw.flow.pnr import DEVICES
+from hw.flow.sites import Site, sites_of
 
 CONFIG = Config(modes=(mode("w8a8"),), rows=4, cols=3)
 KINDS = ("MULT18X18D", "DP16KD")

@@ -1,0 +1,1 @@
+"""Boards, and a core that tests itself on one."""

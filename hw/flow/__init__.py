@@ -1,0 +1,1 @@
+"""Open tools around the Verilog: Yosys, nextpnr, floor plans, sign-off, records."""

@@ -1,0 +1,157 @@
+"""A floor plan: which multiplier block and which block RAM of an ECP5 each of an array's or a core's is to be.
+
+nextpnr's placer `static` finds good positions for blocks, and then moves them to sites one by one, at random: that
+makes the wires of an 8 x 8 core a third longer, and more than doubles those of a 12 x 12 core. Here all of them are
+matched with sites at once.
+"""
+
+import copy
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from math import sqrt
+from typing import Any
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from hw.config import Config
+from hw.flow.sites import Site, sites_of
+from hw.operands import Product
+
+Modules = dict[str, dict[str, Any]]
+
+DENSITY = 0.7
+"""Share of the logic around a PE's place that is its own."""
+
+TILE = 8
+"""Flip-flops of a tile of logic, and look-up tables."""
+
+Sites = Mapping[str, list[Site]]
+"""A device's, by type of block."""
+
+
+def planned(netlist: str, unit: str, config: Config, device: str) -> str:
+    """`netlist` as it is to be placed: a floor plan for an array or a core, where the device's blocks need one."""
+    sites = sites_of(device) if unit in ("array", "core") else {}
+    return floorplanned(netlist, config, sites) if sites else netlist
+
+
+def floorplanned(netlist: str, config: Config, sites: Sites) -> str:
+    """A mapped netlist (Yosys' JSON, as `hw.flow.harness.mapped` makes it) with a site for each of its blocks.
+
+    PEs stand on a grid, the last row lowest, as far apart as their flip-flops need and as the rows of multipliers
+    allow; operand buffers stand at the edges that they feed, and what follows the sums above row 0, where they leave
+    the array. Every block gets a site of its own, so that the sum of the distances to where it should be is least. A
+    netlist with more blocks than there are sites stays as it is: that is for nextpnr to refuse.
+    """
+    design = json.loads(netlist)
+    modules: Modules = design["modules"]
+    top = next(name for name, module in modules.items() if int(module["attributes"].get("top", "0"), 2))
+    _unshare(modules, top, frozenset(sites))
+    blocks: dict[str, list[tuple[str, dict[str, Any]]]] = {kind: [] for kind in sites}
+    for path, cell in _cells(modules, top, frozenset(sites)):
+        blocks[cell["type"]].append((path, cell))
+    plan = _Plan(config, modules["pe"], sites, [path for cells in blocks.values() for path, _ in cells])
+    for kind, cells in blocks.items():
+        if len(cells) > len(sites[kind]):
+            return netlist
+        wanted = np.array([plan.position(path) for path, _ in cells]).reshape(len(cells), 2)
+        there = np.array([(site.x, site.y) for site in sites[kind]])
+        distance = np.abs(wanted[:, None] - there[None]).sum(axis=2)
+        for block, site in zip(*linear_sum_assignment(distance), strict=True):
+            cells[block][1]["attributes"]["BEL"] = sites[kind][site].name
+    return json.dumps(design)
+
+
+def _cells(modules: Modules, name: str, kinds: frozenset[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Path and record of each block below a module."""
+    for instance, cell in modules[name]["cells"].items():
+        if cell["type"] in kinds:
+            yield instance, cell
+        elif cell["type"] in modules:
+            for path, block in _cells(modules, cell["type"], kinds):
+                yield f"{instance}.{path}", block
+
+
+def _unshare(modules: Modules, name: str, kinds: frozenset[str]) -> bool:
+    """Give each instance with blocks in it a module of its own; whether `name` has any."""
+    holds = False
+    for instance, cell in modules[name]["cells"].items():
+        inner = cell["type"]
+        if inner in kinds:
+            holds = True
+        elif inner in modules and modules[inner]["cells"]:
+            own = f"{name}.{instance}"
+            modules[own] = {**modules[inner], "cells": copy.deepcopy(modules[inner]["cells"])}
+            modules[own]["attributes"] = {
+                key: value for key, value in modules[inner]["attributes"].items() if key != "top"
+            }
+            if _unshare(modules, own, kinds):
+                cell["type"] = own
+                holds = True
+            else:
+                del modules[own]
+    return holds
+
+
+def _area(pe: dict[str, Any]) -> int:
+    """Flip-flops of a PE, or its look-up tables if they are more."""
+    count = Counter(cell["type"] for cell in pe["cells"].values())
+    return max(count["TRELLIS_FF"], count["LUT4"] + 2 * count["CCU2C"])
+
+
+class _Plan:
+    """Where blocks should be, in tiles."""
+
+    def __init__(self, config: Config, pe: dict[str, Any], sites: Sites, paths: list[str]):
+        self._config = config
+        self._width = 1 + max(site.x for each in sites.values() for site in each)
+        bands = sorted({site.y for site in sites["MULT18X18D"]})
+        area = _area(pe) / TILE / DENSITY
+        self._dy = sqrt(area)
+        if config.product is Product.MULTIPLIER:
+            # The rows of PEs that share a row of multipliers have the height up to the next one.
+            pitch = bands[1] - bands[0] if len(bands) > 1 else 2 * bands[0]
+            self._dy = min(self._dy, pitch / -(-config.rows // len(bands)))
+        self._dx = min(area / self._dy, self._width / config.cols)
+        self._rules: list[tuple[str, Callable[..., tuple[float, float]]]] = [
+            (r"pe_(\d+)_(\d+)\b", lambda row, column: (self._x(column), self._y(row))),
+            (r"x_ring\.bank_(\d+)\b", lambda bank: (self._left, self._y(self._of(bank, "x", config.rows)))),
+            (r"w_ring\.bank_(\d+)\b", lambda bank: (self._x(self._of(bank, "w", config.cols)), self._top)),
+            (r"column_(\d+)\b", lambda column: (self._x(column), self._top)),
+            (
+                r"lane_(\d+)\b",
+                lambda lane: (self._x((lane + 0.5) / config.results * config.cols - 0.5), self._top),
+            ),
+        ]
+        self._banks = {
+            ring: len({m[0] for path in paths if (m := re.search(rf"{ring}_ring\.bank_\d+", path))})
+            for ring in "xw"
+        }
+
+    def position(self, path: str) -> tuple[float, float]:
+        """Of a block, by the name of what it is part of; in the middle above the array unless known."""
+        for pattern, rule in self._rules:
+            if match := re.search(pattern, path):
+                return rule(*map(int, match.groups()))
+        return self._width / 2, self._top
+
+    def _of(self, bank: int, ring: str, count: int) -> float:
+        """The row or column in the middle of those that a bank feeds."""
+        return (bank + 0.5) / self._banks[ring] * count - 0.5
+
+    def _x(self, column: float) -> float:
+        return self._width / 2 + (column + 0.5 - self._config.cols / 2) * self._dx
+
+    def _y(self, row: float) -> float:
+        return (self._config.rows - row - 0.5) * self._dy
+
+    @property
+    def _left(self) -> float:
+        return self._x(-0.5)
+
+    @property
+    def _top(self) -> float:
+        return self._y(-0.5)

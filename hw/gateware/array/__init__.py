@@ -1,0 +1,1 @@
+"""The systolic array: edge decoders, processing elements, accumulators."""

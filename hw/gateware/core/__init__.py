@@ -1,0 +1,1 @@
+"""The core around the array: controller, loader, operand buffers, feeder."""

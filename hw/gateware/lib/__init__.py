@@ -1,0 +1,1 @@
+"""Parts that any design can use: queues, delays, reset, adders of carry cells, multipliers."""

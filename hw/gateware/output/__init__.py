@@ -1,0 +1,1 @@
+"""From sums to the result stream: collector, reader, lanes, joiner, requantizer."""
