@@ -20,7 +20,7 @@ from hw.gateware.core.core import geometry
 from sim import streams
 from sim.build import Build
 from sim.compare import compare
-from sim.compiled import Model
+from sim.native.compiled import Model
 
 
 @dataclass

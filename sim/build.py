@@ -29,13 +29,14 @@ LIBRARY = "libcore.so"
 
 DESIGN = "design.json"
 
+NATIVE = Path(__file__).with_name("native")
 HARNESS, EXTENSION = "compiled.cpp", "extend.h"
 """What is compiled together with Verilator's output."""
 
 DESIGN_SOURCES = ("hw.verilog.design",)
 """Modules that a core's Verilog depends on."""
 
-BUILDER = tuple(Path(__file__).with_name(name) for name in ("build.py", "compiled.py", HARNESS, EXTENSION))
+BUILDER = (Path(__file__), *(NATIVE / name for name in ("compiled.py", HARNESS, EXTENSION)))
 """Files that a build depends on beside its Verilog: what makes it, and what calls it and knows its structures."""
 
 MAKE_OVERRIDES = (
@@ -165,7 +166,7 @@ def _compile_cocotb(design: Design, source: Path, folder: Path) -> None:
 
 def _compile_library(config: Config, design: Design, source: Path, folder: Path) -> None:
     for name in (HARNESS, EXTENSION):
-        shutil.copyfile(Path(__file__).with_name(name), folder / name)
+        shutil.copyfile(NATIVE / name, folder / name)
     with environment():
         binary = os.path.join(os.environ["VERILATOR_ROOT"], "bin", "verilator_bin")
         verilate = [binary, "--cc", "--exe", "--prefix", "Vtop", "--top-module", design.top]

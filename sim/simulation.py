@@ -20,8 +20,8 @@ from golden.schedule.scheduler import Schedule, schedule
 from hw.gateware.core.core import geometry
 from sim import streams
 from sim.build import Build, runner
-from sim.compiled import Model
 from sim.errors import ToolError
+from sim.native.compiled import Model
 from sim.stalls import STREAMS, Stalls
 from sim.toolchain import environment
 
@@ -160,7 +160,7 @@ def _launch(build: Build, folder: Path, total: int, progress: _Progress) -> None
     def run() -> None:
         try:
             results = runner(build.simulator).test(
-                test_module="sim.bench",
+                test_module="sim.cocotb.bench",
                 hdl_toplevel=build.design.top,
                 hdl_toplevel_lang="verilog",
                 build_dir=build.folder,

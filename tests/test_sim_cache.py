@@ -22,8 +22,8 @@ from hw.config import Config
 from sim import cache
 from sim.backend import _write
 from sim.build import DESIGN, Build, _runtime, build, kept_design
-from sim.compiled import LIBRARY, Model
 from sim.errors import ToolError
+from sim.native.compiled import LIBRARY, Model
 from sim.simulation import simulate
 
 CONFIG = Config(modes=(mode("w8a8"),), rows=1, cols=1, k_max=16)

@@ -7,13 +7,12 @@ from pathlib import Path
 import pytest
 from jobs import config
 
-import sim
 from hw.verilog.design import Design
-from sim.build import LIBRARY, Build
-from sim.compiled import Model, layout
+from sim.build import LIBRARY, NATIVE, Build
 from sim.errors import ToolError
+from sim.native.compiled import Model, layout
 
-HARNESS = (Path(sim.__path__[0]) / "compiled.cpp").read_text()
+HARNESS = (NATIVE / "compiled.cpp").read_text()
 
 STREAMS = """
 #pragma once
@@ -79,7 +78,7 @@ def test_a_library_with_another_structure_is_refused(change: str, tmp_path: Path
         assert old in text
         text = text.replace(old, new)
     message = (
-        f"{tmp_path / LIBRARY}: expected the streams of sim/compiled.py with {expected} (name:offset:size), "
+        f"{tmp_path / LIBRARY}: expected the streams of sim/native/compiled.py with {expected} (name:offset:size), "
         f"got {got}; remove {tmp_path}"
     )
     with pytest.raises(ToolError, match=f"^{re.escape(message)}$"):

@@ -16,7 +16,7 @@ from hw.gateware.core.core import geometry
 from sim import streams
 from sim.build import Build, build
 from sim.compare import compare
-from sim.compiled import Model, Traffic
+from sim.native.compiled import Model, Traffic
 from sim.stalls import Stalls
 
 pytestmark = pytest.mark.slow

@@ -38,8 +38,8 @@ KEYS = {
             "golden/numeric/gemm.py",
             "golden/schedule/timing.py",
             "hw/gateware/array/pe.py",
-            "sim/compiled.cpp",
-            "sim/compiled.py",
+            "sim/native/compiled.cpp",
+            "sim/native/compiled.py",
         ],
         ["golden/bert/statistics.py", "scripts/eval.py", "hw/boards/platforms.py"],
     ),
@@ -80,7 +80,12 @@ def test_a_digest_changes_with_what_matters(key: str, tree: Path) -> None:
 
 def test_a_build_depends_on_what_drives_it(tree: Path) -> None:
     names = {f"{path.relative_to(ROOT)}" for path in build.BUILDER}
-    assert {"sim/build.py", "sim/compiled.py", "sim/compiled.cpp", "sim/extend.h"} == names
+    assert {
+        "sim/build.py",
+        "sim/native/compiled.py",
+        "sim/native/compiled.cpp",
+        "sim/native/extend.h",
+    } == names
 
 
 def write(root: Path, name: str, text: str) -> Path:

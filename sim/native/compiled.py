@@ -195,7 +195,7 @@ def _library(path: Path) -> ctypes.CDLL:
             if pair[0] != pair[1]
         )
         raise ToolError(
-            f"{path}: expected the streams of sim/compiled.py with {expected} (name:offset:size), got {got}; "
+            f"{path}: expected the streams of sim/native/compiled.py with {expected} (name:offset:size), got {got}; "
             f"remove {path.parent}"
         )
     return library

@@ -14,7 +14,7 @@ double sc_time_stamp() { return 0; }
 // A field of the streams for each of commands, loads, status and results.
 using Each = int64_t[4];
 
-// The fields of Streams, in order. sim/compiled.py has the same list and compares it with core_layout's.
+// The fields of Streams, in order. sim/native/compiled.py has the same list and compares it with core_layout's.
 // Counts go on from call to call; `pauses` holds 4 x `period` flags, or is null.
 #define STREAMS(FIELD) \
     FIELD(const uint8_t*, commands) \

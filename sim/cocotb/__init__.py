@@ -1,0 +1,1 @@
+"""The bench that cocotb runs inside a simulator."""
