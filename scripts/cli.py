@@ -55,7 +55,7 @@ class Commands(TyperGroup):
         if cmd_name not in COMMANDS:
             return None
         own = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        own.command(cmd_name)(getattr(import_module(f"scripts.{cmd_name}"), COMMANDS[cmd_name]))
+        own.command(cmd_name)(getattr(import_module(f"scripts.commands.{cmd_name}"), COMMANDS[cmd_name]))
         return typer.main.get_command(own)
 
 

@@ -15,8 +15,8 @@ from refusal import refused
 import tilebert
 from hw.boards.platforms import platform_of
 from scripts.cli import COMMANDS, run
-from scripts.fleet import executor
-from scripts.train import load_trainer
+from scripts.commands.train import load_trainer
+from scripts.eval.fleet import executor
 from sim import cache
 
 

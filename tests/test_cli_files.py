@@ -16,8 +16,8 @@ from refusal import refused
 from golden import files
 from golden.bert.calibration import quantize_model
 from golden.spec.modes import mode
-from scripts import quantize as quantize_command
 from scripts.cli import run
+from scripts.commands import quantize as quantize_command
 
 GEMM = ["gemm", "--x", "x.npy", "--w", "w.npy"]
 
@@ -152,7 +152,7 @@ def test_a_full_or_read_only_disk_leaves_nothing(
 
     monkeypatch.setattr(Path, "write_bytes", fail)
     if "json" in case:
-        monkeypatch.setattr("scripts.gemm.write_array", lambda *arguments: None)
+        monkeypatch.setattr("scripts.commands.gemm.write_array", lambda *arguments: None)
     before = sorted(folder.iterdir())
     option = "--json" if "json" in case else "--output"
     assert run([*OUTPUTS[case], "old"]) == 2

@@ -13,9 +13,10 @@ from golden.bert.quantized import QuantizedModel, quantized_encoder
 from golden.bert.statistics import weight_statistics
 from golden.schedule.backend import golden_backend
 from golden.spec.modes import Mode, mode
-from scripts import eval as eval_command
-from scripts import measurements, plots
 from scripts.cli import run
+from scripts.commands import eval as eval_command
+from scripts.eval import measurements
+from scripts.report import plots
 
 ROWS = (
     "A grey cat.,A grey dog.,3\nTwo doors.,Two red doors.,4\nSnow fell.,He likes tea.,0\nA b c.,A b d.,4.5\n"

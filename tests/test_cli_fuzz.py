@@ -31,22 +31,22 @@ BASE = {
 """What each command needs."""
 
 WORK = (
-    "scripts.bench.time_layer",
-    "scripts.bert.load_model",
-    "scripts.bert.read_weights",
-    "scripts.build.script",
-    "scripts.eval.load_model",
-    "scripts.eval.read_weights",
-    "scripts.formats.measure",
-    "scripts.gemm.golden_backend",
-    "scripts.grid.run",
-    "scripts.quantize.quantized",
-    "scripts.report.page",
-    "scripts.simulate.layer_groups",
-    "scripts.sweep.executor",
-    "scripts.synth.synthesize",
-    "scripts.train.load_trainer",
-    "scripts.verilog.generate",
+    "scripts.commands.bench.time_layer",
+    "scripts.commands.bert.load_model",
+    "scripts.commands.bert.read_weights",
+    "scripts.commands.build.script",
+    "scripts.commands.eval.load_model",
+    "scripts.commands.eval.read_weights",
+    "scripts.commands.formats.measure",
+    "scripts.commands.gemm.golden_backend",
+    "scripts.eval.grid.run",
+    "scripts.commands.quantize.quantized",
+    "scripts.commands.report.page",
+    "scripts.commands.simulate.layer_groups",
+    "scripts.commands.sweep.executor",
+    "scripts.commands.synth.synthesize",
+    "scripts.commands.train.load_trainer",
+    "scripts.commands.verilog.generate",
 )
 """What commands do once all is checked: here it is refused, too."""
 

@@ -122,7 +122,7 @@ def test_a_library_that_swallows_the_interrupt(folder: Path) -> None:
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, {str(ROOT)!r})
-import scripts.gemm
+import scripts.commands.gemm
 class Closing:
     def __del__(self):
         signal.raise_signal(signal.SIGINT)
@@ -130,7 +130,7 @@ def job(*arguments):
     Closing()
     while True:
         pass
-scripts.gemm._job = job
+scripts.commands.gemm._job = job
 from tilebert.__main__ import main
 main()
 """
@@ -175,7 +175,7 @@ def test_workers_do_not_hear_a_terminal(folder: Path) -> None:
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, {str(ROOT)!r})
-import scripts.gemm
+import scripts.commands.gemm
 from concurrent.futures import ProcessPoolExecutor
 from scripts.interrupts import Workers
 def job(*arguments):
@@ -183,7 +183,7 @@ def job(*arguments):
         waiting = pool.submit(signal.pause)
         pool.submit(os.killpg, os.getpgrp(), signal.SIGINT).result()
         waiting.result()
-scripts.gemm._job = job
+scripts.commands.gemm._job = job
 from tilebert.__main__ import main
 main()
 """

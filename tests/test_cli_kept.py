@@ -13,8 +13,8 @@ from jobs import config
 from golden.bert.calibration import quantize_model
 from golden.bert.quantized import QuantizedModel
 from golden.spec.modes import mode
+from scripts.eval.kept import Batches
 from scripts.files import write_array, write_text
-from scripts.kept import Batches
 from sim import sources
 from sim.backend import Tally
 

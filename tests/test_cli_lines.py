@@ -9,9 +9,10 @@ from refusal import refused
 
 from golden import files
 from hw.flow.registry import Record
-from scripts import grid, records
+from scripts import records
 from scripts.cli import run
-from scripts.grid import Cell
+from scripts.eval import grid
+from scripts.eval.grid import Cell
 
 MEASURED = {
     "ecp5/pe/8x8/w8a8": [("COMB", 55.0), ("FF", 88.0), ("DSP", 1.0)],

@@ -9,7 +9,7 @@ from refusal import refused
 from hw.flow.registry import Point, Record, registry
 from scripts import records
 from scripts.cli import run
-from scripts.compare import percent
+from scripts.commands.compare import percent
 
 LINES = "name,unit,value,better\necp5/pe/8x8/w8a8/COMB,cells,55.0,less\necp5/array/8x8/w8a8/fmax-1,MHz,220.5,more\n"
 

@@ -11,8 +11,8 @@ from refusal import refused
 from golden.bert.statistics import ERROR_EDGES
 from hw.flow.registry import Record
 from scripts import records
-from scripts.charts import NARROW, WIDE, Spot, pareto, scatter
 from scripts.cli import run
+from scripts.report.charts import NARROW, WIDE, Spot, pareto, scatter
 
 
 def write_data(folder: Path) -> None:

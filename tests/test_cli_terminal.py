@@ -8,8 +8,8 @@ import pytest
 from rich.table import Table
 
 from scripts import console
-from scripts.bench import _report as report_bench
 from scripts.cli import run
+from scripts.commands.bench import _report as report_bench
 from scripts.console import Output
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

@@ -56,7 +56,7 @@ def test_paths_with_brackets(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     model = quantize_model(tiny.tiny_weights(), mode("w8a8"), tiny.SENTENCES)
-    monkeypatch.setattr("scripts.quantize.quantized", lambda chosen, clip: model)
+    monkeypatch.setattr("scripts.commands.quantize.quantized", lambda chosen, clip: model)
     monkeypatch.setattr("golden.bert.checkpoint.to_bytes", lambda model: b"content")
     monkeypatch.chdir(tmp_path)
     (tmp_path / name).mkdir(parents=True)

@@ -13,7 +13,7 @@ from killed import finished, killed
 from safetensors import safe_open
 
 from golden.bert.weights import PACKAGE, model_folder
-from scripts import grid
+from scripts.eval import grid
 
 pytestmark = pytest.mark.slow
 

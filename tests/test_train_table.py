@@ -7,10 +7,10 @@ import pytest
 from glue_files import write_glue
 from refusal import refused
 
-from scripts import grid
 from scripts.cli import run
-from scripts.grid import Cell
-from scripts.table import BEGIN, END
+from scripts.commands.table import BEGIN, END
+from scripts.eval import grid
+from scripts.eval.grid import Cell
 
 pytestmark = pytest.mark.slow
 
@@ -51,7 +51,7 @@ def test_table(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_one_class_is_told() -> None:
-    from scripts.table import markdown
+    from scripts.commands.table import markdown
 
     record = {"task": "rte", "row": "w4a8", "seed": 0, "trained": {"accuracy": 52.7, "classes": 1.0}}
     assert "| w4a8 |  | 52.70 (one class) |" in markdown([record], ("rte",))

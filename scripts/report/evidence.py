@@ -9,9 +9,10 @@ from typing import Any
 from golden.spec.modes import Mode, mode
 from golden.tasks.glue import task_of
 from hw.flow.registry import Point
-from scripts import grid, records
-from scripts.eval import FLOAT
-from scripts.grid import Cell
+from scripts import records
+from scripts.commands.eval import FLOAT
+from scripts.eval import grid
+from scripts.eval.grid import Cell
 
 
 @dataclass(frozen=True)

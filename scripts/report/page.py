@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from pathlib import Path
 
-from scripts.charts import NARROW, WIDE
+from scripts.report.charts import NARROW, WIDE
 
 NOT_RUN = "<p class='none'>Not run.</p>"
 

@@ -12,13 +12,13 @@ from matplotlib.figure import Figure
 from golden.bert.statistics import Histogram
 from golden.spec.modes import mode
 from golden.tasks.glue import TASK_NAMES, task_of
-from scripts import charts, plots
-from scripts.charts import NARROW, Spot
 from scripts.console import out, status
-from scripts.evidence import SIZE, SUBJECTS, Evidence, gather
 from scripts.files import check_file, check_folder, make_folder, write_text
-from scripts.page import NOT_RUN, both, framed, number, span, table
-from scripts.peers import ARRAYS, PUBLISHED
+from scripts.report import charts, plots
+from scripts.report.charts import NARROW, Spot
+from scripts.report.evidence import SIZE, SUBJECTS, Evidence, gather
+from scripts.report.page import NOT_RUN, both, framed, number, span, table
+from scripts.report.peers import ARRAYS, PUBLISHED
 
 
 def report(

@@ -18,10 +18,10 @@ from golden.spec.formats import Log2
 from golden.spec.modes import MODE_NAMES, Mode, mode
 from golden.tasks.glue import SIMILARITY, TASK_NAMES, Example, Task, task_of
 from scripts import options
-from scripts.accuracy import accuracy, read
 from scripts.console import Bar, err, out, progress
+from scripts.eval.accuracy import accuracy, read
+from scripts.eval.fleet import Setup, embed_on_rtl
 from scripts.files import check_folder, check_place, write_json
-from scripts.fleet import Setup, embed_on_rtl
 from scripts.models import check_choice, load_model, origin
 from sim.backend import RtlBackend, Tally
 from sim.build import build

@@ -8,10 +8,10 @@ import typer
 from rich.table import Table
 
 from scripts import options
+from scripts.commands.eval import FLOAT, read_pairs
 from scripts.console import out, progress
-from scripts.eval import FLOAT, read_pairs
+from scripts.eval.measurements import LAYER, Measurements, format_label, measure
 from scripts.files import check_folder, check_place, make_folder, write_json, write_text
-from scripts.measurements import LAYER, Measurements, format_label, measure
 from scripts.models import MODEL_PACKAGE
 
 
@@ -72,7 +72,7 @@ def _table(measurements: Measurements) -> Table:
 
 def _write_plots(folder: Path, measurements: Measurements) -> None:
     # matplotlib takes longer to import than most commands to run.
-    from scripts import plots
+    from scripts.report import plots
 
     formats = {
         f"{label}\n{measurements.users(label)}": row for label, row in measurements.by_weight_format.items()

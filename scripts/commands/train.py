@@ -13,8 +13,8 @@ from golden.bert.quantized import QuantizedModel
 from golden.spec.modes import mode
 from golden.tasks.glue import TASK_NAMES, Example, task_of
 from scripts import options
-from scripts.accuracy import describe, of_float, of_model, read
 from scripts.console import Bar, err, out, progress, tell
+from scripts.eval.accuracy import describe, of_float, of_model, read
 from scripts.files import check_places, is_stream, write_bytes, write_json
 from sim.cache import cache_folder
 

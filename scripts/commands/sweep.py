@@ -18,8 +18,8 @@ from hw.flow.synth import PARTS
 from hw.verilog.design import UNITS
 from scripts import options, records
 from scripts.console import err, out, progress
+from scripts.eval.fleet import executor
 from scripts.files import check_place, is_stream, write_text
-from scripts.fleet import executor
 from scripts.layer import LayerPoint
 
 

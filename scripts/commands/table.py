@@ -9,11 +9,12 @@ import typer
 from rich.table import Table
 
 from golden.tasks.glue import TASK_NAMES, task_of
-from scripts import grid, options
+from scripts import options
+from scripts.commands.eval import FLOAT
 from scripts.console import err, out, progress
-from scripts.eval import FLOAT
+from scripts.eval import grid
+from scripts.eval.grid import ROWS, Cell
 from scripts.files import check_file, check_folder, check_place, make_folder, read_text, write_text
-from scripts.grid import ROWS, Cell
 
 TASKS = ("similarity", "sts-b", "mrpc", "rte", "cola")
 
@@ -113,7 +114,7 @@ def table(
     tasks = tuple(name for name in TASK_NAMES if name in run_before or name in tasks)
     out.show(_rich(found, tasks, seed))
     if output is not None:
-        from scripts import plots
+        from scripts.report import plots
 
         make_folder(output, "--output")
         if panels := _panels(found, tasks, seed):

@@ -12,8 +12,8 @@ from golden.bert.quantized import QuantizedModel, quantized_encoder
 from golden.spec.modes import mode
 from hw.config import Config
 from scripts import options
+from scripts.eval.kept import Batches
 from scripts.files import check_folder
-from scripts.kept import Batches
 from scripts.models import load_model
 from scripts.workers import processes
 from sim.backend import RtlBackend, Tally

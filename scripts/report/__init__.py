@@ -1,0 +1,1 @@
+"""The page that the report writes: evidence, charts, plots."""
