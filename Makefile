@@ -20,13 +20,13 @@ check: .venv/test
 
 # The delivered Verilog through the synthesis commands of Yosys' users, every unit and mode: hours.
 stock: .venv/test
-	$(RUN) pytest -n 2 --long tests/test_stock_flows.py
+	$(RUN) pytest -n 2 --long tests/flow/test_stock_flows.py
 
 # Cells of every unit, against those that stand; for a change that is meant, commit the new file in their place.
 units: .venv/run
 	rm -f build/units.csv
 	.venv/bin/tilebert sweep -o build/units.csv
-	.venv/bin/tilebert compare docs/units.csv build/units.csv
+	.venv/bin/tilebert compare docs/data/units.csv build/units.csv
 
 # Every array and core of docs/results.md, placed and routed: about three hours on two cores. What is done is not done again
 # before the hardware changes.
@@ -36,7 +36,7 @@ CORE = .venv/bin/tilebert synth --unit core --pnr
 EVERY_MODE = $(MODES:%=--mode %)
 
 signoff: build/arrays.csv $(patsubst %,build/signoff-%.json,core-8x8 core-12x12 log2-32x16 w4a4-16x12)
-	.venv/bin/tilebert compare docs/arrays.csv build/arrays.csv
+	.venv/bin/tilebert compare docs/data/arrays.csv build/arrays.csv
 
 # The digest of the code that a sign-off depends on: a change takes away the records of another hardware.
 build/signoff.begun: FORCE | .venv/run

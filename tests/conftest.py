@@ -15,8 +15,12 @@ MISSING = {
 """By marker, what its tests need and is not installed."""
 
 
+def _trains(path: Path) -> bool:
+    return path.parent.name == "train"
+
+
 def _reason(path: Path, marker: str, tests: str) -> str:
-    return f"{path.name}: {tests} left out, {' and '.join(MISSING[marker])} not installed"
+    return f"{path.parent.name}/{path.name}: {tests} left out, {' and '.join(MISSING[marker])} not installed"
 
 
 class LeftOut(pytest.Item):
@@ -35,7 +39,7 @@ class LeftOutFile(pytest.Module):
 
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
     """Tests of training import its packages."""
-    if MISSING["training"] and module_path.name.startswith("test_train_"):
+    if MISSING["training"] and _trains(module_path):
         return LeftOutFile.from_parent(parent, path=module_path)
     return None
 
@@ -49,7 +53,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
     """Mark the tests of training for -m; of what -m and -k leave, keep what can run."""
     for item in items:
-        if item.path.name.startswith("test_train_"):
+        if _trains(item.path):
             item.add_marker("training")
     yield
     if not config.getoption("--long"):

@@ -20,7 +20,7 @@ importlib.util.find_spec = lambda name, *rest: None if name in ("torch", "transf
 def test_each_file_is_one_skip_with_its_reason(tmp_path: Path) -> None:
     """Without Icarus Verilog, PyTorch and transformers."""
     (tmp_path / "hidden.py").write_text(HIDDEN)
-    names = ("test_train_fake.py", "test_train_cli.py", "test_golden_encoder.py", "test_simulators.py")
+    names = ("train/test_fake.py", "train/test_cli.py", "golden/test_encoder.py", "sim/test_simulators.py")
     record = tmp_path / "tests.xml"
     command = [
         sys.executable,
@@ -39,10 +39,10 @@ def test_each_file_is_one_skip_with_its_reason(tmp_path: Path) -> None:
     cases = list(ElementTree.parse(record).iter("testcase"))
     reasons = [case.find("skipped").get("message") for case in cases]
     assert sorted(reasons) == [
-        "test_golden_encoder.py: 5 tests left out, torch and transformers not installed",
-        "test_simulators.py: 5 tests left out, Icarus Verilog not installed",
-        "test_train_cli.py: all tests left out, torch and transformers not installed",
-        "test_train_fake.py: all tests left out, torch and transformers not installed",
+        "golden/test_encoder.py: 5 tests left out, torch and transformers not installed",
+        "sim/test_simulators.py: 5 tests left out, Icarus Verilog not installed",
+        "train/test_cli.py: all tests left out, torch and transformers not installed",
+        "train/test_fake.py: all tests left out, torch and transformers not installed",
     ]
 
 

@@ -1,6 +1,6 @@
 """What a code means: the range of legal codes of each format and the value each one stands for.
 
-`decode_code` is the definition (docs/formats.md); `decode` gives the same through tables made of it.
+`decode_code` is the definition (docs/reference/formats.md); `decode` gives the same through tables made of it.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,8 @@
 """Codes as bytes: in memory two 4-bit codes per byte, low nibble first, or one code per byte; in files bit by bit.
 
 4-bit codes (linear of at most 4 bits, log2 with 3 exponent bits) pair along the last axis: element 2i is in the
-low nibble of byte i, element 2i + 1 in the high one. In files a code takes the bits it has. Layout: docs/formats.md.
+low nibble of byte i, element 2i + 1 in the high one. In files a code takes the bits it has. Layout:
+docs/reference/formats.md.
 """
 
 import math

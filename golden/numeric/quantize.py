@@ -1,7 +1,7 @@
 """From real numbers to codes: rounding, scales and clipping points.
 
 Scale convention: real value = decoded value / scale. For linear and log2 codes the scale is S, for piece-wise
-codes it is S1, the scale of the inner region. Formulas: docs/formats.md; linear: Q8BERT (arXiv:1910.06188).
+codes it is S1, the scale of the inner region. Formulas: docs/reference/formats.md; linear: Q8BERT (arXiv:1910.06188).
 """
 
 import math

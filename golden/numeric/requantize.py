@@ -1,7 +1,7 @@
 """From exact sums to the next GEMM's codes: bias, multiplication by a 15-bit factor, rounding shift, clamp.
 
 The rounding is TOSA's apply_scale_16 with single rounding: half of the last place is added before an arithmetic
-shift, so that ties go up. Formulas: docs/formats.md.
+shift, so that ties go up. Formulas: docs/reference/formats.md.
 """
 
 import math

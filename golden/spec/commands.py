@@ -1,6 +1,6 @@
 """The core's command set as records: what a host sends, what it is answered, and how large a core is.
 
-docs/commands.md is the contract; scheduler and hardware both read these records and share nothing else.
+docs/reference/commands.md is the contract; scheduler and hardware both read these records and share nothing else.
 """
 
 from dataclasses import dataclass

@@ -24,12 +24,12 @@ from scripts.report.peers import ARRAYS, PUBLISHED
 def report(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for index.html; made if missing.")],
     task: Annotated[str, typer.Option(help=f"Of the metric: one of {', '.join(TASK_NAMES)}.")] = "similarity",
-    trained: Annotated[Path, typer.Option(help="Records of `table`.")] = Path("docs/trained.jsonl"),
-    cells: Annotated[Path, typer.Option(help="Records of `sweep`.")] = Path("docs/arrays.csv"),
+    trained: Annotated[Path, typer.Option(help="Records of `table`.")] = Path("docs/data/trained.jsonl"),
+    cells: Annotated[Path, typer.Option(help="Records of `sweep`.")] = Path("docs/data/arrays.csv"),
     bench: Annotated[list[Path] | None, typer.Option(help="JSON of `bench`; several.")] = None,
     sign_off: Annotated[list[Path] | None, typer.Option(help="JSON of `synth --pnr`; several.")] = None,
     histograms: Annotated[Path, typer.Option(help="histograms.json of `formats`.")] = Path(
-        "docs/histograms.json"
+        "docs/data/histograms.json"
     ),
 ) -> None:
     """Write one HTML page that needs no network, from the figures that other commands left in files.
@@ -44,8 +44,8 @@ def report(
         for path in paths:
             if not path.is_file():
                 raise ValueError(f"{name}: expected a file, got {path} (no such file)")
-    benches = bench or sorted(Path("docs").glob("bench-*.json"))
-    signed = sign_off or sorted(Path("docs").glob("signoff-*.json"))
+    benches = bench or sorted(Path("docs/data").glob("bench-*.json"))
+    signed = sign_off or sorted(Path("docs/data").glob("signoff-*.json"))
     with status("drawing"):
         evidence = gather(task, trained, cells, benches, signed, histograms)
         text = page(evidence)

@@ -60,7 +60,7 @@ def table(
     ] = None,
     records: Annotated[
         Path, typer.Option(help="File of what has been run; cells in it are not run again.")
-    ] = Path("docs/trained.jsonl"),
+    ] = Path("docs/data/trained.jsonl"),
     page: Annotated[
         Path | None, typer.Option(help="Page whose table to replace, between its two marks.")
     ] = None,

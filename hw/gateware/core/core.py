@@ -50,7 +50,7 @@ def geometry(config: Config) -> Geometry:
 
 
 class Core(wiring.Component):
-    """Computes GEMMs by commands: docs/commands.md is its contract.
+    """Computes GEMMs by commands: docs/reference/commands.md is its contract.
 
     Members, all streams:
       commands In(96 bits), status Out(4 bits)   a status answers each command, in order
