@@ -17,8 +17,8 @@ from golden.files import write_bytes
 def load_array(file: BinaryIO) -> NDArray[Any]:
     """The array of a .npy file, without pickled objects, from the file's position on.
 
-    The file must be one that can be searched. Raises ValueError, in one line, for a file that is empty, no .npy file,
-    cut short, or whose header claims more than follows.
+    The file must be one that can be searched. Raises ValueError, in one line, for a file that is
+    empty, no .npy file, cut short, or whose header claims more than follows.
     """
     start = file.tell()
     size = file.seek(0, os.SEEK_END) - start
@@ -40,7 +40,15 @@ def load_array(file: BinaryIO) -> NDArray[Any]:
     except MemoryError:
         # Of the array, or of the parser that reads the header.
         raise ValueError("more than there is memory") from None
-    except (ValueError, OSError, OverflowError, TypeError, SyntaxError, RecursionError, TokenError) as error:
+    except (
+        ValueError,
+        OSError,
+        OverflowError,
+        TypeError,
+        SyntaxError,
+        RecursionError,
+        TokenError,
+    ) as error:
         raise ValueError((str(error).splitlines() or [type(error).__name__])[0]) from None
     return array
 
@@ -50,7 +58,10 @@ _READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0
 
 
 def save_array(path: Path, array: NDArray[Any]) -> None:
-    """Write a .npy file, whole or not at all. Raises OSError with path and reason, which NumPy's own lacks."""
+    """Write a .npy file, whole or not at all.
+
+    Raises OSError with path and reason, which NumPy's own lacks.
+    """
     content = io.BytesIO()
     np.save(content, array)
     write_bytes(path, content.getvalue())

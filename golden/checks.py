@@ -37,7 +37,8 @@ def check_finite(array: NDArray[np.generic], what: str) -> None:
 def check_scale(scale: float | NDArray[np.float64], largest: int, what: str) -> None:
     """Raise ValueError naming `what` unless every scale is finite, above 0, and `largest` / scale within float32.
 
-    Real value = decoded value / scale: a smaller scale turns a decoded value of `largest` into infinity.
+    Real value = decoded value / scale: a smaller scale turns a decoded value of `largest` into
+    infinity.
     """
     scales = np.asarray(scale, np.float64)
     wrong = ~(np.isfinite(scales) & (scales > 0))

@@ -42,7 +42,10 @@ def is_stream(path: Path) -> bool:
 
 
 def resolved(path: Path) -> Path:
-    """Where a path leads to, through links, there or not. Raises OSError for links that lead in a circle."""
+    """Where a path leads to, through links, there or not.
+
+    Raises OSError for links that lead in a circle.
+    """
     place = Path(os.path.realpath(path))
     if place.is_symlink():
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
@@ -55,8 +58,8 @@ def resolved(path: Path) -> Path:
 def replacing(path: Path) -> Iterator[Path]:
     """A new, empty file to write, which takes the place of `path` at the end, or is removed after an error.
 
-    It is beside the file that `path` leads to: a link stays a link. What a killed process had begun to write in that
-    place is removed. Raises OSError; its `filename` is `path`.
+    It is beside the file that `path` leads to: a link stays a link. What a killed process had begun
+    to write in that place is removed. Raises OSError; its `filename` is `path`.
     """
     scratch, lock = None, -1
     try:

@@ -19,28 +19,36 @@ LINES = 1 << 16
 """Most lines of a buffer: what commands can address."""
 
 WIDEST = 256
-"""Most bytes of the load stream, and most results, in a cycle. Amaranth has no signals of more than 65,536 bits."""
+"""Most bytes of the load stream, and most results, in a cycle.
+
+Amaranth has no signals of more than 65,536 bits.
+"""
 
 LONGEST_SUM = 40
-"""Bits of the longest sum that a shifter's adder forms in one cycle. 42 bits: 168.8 MHz at worst, 8 x 8."""
+"""Bits of the longest sum that a shifter's adder forms in one cycle.
+
+42 bits: 168.8 MHz at worst, 8 x 8.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """Parameters of a build, and the widths in bits derived from them.
 
-    `rows` x `cols` PEs (each >= 1), a non-empty set of `modes` switchable at run time, sums of up to `k_max`
-    products. Without `dsp` no multiplier is used, for parts that have none; builds of log2 modes alone use
-    none anyway.
+    `rows` x `cols` PEs (each >= 1), a non-empty set of `modes` switchable at run time, sums of up
+    to `k_max` products. Without `dsp` no multiplier is used, for parts that have none; builds of
+    log2 modes alone use none anyway.
 
-    Around the array: the load stream brings `bus` bytes a cycle (a power of two); the buffers hold `x_words` words
-    of `rows` bytes and `w_words` of `cols`, one word for each k of a panel, and the parameters of `panels` panels of
-    columns; `results` results leave in a cycle (a power of two). Where not given, a buffer holds two panels of `k_max`,
-    rounded up to a power of two, or as much as LINES lines hold, which is one at least: other sizes leave a choice
-    between block RAMs behind them, which costs a quarter of the clock.
+    Around the array: the load stream brings `bus` bytes a cycle (a power of two); the buffers hold
+    `x_words` words of `rows` bytes and `w_words` of `cols`, one word for each k of a panel, and the
+    parameters of `panels` panels of columns; `results` results leave in a cycle (a power of two).
+    Where not given, a buffer holds two panels of `k_max`, rounded up to a power of two, or as much
+    as LINES lines hold, which is one at least: other sizes leave a choice between block RAMs behind
+    them, which costs a quarter of the clock.
 
-    Raises ValueError on an empty or repeated mode, on sizes below 1, on buffers that cannot hold a panel of
-    `k_max`, on piece-wise codes of other than 8 bits, and on modes that no PE serves together.
+    Raises ValueError on an empty or repeated mode, on sizes below 1, on buffers that cannot hold a
+    panel of `k_max`, on piece-wise codes of other than 8 bits, and on modes that no PE serves
+    together.
     """
 
     modes: tuple[Mode, ...]
@@ -75,23 +83,30 @@ class Config:
                     f"{name}: expected {self.k_max} (k_max) to {most} words, got {getattr(self, name)}"
                 )
         if self.p_ring.lines > LINES:
-            raise ValueError(f"panels: expected parameters in at most {LINES} lines, got {self.p_ring.lines}")
+            raise ValueError(
+                f"panels: expected parameters in at most {LINES} lines, got {self.p_ring.lines}"
+            )
         if not self.modes:
             raise ValueError("mode: expected at least one mode, got none")
         if len({mode.name for mode in self.modes}) != len(self.modes):
-            raise ValueError(f"mode: expected each mode once, got {', '.join(m.name for m in self.modes)}")
+            raise ValueError(
+                f"mode: expected each mode once, got {', '.join(m.name for m in self.modes)}"
+            )
         for mode in self.modes:
             for fmt in (mode.x_format, mode.w_format):
                 # The decoder splits the two regions at a fixed bit.
                 if isinstance(fmt, Piecewise) and fmt.bits != 8:
-                    raise ValueError(f"mode: expected piece-wise codes of 8 bits in {mode.name}, got {fmt}")
+                    raise ValueError(
+                        f"mode: expected piece-wise codes of 8 bits in {mode.name}, got {fmt}"
+                    )
         operands.product_of(self.modes, self.dsp)
 
     def index(self, mode: Mode) -> int:
         """The run-time tag of the build's mode that computes the products of `mode`.
 
-        The two have the same name, the same number of codes in a byte, and codes that the edge decoders of the
-        build read: see `operands.reads`. Raises ValueError if the build has no such mode.
+        The two have the same name, the same number of codes in a byte, and codes that the edge
+        decoders of the build read: see `operands.reads`. Raises ValueError if the build has no such
+        mode.
         """
         for index, built in enumerate(self.modes):
             if built.name != mode.name:
@@ -103,7 +118,9 @@ class Config:
             ):
                 return index
             raise ValueError(f"mode: expected {_described(built)}, got {_described(mode)}")
-        raise ValueError(f"mode: expected one of {', '.join(m.name for m in self.modes)}, got {mode.name!r}")
+        raise ValueError(
+            f"mode: expected one of {', '.join(m.name for m in self.modes)}, got {mode.name!r}"
+        )
 
     # Operands behind the edge decoders.
 
@@ -163,8 +180,9 @@ class Config:
     def lanes(self) -> tuple[tuple[int, ...], ...]:
         """Widths of the accumulator lanes, by half: one or two halves of one or two lanes each, lowest first.
 
-        The halves hold what one cycle adds to separate sums: two packed outputs, or the two regions of a
-        piece-wise output. Four packed outputs split each half into two lanes; other modes join them again.
+        The halves hold what one cycle adds to separate sums: two packed outputs, or the two regions
+        of a piece-wise output. Four packed outputs split each half into two lanes; other modes join
+        them again.
         """
         halves = [0, 0]
         quad = 0
@@ -172,7 +190,9 @@ class Config:
             widths = mode.accumulator_widths(self.k_max)
             match mode.products:
                 case 1:
-                    halves[: len(widths)] = [max(a, b) for a, b in zip(halves, widths, strict=False)]
+                    halves[: len(widths)] = [
+                        max(a, b) for a, b in zip(halves, widths, strict=False)
+                    ]
                 case 2:
                     halves = [max(half, widths[0]) for half in halves]
                 case 4:
@@ -196,7 +216,9 @@ class Config:
         """The sums of a PE as they drain: bits, lowest first, and whether they come a cycle later than the others."""
         if self.joined:
             return tuple(
-                (width, late) for half in self.lanes for width, late in zip(half, (False, True), strict=True)
+                (width, late)
+                for half in self.lanes
+                for width, late in zip(half, (False, True), strict=True)
             )
         crossing = operands.has_power_x(self.modes)
         if self.product is Product.SHIFTER and not crossing and self.sum_width > LONGEST_SUM:

@@ -38,7 +38,9 @@ def product_of(modes: Sequence[Mode], dsp: bool) -> Product:
     if all(isinstance(mode.w_format, Log2) for mode in modes):
         return Product.SHIFTER
     if widest > 4:
-        raise ValueError(f"exponent bits: expected 3 or 4 beside modes other than log2, got {widest}")
+        raise ValueError(
+            f"exponent bits: expected 3 or 4 beside modes other than log2, got {widest}"
+        )
     if dsp:
         return Product.MULTIPLIER
     packed = [mode for mode in modes if mode.products > 1]
@@ -134,9 +136,9 @@ def _operand_width(fmt: Linear | Log2 | Piecewise) -> int:
 def reads(built: Format, given: Format) -> bool:
     """Whether an edge decoder made for codes in `built` decodes codes in `given`.
 
-    Linear codes of fewer bits are sign-extended to the decoder's width. The sign and the exponent of a log2 code
-    change places with its exponent bits, and so does the split of piece-wise codes with their bits. The ratio and
-    the offset of piece-wise codes are run-time parameters.
+    Linear codes of fewer bits are sign-extended to the decoder's width. The sign and the exponent
+    of a log2 code change places with its exponent bits, and so does the split of piece-wise codes
+    with their bits. The ratio and the offset of piece-wise codes are run-time parameters.
     """
     if type(built) is not type(given):
         return False

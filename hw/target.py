@@ -17,9 +17,10 @@ FAMILIES: tuple[str, ...] = get_args(FamilyName)
 class Target:
     """The platform that elaborate() receives when a design is written out; `family` is one of FAMILIES.
 
-    A unit that has a primitive of the family to use looks at `family`; its latency is the same on all of them.
-    A component placed many times becomes one module and instances of it. Amaranth by itself writes a module per
-    instance, which makes a 16 x 16 array 257 modules to read, synthesize and compile.
+    A unit that has a primitive of the family to use looks at `family`; its latency is the same on
+    all of them. A component placed many times becomes one module and instances of it. Amaranth by
+    itself writes a module per instance, which makes a 16 x 16 array 257 modules to read, synthesize
+    and compile.
     """
 
     def __init__(self, family: str = "generic") -> None:
@@ -36,7 +37,9 @@ class Target:
         if module not in self.modules:
             component = factory()
             self._signatures[module] = component.signature
-            self.modules[module] = rtlil.convert(component, name=module, platform=self, emit_src=False)
+            self.modules[module] = rtlil.convert(
+                component, name=module, platform=self, emit_src=False
+            )
         text, signature = self.modules[module], self._signatures[module]
         signals = signature.create(path=(module,))
         ports: dict[str, Any] = {}
@@ -44,7 +47,10 @@ class Target:
             prefix = "i" if member.flow == wiring.In else "o"
             ports[f"{prefix}_{'__'.join(map(str, path))}"] = value
         # A module has a clock or reset port only if something in it uses that.
-        for port, value in (("clk", ClockSignal()), ("rst", ResetSignal() if reset is None else reset)):
+        for port, value in (
+            ("clk", ClockSignal()),
+            ("rst", ResetSignal() if reset is None else reset),
+        ):
             if has_port(text, port):
                 ports[f"i_{port}"] = value
         return Instance(module, **ports), signals
@@ -65,9 +71,9 @@ def place(
 ) -> Any:
     """Put what `factory` makes into `m` as submodule `name`; returns the object that carries its ports.
 
-    On a `Target` every placement of `module` shares one definition, so the same name must mean the same
-    component; elsewhere (Amaranth's simulator) each placement is a component of its own. `reset` takes the place of
-    the domain's there, and is one more elsewhere.
+    On a `Target` every placement of `module` shares one definition, so the same name must mean the
+    same component; elsewhere (Amaranth's simulator) each placement is a component of its own.
+    `reset` takes the place of the domain's there, and is one more elsewhere.
     """
     if isinstance(platform, Target):
         m.submodules[name], ports = platform.instance(module, factory, reset)

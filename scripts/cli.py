@@ -55,7 +55,9 @@ class Commands(TyperGroup):
         if cmd_name not in COMMANDS:
             return None
         own = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        own.command(cmd_name)(getattr(import_module(f"scripts.commands.{cmd_name}"), COMMANDS[cmd_name]))
+        own.command(cmd_name)(
+            getattr(import_module(f"scripts.commands.{cmd_name}"), COMMANDS[cmd_name])
+        )
         return typer.main.get_command(own)
 
 
@@ -78,7 +80,9 @@ def _show_version(wanted: bool) -> None:
 def _common(
     wanted: Annotated[
         bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
     pass
@@ -139,7 +143,11 @@ def _outcome(arguments: list[str] | None) -> tuple[int, str]:
         wrong = isinstance(error, _WRONG) or error.errno in (errno.ENAMETOOLONG, errno.ELOOP)
         if error.errno is None:
             return 2 if wrong else 1, str(error)
-        place = f"temporary file in {tempfile.gettempdir()}" if error.filename is None else error.filename
+        place = (
+            f"temporary file in {tempfile.gettempdir()}"
+            if error.filename is None
+            else error.filename
+        )
         return 2 if wrong else 1, f"{place}: {error.strerror or error}"
     except MemoryError as error:
         return 1, f"memory: {error or 'not enough'}"

@@ -1,4 +1,7 @@
-"""What people see: tables on stdout, progress and errors on stderr. Texts are shown as they are, without markup."""
+"""What people see: tables on stdout, progress and errors on stderr.
+
+Texts are shown as they are, without markup.
+"""
 
 import os
 import sys
@@ -34,10 +37,17 @@ class Output(Console):
             return ConsoleDimensions(PIPED_WIDTH, 25)
         # Rich would look up this variable once, when the console is made.
         size, columns = super().size, os.environ.get("COLUMNS", "")
-        return ConsoleDimensions(int(columns), size.height) if columns.isdigit() and int(columns) else size
+        return (
+            ConsoleDimensions(int(columns), size.height)
+            if columns.isdigit() and int(columns)
+            else size
+        )
 
     def say(self, text: str) -> None:
-        """Print one line. On a terminal that is stdout it is folded between words; no word is cut."""
+        """Print one line.
+
+        On a terminal that is stdout it is folded between words; no word is cut.
+        """
         if self.is_terminal and not self.stderr:
             text = textwrap.fill(text, self.width, break_long_words=False, break_on_hyphens=False)
         self.print(text, soft_wrap=True)
@@ -89,7 +99,9 @@ def tolerate(stream: TextIO | None) -> None:
 def tell(text: str) -> None:
     """One line on stderr, under the program's name; each text once, and not from a command's worker processes."""
     if text not in _told and parent_process() is None:
-        err.print(f"tilebert: {' '.join(text.split())}", markup=False, highlight=False, soft_wrap=True)
+        err.print(
+            f"tilebert: {' '.join(text.split())}", markup=False, highlight=False, soft_wrap=True
+        )
     _told.add(text)
 
 
@@ -174,7 +186,11 @@ def _least_width(table: Table) -> int:
     total = 1
     for column in table.columns:
         texts = [str(column.header), *map(str, column.cells)]
-        parts = [part for text in texts for part in (text.splitlines() if column.no_wrap else text.split())]
+        parts = [
+            part
+            for text in texts
+            for part in (text.splitlines() if column.no_wrap else text.split())
+        ]
         total += max(map(cell_len, parts), default=0) + _FRAME
     return total
 

@@ -59,13 +59,16 @@ def read_text(path: Path, option: str, what: str) -> str:
     try:
         return read_bytes(path, option, what).decode()
     except UnicodeDecodeError as error:
-        raise ValueError(f"{option}: expected {what}, got {path} (not UTF-8 at byte {error.start})") from None
+        raise ValueError(
+            f"{option}: expected {what}, got {path} (not UTF-8 at byte {error.start})"
+        ) from None
 
 
 def read_array(path: Path, option: str, dimensions: int) -> NDArray[Any]:
     """An integer array of that many dimensions from a .npy file, a pipe or stdin.
 
-    Raises ValueError naming the option for a file that is missing, empty, no .npy file, or holds something else.
+    Raises ValueError naming the option for a file that is missing, empty, no .npy file, or holds
+    something else.
     """
     content = io.BytesIO(read_bytes(path, option, "a .npy file"))
     try:
@@ -100,7 +103,9 @@ def check_place(path: Path | None, option: str) -> None:
     try:
         place = files.resolved(path)
     except OSError as error:
-        raise ValueError(f"{option}: expected a writable place, got {path} ({error.strerror})") from None
+        raise ValueError(
+            f"{option}: expected a writable place, got {path} ({error.strerror})"
+        ) from None
     if place.is_dir() or not place.parent.is_dir():
         raise ValueError(f"{option}: expected a file in an existing folder, got {path}")
     if not os.access(place if files.is_stream(place) else place.parent, os.W_OK):
@@ -139,7 +144,9 @@ def check_folder(path: Path | None, option: str) -> None:
         # Raises for a name that is too long.
         path.exists()
     except OSError as error:
-        raise ValueError(f"{option}: expected a writable place, got {path} ({error.strerror})") from None
+        raise ValueError(
+            f"{option}: expected a writable place, got {path} ({error.strerror})"
+        ) from None
     existing = next(place for place in (path, *path.parents) if os.path.lexists(place))
     if not existing.is_dir():
         raise ValueError(f"{option}: expected a folder, got the file {existing}")
@@ -152,14 +159,16 @@ def make_folder(path: Path, option: str) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ValueError(f"{option}: expected a writable place, got {path} ({error.strerror})") from None
+        raise ValueError(
+            f"{option}: expected a writable place, got {path} ({error.strerror})"
+        ) from None
 
 
 def write_bytes(path: Path, option: str, content: bytes) -> None:
     """Write a file: readers see the old one or the whole new one.
 
-    A link stays, and what it leads to is written. `-`, pipes and devices take the bytes as they are.
-    Raises ValueError naming the option.
+    A link stays, and what it leads to is written. `-`, pipes and devices take the bytes as they
+    are. Raises ValueError naming the option.
     """
     try:
         descriptor = _descriptor(path)
@@ -170,7 +179,9 @@ def write_bytes(path: Path, option: str, content: bytes) -> None:
         with os.fdopen(os.dup(descriptor), "wb") as file:
             file.write(content)
     except OSError as error:
-        raise ValueError(f"{option}: expected a writable place, got {path} ({error.strerror})") from None
+        raise ValueError(
+            f"{option}: expected a writable place, got {path} ({error.strerror})"
+        ) from None
 
 
 def write_atomically(path: Path, option: str, write: Callable[[BinaryIO], object]) -> None:
@@ -179,7 +190,9 @@ def write_atomically(path: Path, option: str, write: Callable[[BinaryIO], object
     try:
         write(content)
     except OSError as error:
-        raise ValueError(f"{option}: expected a writable place, got {path} ({error.strerror})") from None
+        raise ValueError(
+            f"{option}: expected a writable place, got {path} ({error.strerror})"
+        ) from None
     write_bytes(path, option, content.getvalue())
 
 

@@ -34,7 +34,10 @@ class Interrupts:
         return self.count > 0
 
     def handle(self, number: int, frame: FrameType | None) -> None:
-        """A signal handler. Raises KeyboardInterrupt once; later signals do not disturb the cleaning up."""
+        """A signal handler.
+
+        Raises KeyboardInterrupt once; later signals do not disturb the cleaning up.
+        """
         self.count += 1
         if self.count == 1:
             # Such as Amaranth's for what was described and not used.
@@ -50,11 +53,14 @@ class Interrupts:
 def interruptible() -> Iterator[Interrupts]:
     """Within it, control-C ends all child processes and raises KeyboardInterrupt, once.
 
-    Code in which Python ignores exceptions (`__del__`, callbacks of weak references) may swallow it; then it is raised
-    again a moment later. Libraries may turn it into another exception, hence the object that tells whether it came.
+    Code in which Python ignores exceptions (`__del__`, callbacks of weak references) may swallow
+    it; then it is raised again a moment later. Libraries may turn it into another exception, hence
+    the object that tells whether it came.
     """
     interrupts = Interrupts()
-    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # as shells have it in the background
+    ignored = (
+        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    )  # as shells have it in the background
     if ignored or threading.current_thread() is not threading.main_thread():
         yield interrupts
         return
@@ -96,19 +102,23 @@ def end_children() -> None:
     """Kill every process that descends from this one, where /proc tells which do (Linux)."""
     if not Path("/proc/self/stat").exists():
         return
-    # Grandchildren whose parent has been killed become children of this process, and are found again.
+    # Grandchildren whose parent has been killed become children of this process, and are found
+    # again.
     prctl = CDLL(None).prctl
     prctl(_SUBREAPER, 1, 0, 0, 0)
     # Ends by itself with this process, which would start it anew, and say so, if it were gone.
     spared = getattr(resource_tracker._resource_tracker, "_pid", None)
     own: set[int] | None = None
-    while living := {child: parent for child, parent in _descendants(os.getpid()) if child != spared}:
+    while living := {
+        child: parent for child, parent in _descendants(os.getpid()) if child != spared
+    }:
         own = own or {child for child, parent in living.items() if parent == os.getpid()}
         for process in living:
             with suppress(OSError):
                 os.kill(process, signal.SIGKILL)
             with suppress(OSError):
-                # Whoever started a child asks how it ended; nobody does for those that were adopted.
+                # Whoever started a child asks how it ended; nobody does for those that were
+                # adopted.
                 os.waitid(os.P_PID, process, os.WEXITED | (os.WNOWAIT if process in own else 0))
     prctl(_SUBREAPER, 0, 0, 0, 0)
 
@@ -121,7 +131,9 @@ def _descendants(ancestor: int) -> list[tuple[int, int]]:
             continue
         with suppress(OSError):
             # The name of the program, in brackets, may hold anything.
-            state, parent = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[:2]
+            state, parent = (
+                (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[:2]
+            )
             if state not in "ZX":
                 children.setdefault(int(parent), []).append(int(folder.name))
     found = [(ancestor, 0)]

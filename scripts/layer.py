@@ -70,7 +70,9 @@ def time_layer(
     run = simulate(built, list(groups.values()), progress=bar)
     named = dict(zip(groups, run.groups, strict=True))
     wrong = {
-        name: sum(compare(y, got).mismatches for y, got in zip(expected[name], group.y, strict=True))
+        name: sum(
+            compare(y, got).mismatches for y, got in zip(expected[name], group.y, strict=True)
+        )
         for name, group in named.items()
     }
     return Timing(built, run, named, wrong, sum(y.size for each in expected.values() for y in each))
@@ -133,7 +135,9 @@ class LayerPoint:
             self.config, self.model, self.tokens, self.mode_name, self.exponent_bits, Silent()
         )
         if not timing.exact:
-            raise ValueError(f"{self.build}: {sum(timing.wrong.values())} results differ from golden's")
+            raise ValueError(
+                f"{self.build}: {sum(timing.wrong.values())} results differ from golden's"
+            )
         layer = timing.groups["layer"]
         return [
             Record(f"{self.build}/cycles", "cycles", float(layer.cycles), "less"),

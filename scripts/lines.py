@@ -16,8 +16,8 @@ Whole = Callable[[bytes], bytes]
 def read(path: Path, whole: Whole) -> list[str]:
     """The lines of a file that are whole records, none if it is not there.
 
-    What is cut short at its end is said in a line on stderr. Raises ValueError, with file and line, for bytes that are
-    no UTF-8.
+    What is cut short at its end is said in a line on stderr. Raises ValueError, with file and line,
+    for bytes that are no UTF-8.
     """
     content = _content(path)
     kept = whole(content)
@@ -60,7 +60,9 @@ def _lines(path: Path, content: bytes) -> list[str]:
         try:
             lines.append(line.decode())
         except UnicodeDecodeError as error:
-            raise ValueError(f"{path}:{number}: expected UTF-8, got byte {line[error.start]:#x}") from None
+            raise ValueError(
+                f"{path}:{number}: expected UTF-8, got byte {line[error.start]:#x}"
+            ) from None
     return lines
 
 

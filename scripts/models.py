@@ -29,21 +29,26 @@ TRAINED = ("w8a8", "w4a8", "w4a4", "wlog-a8", "wpw-a8")
 
 def quantized(chosen: Mode, clip: bool = True) -> QuantizedModel:
     """all-MiniLM-L6-v2 in a mode, post-training; raises FileNotFoundError when its package is missing."""
-    return quantize_model(read_weights(), chosen, Tokenizer().encode_all(calibration_sentences()), clip=clip)
+    return quantize_model(
+        read_weights(), chosen, Tokenizer().encode_all(calibration_sentences()), clip=clip
+    )
 
 
 def load_model(chosen: Mode, path: Path | None = None, *, trained: bool = True) -> QuantizedModel:
     """The model in `path`, else the trained one of that mode, else the clipped post-training one.
 
-    The last is made once and kept in the cache; it is also what there is without `trained`, and in modes that no
-    checkpoint came with. Says so on stderr where it answers because a checkpoint is not installed. Raises ValueError
-    if the checkpoint is damaged, of another mode or of other exponent bits.
+    The last is made once and kept in the cache; it is also what there is without `trained`, and in
+    modes that no checkpoint came with. Says so on stderr where it answers because a checkpoint is
+    not installed. Raises ValueError if the checkpoint is damaged, of another mode or of other
+    exponent bits.
     """
     if path is None and trained:
         path = shipped(chosen)
         if path is None and chosen == mode(chosen.name) and chosen.name in TRAINED:
             missing = _place(chosen)
-            tell(f"{missing}: not installed; the post-training model answers instead of the trained one")
+            tell(
+                f"{missing}: not installed; the post-training model answers instead of the trained one"
+            )
     model = _kept(chosen) if path is None else _loaded(path)
     if model.mode != chosen:
         expected, got = (f"{m.name} ({m.w_format} weights)" for m in (chosen, model.mode))
@@ -79,7 +84,9 @@ def _kept(chosen: Mode) -> QuantizedModel:
     """The post-training model from the cache; made again where it is damaged there."""
     name, key = "model.safetensors", f"{chosen.name}-{_digest(chosen)}"
     what = f"{MODEL_PACKAGE} in {chosen.name}, {chosen.w_format} weights"
-    folder, _ = entry("models", key, lambda place: checkpoint.save(quantized(chosen), place / name), what)
+    folder, _ = entry(
+        "models", key, lambda place: checkpoint.save(quantized(chosen), place / name), what
+    )
     return _loaded(folder / name)
 
 

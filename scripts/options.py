@@ -25,8 +25,12 @@ Modes = Annotated[
 ]
 OneMode = Annotated[str, typer.Option("--mode", help="Number format of x and w.")]
 ModeOrFloat = Annotated[str, typer.Option("--mode", help="Number format of x and w, or fp32.")]
-ExponentBits = Annotated[int, typer.Option(help="Exponent bits of log2 codes: 3, 4, or 5 in wlog-a8.")]
-Bits = Annotated[int | None, typer.Option(help="Bits of linear codes: 5 to 8 in w8a8, 2 to 4 in w4a4.")]
+ExponentBits = Annotated[
+    int, typer.Option(help="Exponent bits of log2 codes: 3, 4, or 5 in wlog-a8.")
+]
+Bits = Annotated[
+    int | None, typer.Option(help="Bits of linear codes: 5 to 8 in w8a8, 2 to 4 in w4a4.")
+]
 Epochs = Annotated[
     float | None,
     typer.Option(
@@ -42,7 +46,9 @@ Rows = Annotated[int, typer.Option(help="Rows of PEs.")]
 Cols = Annotated[int, typer.Option(help="Columns of PEs.")]
 KMax = Annotated[int, typer.Option("--k-max", help="Largest K; accumulators are sized from it.")]
 NoDsp = Annotated[bool, typer.Option("--no-dsp", help="Use no multiplier blocks.")]
-Bus = Annotated[int, typer.Option("--bus", help="Bytes a cycle on the load stream, a power of two.")]
+Bus = Annotated[
+    int, typer.Option("--bus", help="Bytes a cycle on the load stream, a power of two.")
+]
 XWords = Annotated[
     int,
     typer.Option(
@@ -52,15 +58,27 @@ XWords = Annotated[
 ]
 WWords = Annotated[int, typer.Option("--w-words", help="Words of the w buffer; 0: as for x.")]
 Results = Annotated[int, typer.Option("--results", help="Results a cycle, a power of two.")]
-JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the result to this file as JSON.")]
-Glue = Annotated[Path, typer.Option("--glue", help="Folder of GLUE's files: STS-B/dev.csv or dev.tsv.")]
-GlueOrNone = Annotated[Path | None, typer.Option("--glue", help="As for eval; without it no correlation.")]
-Limit = Annotated[int | None, typer.Option("--limit", help="Use the first so many pairs, 2 or more.")]
+JsonFile = Annotated[
+    Path | None, typer.Option("--json", help="Write the result to this file as JSON.")
+]
+Glue = Annotated[
+    Path, typer.Option("--glue", help="Folder of GLUE's files: STS-B/dev.csv or dev.tsv.")
+]
+GlueOrNone = Annotated[
+    Path | None, typer.Option("--glue", help="As for eval; without it no correlation.")
+]
+Limit = Annotated[
+    int | None, typer.Option("--limit", help="Use the first so many pairs, 2 or more.")
+]
 Checkpoint = Annotated[
-    Path | None, typer.Option(help="Quantized model; by default the trained one that comes with the mode.")
+    Path | None,
+    typer.Option(help="Quantized model; by default the trained one that comes with the mode."),
 ]
 PostTraining = Annotated[
-    bool, typer.Option("--post-training", help="Use the model quantized after training, not the trained one.")
+    bool,
+    typer.Option(
+        "--post-training", help="Use the model quantized after training, not the trained one."
+    ),
 ]
 SEED_MAX = 2**31 - 1
 """What nextpnr, NumPy and PyTorch all take."""
@@ -75,7 +93,8 @@ def check_seed(value: Any) -> Any:
 
 
 TrainingSeed = Annotated[
-    int, typer.Option("--seed", callback=check_seed, help="Of the order of examples and of dropout.")
+    int,
+    typer.Option("--seed", callback=check_seed, help="Of the order of examples and of dropout."),
 ]
 Simulator = Annotated[SimulatorName, typer.Option("--simulator", help="What runs the Verilog.")]
 

@@ -17,7 +17,8 @@ from scripts.files import read_text
 def read(path: Path) -> list[Record]:
     """The records of a file, none if it is not there; raises ValueError that names file and line.
 
-    What is cut short at the end of the file is said in a line on stderr: see `whole`. A pipe is read to its end.
+    What is cut short at the end of the file is said in a line on stderr: see `whole`. A pipe is
+    read to its end.
     """
     if is_stream(path):
         return parse(read_text(path, f"{path}", "records").splitlines(), f"{path}")
@@ -41,8 +42,12 @@ def parse(rows: Iterable[str], place: str) -> list[Record]:
                 raise ValueError
             records.append(Record(name, unit, float(value), _BETTER[better]))
         except ValueError:
-            expected = ",".join(_HEADER) if number == 1 else "a name, a unit, a number, less or more"
-            raise ValueError(f"{place}:{number}: expected {expected}, got {','.join(row)[:60]!r}") from None
+            expected = (
+                ",".join(_HEADER) if number == 1 else "a name, a unit, a number, less or more"
+            )
+            raise ValueError(
+                f"{place}:{number}: expected {expected}, got {','.join(row)[:60]!r}"
+            ) from None
     return records
 
 
@@ -62,8 +67,8 @@ def append(path: Path, records: Iterable[Record]) -> None:
 def whole(content: bytes) -> bytes:
     """What a file holds of whole measurements.
 
-    A build has several records, which were written together. Where the last one is cut short, those before it that
-    may be of the same build go too: one that is missing would not be missed.
+    A build has several records, which were written together. Where the last one is cut short, those
+    before it that may be of the same build go too: one that is missing would not be missed.
     """
     kept = lines.whole_lines(content)
     torn = content[len(kept) :]

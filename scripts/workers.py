@@ -17,7 +17,10 @@ def processes(workers: int, *, tasks_per_process: int | None = None) -> ProcessP
 
 
 def end_with_parent() -> None:
-    """Have this process end when its parent has. Whoever is killed leaves nobody who would tell it to stop."""
+    """Have this process end when its parent has.
+
+    Whoever is killed leaves nobody who would tell it to stop.
+    """
     parent = multiprocessing.parent_process()
     if parent is None:
         return

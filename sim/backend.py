@@ -53,11 +53,11 @@ class Tally:
 class RtlBackend:
     """Jobs on one simulated core, sequence after sequence; results are the hardware's.
 
-    With `dump`, every job's codes, parameters and sums go to that folder, as `tilebert gemm` reads them, and the
-    options that it needs beside them. With `raw` every product leaves the core as sums, none is hidden behind
-    rounding, and golden requantizes those that go on as codes.
-    `progress` is called after each sequence of jobs. Raises ToolError if the core refuses a command, stops, or
-    delivers more than was asked for.
+    With `dump`, every job's codes, parameters and sums go to that folder, as `tilebert gemm` reads
+    them, and the options that it needs beside them. With `raw` every product leaves the core as
+    sums, none is hidden behind rounding, and golden requantizes those that go on as codes.
+    `progress` is called after each sequence of jobs. Raises ToolError if the core refuses a
+    command, stops, or delivers more than was asked for.
     """
 
     def __init__(
@@ -89,14 +89,20 @@ class RtlBackend:
             if not comparison.exact and not tally.first:
                 tally.first = f"layer {job.layer}, {job.name}: {comparison}"
             if self._dump is not None:
-                _write(self._dump / f"{tally.jobs:05d}-layer{job.layer}-{job.name.replace('/', '-')}", job, y)
+                _write(
+                    self._dump / f"{tally.jobs:05d}-layer{job.layer}-{job.name.replace('/', '-')}",
+                    job,
+                    y,
+                )
             tally.jobs += 1
         tally.products += plan.products
         tally.cycles += traffic.cycles
         tally.busy += plan.busy
         if self._progress is not None:
             self._progress(tally)
-        return [_as_asked(job, y) for job, y in zip(jobs, found, strict=True)] if self._raw else found
+        return (
+            [_as_asked(job, y) for job, y in zip(jobs, found, strict=True)] if self._raw else found
+        )
 
 
 def _as_asked(job: Job, sums: NDArray[np.integer]) -> NDArray[np.integer]:

@@ -48,8 +48,8 @@ MAKE_OVERRIDES = (
 )
 """The wheel's makefile was configured for another compiler; with these it works with g++.
 
-It refuses to work in a folder with a space in its path, though nothing in it names that path. g++'s vectorizer would
-pack scattered registers into vectors and unpack them again.
+It refuses to work in a folder with a space in its path, though nothing in it names that path. g++'s
+vectorizer would pack scattered registers into vectors and unpack them again.
 """
 
 
@@ -66,7 +66,10 @@ class Build:
     @property
     def digests(self) -> dict[str, str]:
         """SHA-256 of the Verilog that `tilebert verilog` delivers, and of the text that this simulator compiled."""
-        return {"verilog_sha256": self.design.sha256, "simulated_sha256": self.design.simulated_sha256}
+        return {
+            "verilog_sha256": self.design.sha256,
+            "simulated_sha256": self.design.simulated_sha256,
+        }
 
 
 def build(config: Config, simulator: str = "verilator") -> Build:
@@ -82,7 +85,11 @@ def build(config: Config, simulator: str = "verilator") -> Build:
     key = f"{simulator}-{_key(design.flat or design.text, simulator)}"
     what = f"{', '.join(mode.name for mode in config.modes)} on {config.rows} x {config.cols}"
     folder, new = entry(
-        "builds", key, lambda place: _compile(config, design, simulator, place), what, _PRODUCTS[simulator]
+        "builds",
+        key,
+        lambda place: _compile(config, design, simulator, place),
+        what,
+        _PRODUCTS[simulator],
     )
     return Build(config, design, simulator, folder, time.monotonic() - start if new else 0.0)
 
@@ -94,8 +101,8 @@ _PRODUCTS = {"verilator": (LIBRARY,), "cocotb": (), "icarus": ()}
 def _shared(config: Config, simulator: str) -> str:
     """The module that Verilator runs as one function for all its instances, if that is faster.
 
-    256 copies of a PE of all modes do not fit a processor's first cache. The copies of a small one do, and the copies
-    of its ports between calls would cost more than they save: in w8a8 a third.
+    256 copies of a PE of all modes do not fit a processor's first cache. The copies of a small one
+    do, and the copies of its ports between calls would cost more than they save: in w8a8 a third.
     """
     return "pe" if simulator == "verilator" and product_stages(config) else ""
 
@@ -143,21 +150,33 @@ def _compile(config: Config, design: Design, simulator: str, folder: Path) -> No
                 log_file=folder / "build.log",
             )
         except (SystemExit, RuntimeError, OSError) as error:
-            raise ToolError(f"{simulator}: the build failed: {_reason(folder, str(error))}") from error
+            raise ToolError(
+                f"{simulator}: the build failed: {_reason(folder, str(error))}"
+            ) from error
 
 
 def _compile_cocotb(design: Design, source: Path, folder: Path) -> None:
-    # cocotb's own build makes every net visible, which costs minutes of compilation and a slow model; the ports
-    # are enough. It also leaves no place between Verilator and make.
+    # cocotb's own build makes every net visible, which costs minutes of compilation and a slow
+    # model; the ports are enough. It also leaves no place between Verilator and make.
     lines = ["`verilator_config"]
     lines += [f'public_flat_rw -module "{design.top}" -var "{port.name}"' for port in design.ports]
     (folder / "ports.vlt").write_text("\n".join(lines) + "\n")
     with environment():
         libraries, share = cocotb_tools.config.libs_dir, cocotb_tools.config.share_dir
         main = share / "lib" / "verilator" / "verilator.cpp"
-        # Not the script around it, which splits its own path at spaces; whole, because the makefile depends on it.
+        # Not the script around it, which splits its own path at spaces; whole, because the makefile
+        # depends on it.
         binary = os.path.join(os.environ["VERILATOR_ROOT"], "bin", "verilator_bin")
-        verilate = [binary, "--cc", "--exe", "--vpi", "--prefix", "Vtop", "--top-module", design.top]
+        verilate = [
+            binary,
+            "--cc",
+            "--exe",
+            "--vpi",
+            "--prefix",
+            "Vtop",
+            "--top-module",
+            design.top,
+        ]
         verilate += ["-o", design.top, "-Mdir", ".", "-O3", "-Wno-fatal", "-Wno-lint", "-Wno-style"]
         verilate += ["--timescale", "/".join(TIMESCALE), "ports.vlt", source.name, str(main)]
         verilate += ["-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"]
@@ -171,13 +190,23 @@ def _compile_library(config: Config, design: Design, source: Path, folder: Path)
         binary = os.path.join(os.environ["VERILATOR_ROOT"], "bin", "verilator_bin")
         verilate = [binary, "--cc", "--exe", "--prefix", "Vtop", "--top-module", design.top]
         verilate += ["-o", LIBRARY, "-Mdir", ".", "-O3", "-Wno-fatal", "-Wno-lint", "-Wno-style"]
-        verilate += ["--x-assign", "fast", "--x-initial", "fast", "--noassert", source.name, HARNESS]
-        # Registers written in one block need fewer copies of their old values: a tenth of the array's instructions.
+        verilate += [
+            "--x-assign",
+            "fast",
+            "--x-initial",
+            "fast",
+            "--noassert",
+            source.name,
+            HARNESS,
+        ]
+        # Registers written in one block need fewer copies of their old values: a tenth of the
+        # array's instructions.
         verilate += ["-fno-split", "--compiler-include", EXTENSION]
         verilate += ["-CFLAGS", "-fPIC", "-LDFLAGS", "-shared"]
         if shared := _shared(config, "verilator"):
-            # A function is made for all instances where each reads its own ports alone and not, through them, its
-            # neighbours: ports that are seen and so stay, and no graph of data flow, which looks through them.
+            # A function is made for all instances where each reads its own ports alone and not,
+            # through them, its neighbours: ports that are seen and so stay, and no graph of data
+            # flow, which looks through them.
             inputs = [name for name, member in pe_members(config).items() if member.flow == In]
             lines = ["`verilator_config", f'no_inline -module "{shared}"']
             lines += [f'public_flat_rd -module "{shared}" -var "{name}"' for name in inputs]
@@ -247,7 +276,9 @@ def _key(design: str, simulator: str) -> str:
         content = {
             "design": design,
             "cocotb": version("cocotb"),
-            "simulator": shutil.which("iverilog") if simulator == "icarus" else version("verilator"),
+            "simulator": shutil.which("iverilog")
+            if simulator == "icarus"
+            else version("verilator"),
             "libraries": str(cocotb_tools.config.libs_dir),
             "builder": sources.content(*BUILDER),
             "compiler": os.path.realpath(shutil.which("g++") or ""),

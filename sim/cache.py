@@ -72,12 +72,17 @@ def find(kind: str, key: str) -> Path | None:
 
 
 def entry(
-    kind: str, key: str, make: Callable[[Path], object], what: str = "", products: Sequence[str] = ()
+    kind: str,
+    key: str,
+    make: Callable[[Path], object],
+    what: str = "",
+    products: Sequence[str] = (),
 ) -> tuple[Path, bool]:
     """The folder of an entry, and whether it was made now: by `make`, which fills an empty folder.
 
-    It is made where it is missing or damaged, and appears whole. Of `products`, by default of all files, the manifest
-    holds the digests. Raises ToolError where the cache cannot be written, and what `make` raises.
+    It is made where it is missing or damaged, and appears whole. Of `products`, by default of all
+    files, the manifest holds the digests. Raises ToolError where the cache cannot be written, and
+    what `make` raises.
     """
     if (found := find(kind, key)) is not None:
         return found, False
@@ -146,7 +151,11 @@ def remove_orphans() -> None:
     # Of versions without locks; nothing takes a day to build.
     for path in root.glob("*/*"):
         with suppress(OSError):
-            begun = path.name.startswith(_BEGUN) and path.parent.name in ("builds", "designs", "models")
+            begun = path.name.startswith(_BEGUN) and path.parent.name in (
+                "builds",
+                "designs",
+                "models",
+            )
             if begun and time.time() - path.stat().st_mtime > DAY:
                 _remove(path)
 
@@ -162,7 +171,9 @@ def entries() -> list[Entry]:
             if path.name.startswith(_BEGUN):
                 continue
             with suppress(OSError):
-                found.append(Entry(path, folder.name, _what(path), _size(path), path.lstat().st_mtime))
+                found.append(
+                    Entry(path, folder.name, _what(path), _size(path), path.lstat().st_mtime)
+                )
     return sorted(found, key=lambda each: -each.size)
 
 
@@ -181,7 +192,10 @@ def clean(kinds: Sequence[str], older_than: float = 0) -> list[Entry]:
 
 
 def _locked(root: Path) -> tuple[Path, int]:
-    """A new folder, and the descriptor that locks it. Who removes orphans may hold a new lock for a moment."""
+    """A new folder, and the descriptor that locks it.
+
+    Who removes orphans may hold a new lock for a moment.
+    """
     while True:
         folder = root / secrets.token_hex(8)
         path = _lock_of(folder)
@@ -206,7 +220,8 @@ def _lock_of(folder: Path) -> Path:
 def _seal(folder: Path, what: str, products: Sequence[str]) -> None:
     names = products or sorted(path.name for path in folder.iterdir())
     files = {
-        name: {"size": (folder / name).stat().st_size, "sha256": _digest(folder / name)} for name in names
+        name: {"size": (folder / name).stat().st_size, "sha256": _digest(folder / name)}
+        for name in names
     }
     (folder / MANIFEST).write_text(json.dumps({"what": what, "files": files}, indent=2) + "\n")
 

@@ -31,9 +31,14 @@ class Comparison:
 
 
 def compare(expected: NDArray[np.integer], got: NDArray[np.integer]) -> Comparison:
-    """Compare golden's results with the hardware's, both [M, N]. Raises ValueError if shapes or types differ."""
+    """Compare golden's results with the hardware's, both [M, N].
+
+    Raises ValueError if shapes or types differ.
+    """
     if expected.shape != got.shape or expected.dtype != got.dtype:
-        raise ValueError(f"results: expected {expected.dtype} {expected.shape}, got {got.dtype} {got.shape}")
+        raise ValueError(
+            f"results: expected {expected.dtype} {expected.shape}, got {got.dtype} {got.shape}"
+        )
     wrong = np.argwhere(expected != got)
     if not len(wrong):
         return Comparison(expected.size, 0)

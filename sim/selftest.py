@@ -47,7 +47,9 @@ def _pair(mode: Mode, k_max: int, random: np.random.Generator) -> list[Job]:
     m, k, n = SHAPE
     # A ratio of its own, so that it counts that the core is told.
     w_format: Format = Piecewise(5) if isinstance(mode.w_format, Piecewise) else mode.w_format
-    x, w = (_codes(fmt, shape, random) for fmt, shape in ((mode.x_format, (m, k)), (w_format, (k, n))))
+    x, w = (
+        _codes(fmt, shape, random) for fmt, shape in ((mode.x_format, (m, k)), (w_format, (k, n)))
+    )
     # Every column sees the ends of the codes and, of piece-wise ones, both sides of the split.
     marks = [w.flat[0], w.flat[1], *([63, 64, -63, -64] if isinstance(w_format, Piecewise) else [])]
     w[: len(marks)] = np.array(marks, w.dtype)[:, None]
@@ -73,7 +75,9 @@ def _codes(fmt: Format, shape: tuple[int, int], random: np.random.Generator) -> 
     return np.asarray(chosen.astype(fmt.dtype))
 
 
-def _results(config: Config, plan: Schedule, y: list[NDArray[np.integer]]) -> tuple[list[int], list[int]]:
+def _results(
+    config: Config, plan: Schedule, y: list[NDArray[np.integer]]
+) -> tuple[list[int], list[int]]:
     """The result stream that a schedule has to give, and the mode of every payload."""
     layout, width = result_layout(config), config.result_width
     last, count = layout["last"].offset, layout["count"].offset
@@ -85,7 +89,8 @@ def _results(config: Config, plan: Schedule, y: list[NDArray[np.integer]]) -> tu
         chunks = [row[start : start + config.results] for row in tile for start in starts]
         for index, chunk in enumerate(chunks):
             word = sum(
-                (int(value) & ((1 << width) - 1)) << (width * lane) for lane, value in enumerate(chunk)
+                (int(value) & ((1 << width) - 1)) << (width * lane)
+                for lane, value in enumerate(chunk)
             )
             word |= (len(chunk) - 1) << count | (index + 1 == len(chunks)) << last
             payloads.append(word)

@@ -30,7 +30,8 @@ from sim.toolchain import environment
 class GroupResult:
     """What came out of a group of jobs, commanded one right after another.
 
-    `cycles` runs from the first command accepted to the last result out; they took `seconds` to simulate.
+    `cycles` runs from the first command accepted to the last result out; they took `seconds` to
+    simulate.
     """
 
     schedule: Schedule
@@ -75,8 +76,9 @@ def simulate(
 ) -> Run:
     """Run groups of jobs, one group when the one before is done, the jobs of a group without a pause between them.
 
-    `progress` is called now and then with the fraction done. Raises ValueError for a job whose mode the build
-    lacks, ToolError if the simulator fails, the core refuses a command, or delivers too few or too many results.
+    `progress` is called now and then with the fraction done. Raises ValueError for a job whose mode
+    the build lacks, ToolError if the simulator fails, the core refuses a command, or delivers too
+    few or too many results.
     """
     config = build.config
     schedules, heads = [], (0, 0, 0)
@@ -93,7 +95,9 @@ def simulate(
         count = streams.result_beats(each)
         found = streams.values(config, payloads[position : position + count])
         position += count
-        results.append(GroupResult(each, streams.outputs(each, found), record["cycles"], record["seconds"]))
+        results.append(
+            GroupResult(each, streams.outputs(each, found), record["cycles"], record["seconds"])
+        )
     return Run(results, seconds)
 
 
@@ -167,7 +171,10 @@ def _launch(build: Build, folder: Path, total: int, progress: _Progress) -> None
                 test_dir=folder,
                 results_xml=folder / "results.xml",
                 log_file=folder / "simulation.log",
-                extra_env={"COCOTB_LOG_LEVEL": "WARNING", "PYTHONPATH": os.environ.get("PYTHONPATH", "")},
+                extra_env={
+                    "COCOTB_LOG_LEVEL": "WARNING",
+                    "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+                },
             )
             tests, failed = get_results(results)
             if tests != 1 or failed:

@@ -1,9 +1,11 @@
 """The state of the project's code, as a digest: what other code computed is not taken for this code's.
 
-A digest covers the modules that it is asked for and every module of the project that these import, directly or through
-others. So an edit of code that a result does not depend on leaves its digest, wherever the files are.
+A digest covers the modules that it is asked for and every module of the project that these import,
+directly or through others. So an edit of code that a result does not depend on leaves its digest,
+wherever the files are.
 
-`python -m sim.sources MODULE...` prints the digest; the Makefile compares it with that of a sign-off.
+`python -m sim.sources MODULE...` prints the digest; the Makefile compares it with that of a
+sign-off.
 """
 
 import ast
@@ -37,8 +39,8 @@ def content(*paths: Path, root: Path = ROOT) -> str:
 def files(modules: Iterable[str], root: Path = ROOT) -> list[Path]:
     """The files of `modules`, of all that they import of the project, and the data in the same folders, sorted.
 
-    An import inside a function counts; one by name (`import_module`) does not. Raises ValueError for a name that is no
-    module of the project.
+    An import inside a function counts; one by name (`import_module`) does not. Raises ValueError
+    for a name that is no module of the project.
     """
     found: set[Path] = set()
     waiting = []

@@ -25,8 +25,9 @@ class Stalls:
     def pauses(self) -> NDArray[np.uint8]:
         """1 where a stream pauses: [len(STREAMS), PERIOD], by the cycle since the commands began, modulo PERIOD.
 
-        Every stream has a generator of its own and a draw for each cycle, used or not. So the pauses depend neither
-        on what the other streams do nor on the order in which a simulator looks at them.
+        Every stream has a generator of its own and a draw for each cycle, used or not. So the
+        pauses depend neither on what the other streams do nor on the order in which a simulator
+        looks at them.
         """
         table = np.zeros((len(STREAMS), PERIOD), np.uint8)
         for index, name in enumerate(STREAMS):

@@ -53,10 +53,14 @@ def check(
     if len(statuses) != count or statuses.any():
         wrong = int(np.flatnonzero(statuses)[0]) if statuses.any() else len(statuses)
         status = Status(int(statuses[wrong])).name if wrong < len(statuses) else "none"
-        raise ToolError(f"{simulator}: command {wrong} of {count}: expected status OK, got {status}")
+        raise ToolError(
+            f"{simulator}: command {wrong} of {count}: expected status OK, got {status}"
+        )
     beats = sum(map(result_beats, schedules))
     if len(payloads) != beats:
-        raise ToolError(f"{simulator}: the core delivered {len(payloads)} beats of results, expected {beats}")
+        raise ToolError(
+            f"{simulator}: the core delivered {len(payloads)} beats of results, expected {beats}"
+        )
 
 
 def values(config: Config, payloads: Payloads) -> NDArray[np.int64]:
@@ -67,13 +71,18 @@ def values(config: Config, payloads: Payloads) -> NDArray[np.int64]:
     weights = np.left_shift(np.int64(1), np.arange(width, dtype=np.int64))
     weights[-1] = -weights[-1]
     field = layout["count"]
-    count = bits[:, field.offset : field.offset + field.width] @ np.left_shift(1, np.arange(field.width))
+    count = bits[:, field.offset : field.offset + field.width] @ np.left_shift(
+        1, np.arange(field.width)
+    )
     present = np.arange(config.results) <= count[:, None]
     return np.asarray(lanes @ weights, np.int64)[present]
 
 
 def outputs(schedule: Schedule, results: NDArray[np.int64]) -> list[NDArray[np.integer]]:
-    """y [M, N] of every job from its results: int64, or int8 when requantized. Raises ToolError if some lack."""
+    """y [M, N] of every job from its results: int64, or int8 when requantized.
+
+    Raises ToolError if some lack.
+    """
     expected = sum(place.rows * place.columns for place in schedule.places)
     if len(results) != expected:
         raise ToolError(f"rtl: the core delivered {len(results)} results, expected {expected}")
@@ -89,5 +98,6 @@ def outputs(schedule: Schedule, results: NDArray[np.int64]) -> list[NDArray[np.i
         found[place.job][rows, columns] = tile
         position += size
     return [
-        y if job.epilogue is None else y.astype(np.int8) for job, y in zip(schedule.jobs, found, strict=True)
+        y if job.epilogue is None else y.astype(np.int8)
+        for job, y in zip(schedule.jobs, found, strict=True)
     ]

@@ -16,7 +16,15 @@ import cocotb_tools.config
 from sim.cache import cache_folder, private_folder
 from sim.errors import ToolError
 
-__all__ = ["SIMULATORS", "SimulatorName", "ToolError", "cache_folder", "environment", "plain", "require"]
+__all__ = [
+    "SIMULATORS",
+    "SimulatorName",
+    "ToolError",
+    "cache_folder",
+    "environment",
+    "plain",
+    "require",
+]
 
 PLAIN = re.compile(r"[A-Za-z0-9_./+@-]+")
 """Paths that make, the shell and the linker take as they are."""

@@ -37,7 +37,9 @@ class LeftOutFile(pytest.Module):
         yield LeftOut.from_parent(self, name="left_out")
 
 
-def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+def pytest_pycollect_makemodule(
+    module_path: Path, parent: pytest.Collector
+) -> pytest.Module | None:
     """Tests of training import its packages."""
     if MISSING["training"] and _trains(module_path):
         return LeftOutFile.from_parent(parent, path=module_path)
@@ -50,14 +52,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None]:
     """Mark the tests of training for -m; of what -m and -k leave, keep what can run."""
     for item in items:
         if _trains(item.path):
             item.add_marker("training")
     yield
     if not config.getoption("--long"):
-        long = [item for item in items if {"long", "in_ci"} & {mark.name for mark in item.iter_markers()}]
+        long = [
+            item
+            for item in items
+            if {"long", "in_ci"} & {mark.name for mark in item.iter_markers()}
+        ]
         config.hook.pytest_deselected(items=long)
         items[:] = [item for item in items if item not in set(long)]
     for marker in MISSING:
@@ -68,11 +76,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _leave_out(marker: str, config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip the first marked test of each file for all of them."""
     dropped = set()
-    marked = [item for item in items if item.get_closest_marker(marker) and not isinstance(item, LeftOut)]
+    marked = [
+        item for item in items if item.get_closest_marker(marker) and not isinstance(item, LeftOut)
+    ]
     for path, group in groupby(marked, lambda item: item.path):
         first, *others = group
         count = 1 + len(others)
-        first.add_marker(pytest.mark.skip(reason=_reason(path, marker, f"{count} test{'s' * (count > 1)}")))
+        first.add_marker(
+            pytest.mark.skip(reason=_reason(path, marker, f"{count} test{'s' * (count > 1)}"))
+        )
         dropped |= set(others)
     if dropped:
         config.hook.pytest_deselected(items=list(dropped))

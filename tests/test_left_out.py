@@ -20,7 +20,12 @@ importlib.util.find_spec = lambda name, *rest: None if name in ("torch", "transf
 def test_each_file_is_one_skip_with_its_reason(tmp_path: Path) -> None:
     """Without Icarus Verilog, PyTorch and transformers."""
     (tmp_path / "hidden.py").write_text(HIDDEN)
-    names = ("train/test_fake.py", "train/test_cli.py", "golden/test_encoder.py", "sim/test_simulators.py")
+    names = (
+        "train/test_fake.py",
+        "train/test_cli.py",
+        "golden/test_encoder.py",
+        "sim/test_simulators.py",
+    )
     record = tmp_path / "tests.xml"
     command = [
         sys.executable,

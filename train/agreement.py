@@ -34,8 +34,9 @@ def agreement(
 ) -> Agreement:
     """Outputs of golden's model against those of the one it was exported from.
 
-    Outputs are logits, the score of a head, or the cosine of two vectors. Predictions are classes; scores are the same
-    where they differ by less than 1e-3. `progress` is told which fraction is done, the trained model's half first.
+    Outputs are logits, the score of a head, or the cosine of two vectors. Predictions are classes;
+    scores are the same where they differ by less than 1e-3. `progress` is told which fraction is
+    done, the trained model's half first.
     """
     data = data_of(task, examples, Tokenizer())
     encoder = quantized_encoder(model, golden_backend)
@@ -43,7 +44,8 @@ def agreement(
     outputs = []
     # Weights do not change here, and quantizing them takes far longer than a forward pass.
     with torch.no_grad(), parametrize.cached():
-        # One by one, as golden has them: padding is nothing to either, but sums of float32 have an order.
+        # One by one, as golden has them: padding is nothing to either, but sums of float32 have an
+        # order.
         for index in range(len(data)):
             outputs.append(objective.outputs(data.batch([index])).cpu().numpy())
             progress((index + 1) / (2 * len(data)))
@@ -53,10 +55,14 @@ def agreement(
         progress((1 + done / total) / 2)
 
     if model.head is None:
-        vectors = embed(encoder, [text.ids for texts in data.texts for text in texts], progress=report)
+        vectors = embed(
+            encoder, [text.ids for texts in data.texts for text in texts], progress=report
+        )
         exact = cosine(vectors[0::2], vectors[1::2])[:, np.newaxis]
     else:
-        exact = evaluate_head(encoder, model.head, [text for (text,) in data.texts], progress=report)
+        exact = evaluate_head(
+            encoder, model.head, [text for (text,) in data.texts], progress=report
+        )
     kind = task_of(task)
     if kind.classes:
         same = predictions(trained, kind) == predictions(exact, kind)

@@ -11,7 +11,13 @@ from transformers import AttentionInterface, AttentionMaskInterface, BertModel
 from transformers.masking_utils import eager_mask
 
 from golden.bert.calibration import most_scale
-from golden.bert.quantized import INPUT_SITES, TABLE_FORMAT, QuantizedModel, input_site, requantizable
+from golden.bert.quantized import (
+    INPUT_SITES,
+    TABLE_FORMAT,
+    QuantizedModel,
+    input_site,
+    requantizable,
+)
 from golden.bert.weights import DENSE_KEYS, DENSE_NAMES
 from golden.numeric.quantize import dequantize
 from train import exact
@@ -20,14 +26,19 @@ from train.quantizers import ActivationQuantizer, WeightQuantizer
 ATTENTION = "tilebert"
 """The name under which transformers finds `_attention`."""
 
-_TABLES = {"word": "word_embeddings", "position": "position_embeddings", "kind": "token_type_embeddings"}
+_TABLES = {
+    "word": "word_embeddings",
+    "position": "position_embeddings",
+    "kind": "token_type_embeddings",
+}
 
 
 class QuantizedBert(nn.Module):
     """transformers' `bert` with golden's codes: as values and with a gradient while it trains, by `train.exact` else.
 
-    `start` gives mode, formats and scales to begin with, and the embedding tables, which stay as they are. Scales of
-    weights are recomputed by `fit`; those of activations follow the data or, with `learned`, are trained.
+    `start` gives mode, formats and scales to begin with, and the embedding tables, which stay as
+    they are. Scales of weights are recomputed by `fit`; those of activations follow the data or,
+    with `learned`, are trained.
     """
 
     def __init__(
@@ -51,14 +62,19 @@ class QuantizedBert(nn.Module):
             for name in DENSE_NAMES:
                 dense = layer.get_submodule(DENSE_KEYS[name])
                 parametrize.register_parametrization(
-                    dense, "weight", WeightQuantizer(quantized.dense[name].format, clip=clip), unsafe=True
+                    dense,
+                    "weight",
+                    WeightQuantizer(quantized.dense[name].format, clip=clip),
+                    unsafe=True,
                 )
                 if name in INPUT_SITES:
                     dense.register_forward_pre_hook(_before(sites[name]))
                 result = None if name in INPUT_SITES else sites[name]
                 dense.register_forward_hook(_after(sites[input_site(name)], result))
             layer.attention.self.register_forward_pre_hook(_before(sites["hidden"]))
-            layer.intermediate.intermediate_act_fn.register_forward_hook(_evaluated(_gelu), with_kwargs=True)
+            layer.intermediate.intermediate_act_fn.register_forward_hook(
+                _evaluated(_gelu), with_kwargs=True
+            )
         for norm in (each for each in bert.modules() if isinstance(each, nn.LayerNorm)):
             norm.register_forward_hook(_evaluated(_layer_norm), with_kwargs=True)
         bert.embeddings.register_forward_hook(_evaluated(_embedded), with_kwargs=True)
@@ -93,7 +109,9 @@ class QuantizedBert(nn.Module):
 
 def mean_states(bert: Any, ids: Tensor, mask: Tensor, kinds: Tensor | None = None) -> Tensor:
     """Mean of the last states of each text's own tokens: [B, hidden] of ids, mask and kinds (0 by default) [B, S]."""
-    states: Tensor = bert(input_ids=ids, attention_mask=mask, token_type_ids=kinds).last_hidden_state
+    states: Tensor = bert(
+        input_ids=ids, attention_mask=mask, token_type_ids=kinds
+    ).last_hidden_state
     inside = mask.unsqueeze(-1).to(states.dtype)
     return (states * inside).sum(1) / inside.sum(1)
 
@@ -109,7 +127,9 @@ def _after(operand: ActivationQuantizer, result: ActivationQuantizer | None) -> 
         if module.training:
             return y if result is None else result(y)
         (quantizer,) = module.parametrizations.weight
-        sums, unit = exact.dense(inputs[0], operand.scale, module.weight, quantizer.scale, module.bias)
+        sums, unit = exact.dense(
+            inputs[0], operand.scale, module.weight, quantizer.scale, module.bias
+        )
         return (
             exact.raw(sums, unit)
             if result is None
@@ -122,7 +142,9 @@ def _after(operand: ActivationQuantizer, result: ActivationQuantizer | None) -> 
 def _evaluated(function: Callable[..., Tensor]) -> Any:
     """A hook that computes a module's result by `function` of the module and its inputs, unless it trains."""
 
-    def hook(module: Any, inputs: tuple[Tensor, ...], named: dict[str, Any], y: Tensor) -> Tensor | None:
+    def hook(
+        module: Any, inputs: tuple[Tensor, ...], named: dict[str, Any], y: Tensor
+    ) -> Tensor | None:
         return None if module.training else function(module, *inputs, **named)
 
     return hook
@@ -136,7 +158,9 @@ def _layer_norm(module: Any, x: Tensor) -> Tensor:
     return exact.layer_norm(x, module.weight, module.bias, module.eps)
 
 
-def _embedded(module: Any, input_ids: Tensor, token_type_ids: Tensor | None = None, **_: Any) -> Tensor:
+def _embedded(
+    module: Any, input_ids: Tensor, token_type_ids: Tensor | None = None, **_: Any
+) -> Tensor:
     """In golden's order, word and position first: float addition does not associate."""
     word, position = module.word_embeddings.weight[input_ids], module.position_embeddings.weight
     kind = module.token_type_embeddings.weight[0 if token_type_ids is None else token_type_ids]
@@ -162,16 +186,23 @@ def _attention(
     if module.training:
         scores = query @ key.mT / root
     else:
-        scores = exact.raw(*exact.product(query, sites["query"].scale, key.mT, sites["key"].scale)) / root
+        scores = (
+            exact.raw(*exact.product(query, sites["query"].scale, key.mT, sites["key"].scale))
+            / root
+        )
     if mask is not None:
         scores = scores + mask
-    probabilities = sites["probabilities"](scores.softmax(-1) if module.training else exact.softmax(scores))
+    probabilities = sites["probabilities"](
+        scores.softmax(-1) if module.training else exact.softmax(scores)
+    )
     if module.training:
         context = nn.functional.dropout(probabilities, dropout) @ value
         context = context if direct else sites["context"](context)
     else:
         result = sites["output" if direct else "context"]
-        sums, unit = exact.product(probabilities, sites["probabilities"].scale, value, sites["value"].scale)
+        sums, unit = exact.product(
+            probabilities, sites["probabilities"].scale, value, sites["value"].scale
+        )
         context = exact.requantized(sums, unit, result.format, result.scale)
     return context.transpose(1, 2).contiguous(), probabilities
 

@@ -17,8 +17,8 @@ SORTED = 20
 class Batch:
     """n examples of T texts each, the n first texts before the n second ones.
 
-    `ids`, `kinds` and `mask` (1 where a token is) are integers [T * n, S]; `labels` float32 [n]; `indices` [n] are
-    the examples' places in the data.
+    `ids`, `kinds` and `mask` (1 where a token is) are integers [T * n, S]; `labels` float32 [n];
+    `indices` [n] are the examples' places in the data.
     """
 
     ids: Tensor

@@ -1,10 +1,10 @@
 """A quantized BERT's evaluation as golden computes it: sums of integers, its requantizer, its float32 functions.
 
-Training computes with values, whose float32 products round where golden's sums do not, and rounds to codes where
-golden multiplies by a factor of 15 bits: 0.1% of the codes of Q, K and V came out one off in w8a8. One such code moves
-a sentence's vector by some hundredths in the end, and so does the last bit of a norm where it decides on a code. An
-evaluation is to say what the hardware will do, so it takes these. Products are in float64, which holds every sum, and
-that times a factor.
+Training computes with values, whose float32 products round where golden's sums do not, and rounds
+to codes where golden multiplies by a factor of 15 bits: 0.1% of the codes of Q, K and V came out
+one off in w8a8. One such code moves a sentence's vector by some hundredths in the end, and so does
+the last bit of a norm where it decides on a code. An evaluation is to say what the hardware will
+do, so it takes these. Products are in float64, which holds every sum, and that times a factor.
 """
 
 from collections.abc import Callable
@@ -20,10 +20,14 @@ from golden.numeric.requantize import encode_factors
 from golden.spec.formats import Format
 
 
-def dense(x: Tensor, x_scale: Tensor, weight: Tensor, w_scale: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+def dense(
+    x: Tensor, x_scale: Tensor, weight: Tensor, w_scale: Tensor, bias: Tensor
+) -> tuple[Tensor, Tensor]:
     """x [..., in] by weight [out, in], both values of codes, and bias: sums of integers, and their value of 1."""
     per_one = x_scale.double() * w_scale.double()
-    return _codes(x, x_scale) @ _codes(weight, w_scale).mT + (bias.double() * per_one).round(), 1 / per_one
+    return _codes(x, x_scale) @ _codes(weight, w_scale).mT + (
+        bias.double() * per_one
+    ).round(), 1 / per_one
 
 
 def product(x: Tensor, x_scale: Tensor, w: Tensor, w_scale: Tensor) -> tuple[Tensor, Tensor]:

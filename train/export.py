@@ -19,7 +19,8 @@ def exported(model: QuantizedBert, objective: Objective | None = None) -> Quanti
     """The model as golden computes it: the codes that its fake quantizers stand for, biases and norms float32.
 
     With it the head of the objective that it was trained for, if that has one.
-    `golden.bert.quantized.quantized_encoder` raises ValueError where the requantizer cannot express a trained scale.
+    `golden.bert.quantized.quantized_encoder` raises ValueError where the requantizer cannot express
+    a trained scale.
     """
     layers = []
     for layer, start in zip(model.layers, model.start.layers, strict=True):
@@ -38,7 +39,9 @@ def exported(model: QuantizedBert, objective: Objective | None = None) -> Quanti
         norms = (_norm(layer.attention.output.LayerNorm), _norm(layer.output.LayerNorm))
         layers.append(QuantizedLayer(dense, activations, *norms))
     embedding_norm = _norm(model.bert.embeddings.LayerNorm)
-    return replace(model.start, embedding_norm=embedding_norm, layers=tuple(layers), head=_head(objective))
+    return replace(
+        model.start, embedding_norm=embedding_norm, layers=tuple(layers), head=_head(objective)
+    )
 
 
 def _head(objective: Objective | None) -> Head | None:

@@ -1,9 +1,9 @@
 """Quantization that a gradient passes: real numbers become the values of golden's codes.
 
-Forward is golden's rounding, element by element and in float64. Backward is straight through (Q8BERT,
-arXiv:1910.06188): the gradient of the identity, but none for what lies beyond the clipping point, which no small
-step of it would change. A scale that learns gets the gradient of Esser et al., "Learned Step Size Quantization"
-(arXiv:1902.08153), section 2.1.
+Forward is golden's rounding, element by element and in float64. Backward is straight through
+(Q8BERT, arXiv:1910.06188): the gradient of the identity, but none for what lies beyond the clipping
+point, which no small step of it would change. A scale that learns gets the gradient of Esser et
+al., "Learned Step Size Quantization" (arXiv:1902.08153), section 2.1.
 """
 
 from functools import lru_cache
@@ -22,8 +22,8 @@ BLOCK = 1 << 15
 def fake_quantize(x: Tensor, fmt: Format, scale: Tensor, rounding: Rounding = "nearest") -> Tensor:
     """Values of the codes of `x` in `fmt` at a float64 `scale` [] (real = value / scale), of x's shape and type.
 
-    Equal to golden's quantize and dequantize. NaN stays NaN, where golden refuses it. Raises ValueError
-    for a rounding that the format does not know.
+    Equal to golden's quantize and dequantize. NaN stays NaN, where golden refuses it. Raises
+    ValueError for a rounding that the format does not know.
     """
     result: Tensor = _FakeQuantize.apply(x, scale, fmt, rounding)  # type: ignore[no-untyped-call]
     return result
@@ -74,8 +74,8 @@ def _nearest(scaled: Tensor, fmt: Format, rounding: Rounding) -> Tensor:
 class _Search:
     """From a magnitude to the level it rounds to, in one comparison.
 
-    An exponent and the first bits of a mantissa name a cell of at most one bound between levels; a table has the
-    level at the cell's lower end. A binary search takes up to four times as long.
+    An exponent and the first bits of a mantissa name a cell of at most one bound between levels; a
+    table has the level at the cell's lower end. A binary search takes up to four times as long.
     """
 
     _KEPT = 7
@@ -83,7 +83,8 @@ class _Search:
 
     def __init__(self, values: Tensor, bounds: Tensor) -> None:
         end = torch.tensor([float("inf")], dtype=torch.float64, device=values.device)
-        # A magnitude that meets a bound belongs below it, so a cell of only that bound begins below too.
+        # A magnitude that meets a bound belongs below it, so a cell of only that bound begins below
+        # too.
         self._values, self._bounds = values, torch.cat([bounds, end])
         self._limits = float(bounds[0]) / 2, 2 * float(bounds[-1])
         cells = self._cells(bounds)

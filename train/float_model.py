@@ -32,7 +32,9 @@ def load(task: str, folder: Path | None = None) -> Objective:
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        bert = BertModel.from_pretrained(str(source), add_pooling_layer=False, local_files_only=True)
+        bert = BertModel.from_pretrained(
+            str(source), add_pooling_layer=False, local_files_only=True
+        )
     finally:
         logging.set_verbosity(verbosity)
     for embedding in (each for each in bert.embeddings.modules() if isinstance(each, nn.Embedding)):
@@ -45,17 +47,24 @@ def load(task: str, folder: Path | None = None) -> Objective:
         if folder is not None:
             state = load_file(source / WEIGHTS)
             objective.head.load_state_dict(
-                {name.removeprefix(_HEAD): tensor for name, tensor in state.items() if name.startswith(_HEAD)}
+                {
+                    name.removeprefix(_HEAD): tensor
+                    for name, tensor in state.items()
+                    if name.startswith(_HEAD)
+                }
             )
     return objective
 
 
 def save(objective: Objective, folder: Path) -> None:
     """Write a folder, whole or not at all, in the place of one that may be there."""
-    state = {name: tensor.contiguous().cpu() for name, tensor in objective.bert.state_dict().items()}
+    state = {
+        name: tensor.contiguous().cpu() for name, tensor in objective.bert.state_dict().items()
+    }
     if objective.head is not None:
         state |= {
-            _HEAD + name: tensor.contiguous().cpu() for name, tensor in objective.head.state_dict().items()
+            _HEAD + name: tensor.contiguous().cpu()
+            for name, tensor in objective.head.state_dict().items()
         }
     folder.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))

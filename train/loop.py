@@ -62,19 +62,22 @@ def train(
 ) -> None:
     """Train in place, on the device that the objective is on.
 
-    `taught` are a teacher's features of all texts, [T * len(data), hidden], first texts before second ones; with
-    them dropout is off. `refit` recomputes the scales of weights, every `keep_every` steps and at the end of an epoch.
-    `epoch_done` is told of every epoch but the last. `state` is a file that training goes on from, if it is there and
-    was written under the same `key`; `tell` is told of one that is damaged. The state after the last step stays there:
-    the caller removes it once the result is safe. Raises TrainingError for a loss that is not finite; the last state
-    before it stays.
+    `taught` are a teacher's features of all texts, [T * len(data), hidden], first texts before
+    second ones; with them dropout is off. `refit` recomputes the scales of weights, every
+    `keep_every` steps and at the end of an epoch. `epoch_done` is told of every epoch but the last.
+    `state` is a file that training goes on from, if it is there and was written under the same
+    `key`; `tell` is told of one that is damaged. The state after the last step stays there: the
+    caller removes it once the result is safe. Raises TrainingError for a loss that is not finite;
+    the last state before it stays.
     """
     torch.manual_seed(settings.seed)
     device = next(objective.parameters()).device
     optimizer = _optimizer(objective, settings)
     per_epoch = math.ceil(len(data) / settings.batch)
     steps = max(1, round(per_epoch * settings.epochs))
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps, settings.warm_up))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: _rate(step, steps, settings.warm_up)
+    )
     parts: dict[str, Any] = {"model": objective, "optimizer": optimizer, "schedule": schedule}
     begin, average = resumed(state, key, parts, tell)
     objective.train()
@@ -89,7 +92,11 @@ def train(
                 continue
             loss = _step(objective, batch.to(device), optimizer, taught)
             if not math.isfinite(loss):
-                kept = "" if state is None or not state.exists() else f"; {state} holds the last good state"
+                kept = (
+                    ""
+                    if state is None or not state.exists()
+                    else f"; {state} holds the last good state"
+                )
                 raise TrainingError(
                     f"loss: expected a number, got {loss} in step {step + 1} of {steps}{kept}"
                 )
@@ -110,7 +117,9 @@ def train(
     objective.eval()
 
 
-def features(objective: Objective, data: Data, batch: int = 64, report: Report | None = None) -> Tensor:
+def features(
+    objective: Objective, data: Data, batch: int = 64, report: Report | None = None
+) -> Tensor:
     """The objective's features of all texts, [T * len(data), hidden], first texts before second ones."""
     objective.eval()
     device = next(objective.parameters()).device
@@ -149,7 +158,9 @@ def _step(objective: Objective, batch: Batch, optimizer: Any, taught: Tensor | N
 def _optimizer(objective: Objective, settings: Settings) -> torch.optim.Optimizer:
     scales = parameters_of_scales(objective)
     theirs = {id(each) for each in scales}
-    rest = [each for each in objective.parameters() if each.requires_grad and id(each) not in theirs]
+    rest = [
+        each for each in objective.parameters() if each.requires_grad and id(each) not in theirs
+    ]
     groups: list[dict[str, Any]] = [
         {"params": rest, "lr": settings.rate, "weight_decay": settings.decay},
     ]

@@ -19,7 +19,9 @@ def data_of(name: str, examples: Sequence[Example], tokenizer: Tokenizer) -> Dat
     labels = [each.label for each in examples]
     if name != SIMILARITY:
         return Data([(text,) for text in read_texts(tokenizer, examples)], labels)
-    apart = [Example(part or "", None, 0) for each in examples for part in (each.first, each.second)]
+    apart = [
+        Example(part or "", None, 0) for each in examples for part in (each.first, each.second)
+    ]
     texts = read_texts(tokenizer, apart)
     return Data(list(zip(texts[0::2], texts[1::2], strict=True)), labels)
 
@@ -96,9 +98,9 @@ class Headed(Objective):
             target = self.head(taught)
         outputs = self.head(features)
         if self.task.classes:
-            wrong = nn.functional.cross_entropy(outputs, target.softmax(-1)) - nn.functional.cross_entropy(
-                target, target.softmax(-1)
-            )
+            wrong = nn.functional.cross_entropy(
+                outputs, target.softmax(-1)
+            ) - nn.functional.cross_entropy(target, target.softmax(-1))
         else:
             wrong = nn.functional.mse_loss(outputs, target)
         return apart + wrong

@@ -18,8 +18,8 @@ MOMENTUM = 0.01
 class WeightQuantizer(nn.Module):
     """A parametrization: a weight as its codes in `format` at `scale` have it.
 
-    `fit` chooses the scale, and a piece-wise format's ratio with it; between fits both stay, so that a step of
-    training changes weights and not what they are rounded to.
+    `fit` chooses the scale, and a piece-wise format's ratio with it; between fits both stay, so
+    that a step of training changes weights and not what they are rounded to.
     """
 
     scale: Tensor
@@ -52,9 +52,10 @@ class WeightQuantizer(nn.Module):
 class ActivationQuantizer(nn.Module):
     """Activations as their codes in `format` at `scale` have them.
 
-    Q8BERT's scale follows an exponential moving average of max|x| while the module trains, and is frozen when it is
-    evaluated. A `learned` scale is trained instead, by its logarithm, so that a step of training changes it in
-    percent: with few codes the largest value is a poor clipping point.
+    Q8BERT's scale follows an exponential moving average of max|x| while the module trains, and is
+    frozen when it is evaluated. A `learned` scale is trained instead, by its logarithm, so that a
+    step of training changes it in percent: with few codes the largest value is a poor clipping
+    point.
     """
 
     start: Tensor

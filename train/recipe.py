@@ -38,9 +38,10 @@ Stage = Callable[[str], None]
 class Recipe:
     """Of one quantized model.
 
-    `clip`: clipping points of weights by least squared error, of activations learned; else the largest magnitude, of
-    activations by Q8BERT's moving average. `plain`: Q8BERT's way throughout, without a teacher and without learned
-    scales. `scratch`: from the pre-trained model instead of the task's fine-tuned one, which implies no teacher.
+    `clip`: clipping points of weights by least squared error, of activations learned; else the
+    largest magnitude, of activations by Q8BERT's moving average. `plain`: Q8BERT's way throughout,
+    without a teacher and without learned scales. `scratch`: from the pre-trained model instead of
+    the task's fine-tuned one, which implies no teacher.
     """
 
     task: str
@@ -70,13 +71,18 @@ def quantized_settings(mode: Mode, seed: int = 0) -> Settings:
 
 def changed(settings: Settings, *, epochs: float | None, rate: float | None) -> Settings:
     """The settings with what is not None."""
-    epochs, rate = settings.epochs if epochs is None else epochs, settings.rate if rate is None else rate
+    epochs, rate = (
+        settings.epochs if epochs is None else epochs,
+        settings.rate if rate is None else rate,
+    )
     return replace(settings, epochs=epochs, rate=rate)
 
 
 def float_folder(cache: Path, task: str, examples: Sequence[Example], settings: Settings) -> Path:
     """Where a fine-tuned model is kept, by all that it depends on."""
-    content = f"1 {asdict(settings)} {list(examples)} {_digest(model_folder() / float_model.WEIGHTS)}"
+    content = (
+        f"1 {asdict(settings)} {list(examples)} {_digest(model_folder() / float_model.WEIGHTS)}"
+    )
     return cache / f"{task}-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
 
@@ -93,8 +99,8 @@ def fine_tune(
 ) -> None:
     """Train the packaged model on a task in FP32 and write it to `folder`; nothing to do where that exists.
 
-    A damaged folder is made again, of which `tell` is told. An interrupted run goes on at the next call. Raises
-    TrainingError as `train`.
+    A damaged folder is made again, of which `tell` is told. An interrupted run goes on at the next
+    call. Raises TrainingError as `train`.
     """
     if folder.exists():
         fault = float_model.fault(task, folder)
@@ -135,10 +141,11 @@ def quantize_aware(
 ) -> tuple[QuantizedModel, Objective]:
     """Train a quantized model from the one in `folder`, None for the packaged one: for golden, and as it was trained.
 
-    `epoch_done` is told of every epoch but the last, with the model then. `state` is where an interrupted training
-    goes on; the state after the last step stays there until the caller removes it, so that a stop while the result is
-    evaluated costs no training. `tell` is told of damaged files, which are made anew. Raises TrainingError as `train`,
-    ValueError for a state of other settings.
+    `epoch_done` is told of every epoch but the last, with the model then. `state` is where an
+    interrupted training goes on; the state after the last step stays there until the caller removes
+    it, so that a stop while the result is evaluated costs no training. `tell` is told of damaged
+    files, which are made anew. Raises TrainingError as `train`, ValueError for a state of other
+    settings.
     """
     data = data_of(recipe.task, examples, Tokenizer())
     objective = float_model.load(recipe.task, folder).to(device)
@@ -181,7 +188,9 @@ def _taught(
                 return kept.to(device)
         except (SafetensorError, KeyError, OSError):
             pass
-        tell(f"{place}: expected features of {len(data)} examples, got a damaged file; computed again")
+        tell(
+            f"{place}: expected features of {len(data)} examples, got a damaged file; computed again"
+        )
     result = features(objective, data, report=report)
     if place is not None:
         partial = place.with_name(f".{place.name}.{os.getpid()}")

@@ -18,7 +18,8 @@ Tell = Callable[[str], None]
 def keep(path: Path, key: str, parts: Mapping[str, Any], step: int, average: float) -> None:
     """Write what `resumed` reads: the state of every part after `step` steps, and the loss there.
 
-    The old file stays until the new one is whole. Raises TrainingError for a file that cannot be written.
+    The old file stays until the new one is whole. Raises TrainingError for a file that cannot be
+    written.
     """
     content = {name: part.state_dict() for name, part in parts.items()}
     content |= {"key": key, "step": step, "average": average, "random": torch.get_rng_state()}
@@ -27,7 +28,9 @@ def keep(path: Path, key: str, parts: Mapping[str, Any], step: int, average: flo
         torch.save(content, partial)
         os.replace(partial, path)
     except (OSError, RuntimeError) as error:  # RuntimeError: PyTorch's, of a full disk
-        raise TrainingError(f"{path}: expected a writable place for the training's state ({error})") from None
+        raise TrainingError(
+            f"{path}: expected a writable place for the training's state ({error})"
+        ) from None
     finally:
         partial.unlink(missing_ok=True)
 
@@ -67,5 +70,7 @@ def resumed(path: Path | None, key: str, parts: Mapping[str, Any], tell: Tell) -
 
 def _damaged(path: Path, error: Exception, tell: Tell) -> tuple[int, float]:
     kind = str(error).splitlines()[0] if str(error) else type(error).__name__
-    tell(f"{path}: expected a training's state, got a damaged file ({kind[:80]}); training begins anew")
+    tell(
+        f"{path}: expected a training's state, got a damaged file ({kind[:80]}); training begins anew"
+    )
     return 0, 0.0

@@ -47,11 +47,12 @@ def quantize_model(
 ) -> QuantizedModel:
     """The model in `mode`, nothing trained.
 
-    Activation scales come from running the float encoder on `sentences` (token ids). With `clip` every
-    clipping point minimises the squared error (piece-wise weights: together with the ratio), without it is
-    the largest magnitude seen. `bits` narrows the mode's linear formats as `with_bits` does. Raises ValueError for no
-    sentence, ids as `Encoder.hidden_states`, bits as `with_bits`, or activations beyond float32, by layer and site.
-    Weights of zeros, or too tiny for the requantizer's factors, get scales that it can express.
+    Activation scales come from running the float encoder on `sentences` (token ids). With `clip`
+    every clipping point minimises the squared error (piece-wise weights: together with the ratio),
+    without it is the largest magnitude seen. `bits` narrows the mode's linear formats as
+    `with_bits` does. Raises ValueError for no sentence, ids as `Encoder.hidden_states`, bits as
+    `with_bits`, or activations beyond float32, by layer and site. Weights of zeros, or too tiny for
+    the requantizer's factors, get scales that it can express.
     """
     formats = mode if bits is None else with_bits(mode, bits)
     samples = collect(weights, sentences)
@@ -70,11 +71,14 @@ def quantize_model(
 def with_bits(mode: Mode, bits: int) -> Mode:
     """The mode with linear codes of `bits` bits: 2..4 where weights have 4, 5..8 where all have 8.
 
-    In w4a8 activations stay as they are. Raises ValueError for other bits, or a mode without linear codes.
+    In w4a8 activations stay as they are. Raises ValueError for other bits, or a mode without linear
+    codes.
     """
     linear = [fmt for fmt in (mode.w_format, mode.x_format) if isinstance(fmt, Linear)]
     if not linear:
-        raise ValueError(f"bits: expected none in {mode.name}, which has no linear codes, got {bits!r}")
+        raise ValueError(
+            f"bits: expected none in {mode.name}, which has no linear codes, got {bits!r}"
+        )
     most = min(fmt.bits for fmt in linear)
     least = 2 if most == 4 else 5
     if not least <= bits <= most:
@@ -94,7 +98,9 @@ def collect(weights: Weights, sentences: Sequence[Sequence[int]]) -> list[dict[s
     encoder = float_encoder(weights, recorder)
     for ids in sentences:
         encoder.hidden_states([ids])
-    return [{site: np.concatenate(parts) for site, parts in layer.items()} for layer in recorder.samples]
+    return [
+        {site: np.concatenate(parts) for site, parts in layer.items()} for layer in recorder.samples
+    ]
 
 
 class _Recorder(FloatProducts):
@@ -125,7 +131,10 @@ class _Recorder(FloatProducts):
         values = array.ravel()
         check_finite(values, f"layers.{layer}.{site}")
         extremes = values[[values.argmin(), values.argmax()]]
-        self.samples[layer][site] += [values[::STRIDE].astype(np.float32), extremes.astype(np.float32)]
+        self.samples[layer][site] += [
+            values[::STRIDE].astype(np.float32),
+            extremes.astype(np.float32),
+        ]
 
 
 def _quantize_layer(
@@ -134,14 +143,17 @@ def _quantize_layer(
     formats = {site: site_format(mode, site) for site in SITES}
     scales = {site: _scale(sample[site], fmt, clip) for site, fmt in formats.items()}
     dense = {}
-    # Q, K and V first: what their sums can say bounds the scales of their results and of what follows.
+    # Q, K and V first: what their sums can say bounds the scales of their results and of what
+    # follows.
     for name in DENSE_NAMES:
         part = layer.dense[name]
         x_scale = scales[input_site(name)]
         result = scales[name] if name not in INPUT_SITES else None
         most = most_scale(part.bias, mode.w_format, x_scale, result)
         fmt, scale = fitted(part.weight, mode.w_format, clip, most)
-        dense[name] = QuantizedDense(quantize(part.weight, fmt, scale), fmt, np.array(scale), part.bias)
+        dense[name] = QuantizedDense(
+            quantize(part.weight, fmt, scale), fmt, np.array(scale), part.bias
+        )
         if result is not None:
             scales[name] = min(result, FACTOR_MAX * x_scale * scale)
         if name == "value":
@@ -154,8 +166,9 @@ def _quantize_layer(
 def most_scale(bias: Real, fmt: Format, x_scale: float, result: float | None) -> float:
     """The largest scale of a weight in `fmt` that the requantizer can express beside the other scales.
 
-    The bias is to fit 32 bits in units of a sum, 1 / (x_scale * scale), and the factor from sums to results at scale
-    `result`, None for raw sums, is to be FACTOR_MIN or more. Tiny weights beside an ordinary bias ask for more.
+    The bias is to fit 32 bits in units of a sum, 1 / (x_scale * scale), and the factor from sums to
+    results at scale `result`, None for raw sums, is to be FACTOR_MIN or more. Tiny weights beside
+    an ordinary bias ask for more.
     """
     largest = float(np.abs(bias).max())
     if isinstance(fmt, Log2):
@@ -168,10 +181,10 @@ def most_scale(bias: Real, fmt: Format, x_scale: float, result: float | None) ->
 def fitted(weight: Real, fmt: Format, clip: bool, most: float = math.inf) -> tuple[Format, float]:
     """Format and scale, at most `most`, for a weight of any shape: with `clip` of least squared error.
 
-    A piece-wise ratio is then chosen too. Without `clip` the largest magnitude is the clipping point and the format
-    stays. Where the scale would be above `most`, codes give up octaves at the top, which such a weight does not need.
-    A weight of zeros takes the largest power of two: any scale fits it, and a fine one keeps the bias. Raises
-    ValueError for values that are not finite.
+    A piece-wise ratio is then chosen too. Without `clip` the largest magnitude is the clipping
+    point and the format stays. Where the scale would be above `most`, codes give up octaves at the
+    top, which such a weight does not need. A weight of zeros takes the largest power of two: any
+    scale fits it, and a fine one keeps the bias. Raises ValueError for values that are not finite.
     """
     if isinstance(fmt, Piecewise) and clip:
         fmt, scale = search_piecewise(weight, bits=fmt.bits)

@@ -1,7 +1,8 @@
 """Quantized models as files: one safetensors file of codes, with scales and formats in its metadata.
 
-The metadata hold `format_version`, the header in JSON (`tilebert`, see golden.bert.layout) and `sha256`, a digest over
-everything else in the file: a flipped bit that leaves a legal code or a plausible scale is found.
+The metadata hold `format_version`, the header in JSON (`tilebert`, see golden.bert.layout) and
+`sha256`, a digest over everything else in the file: a flipped bit that leaves a legal code or a
+plausible scale is found.
 """
 
 import hashlib
@@ -19,7 +20,10 @@ from golden.files import write_bytes
 from golden.schedule.backend import golden_backend
 
 FORMAT_VERSION = 3
-"""Number of the layout that `save` writes. `load` reads it and 2, which is the same but for the digest."""
+"""Number of the layout that `save` writes.
+
+`load` reads it and 2, which is the same but for the digest.
+"""
 
 _WITHOUT_DIGEST = 2
 
@@ -27,7 +31,8 @@ _WITHOUT_DIGEST = 2
 def save(model: QuantizedModel, path: Path, *, embeddings: bool = False) -> None:
     """Writes `to_bytes` of the model to `path`, whole or not at all; errors as there.
 
-    Raises FileNotFoundError for a folder that does not exist, OSError for one that cannot be written to.
+    Raises FileNotFoundError for a folder that does not exist, OSError for one that cannot be
+    written to.
     """
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path.parent}: no such folder")
@@ -37,8 +42,9 @@ def save(model: QuantizedModel, path: Path, *, embeddings: bool = False) -> None
 def to_bytes(model: QuantizedModel, *, embeddings: bool = False) -> bytes:
     """The model as a file's content. Codes take the bits they have.
 
-    The embedding tables are left out unless `embeddings`: `load` makes them again from the packaged model. Raises
-    ValueError where that would give other tables, FileNotFoundError without the package.
+    The embedding tables are left out unless `embeddings`: `load` makes them again from the packaged
+    model. Raises ValueError where that would give other tables, FileNotFoundError without the
+    package.
     """
     from safetensors.numpy import save as serialized
 
@@ -52,10 +58,11 @@ def to_bytes(model: QuantizedModel, *, embeddings: bool = False) -> bytes:
 def load(path: Path) -> QuantizedModel:
     """The model that `save` wrote to `path`, equal to the bit.
 
-    Raises FileNotFoundError when there is no such file, or no packaged model for its embedding tables; ValueError,
-    naming the file and the tensor or field, for one that is no safetensors file, no checkpoint, of another format
-    version, or damaged: a digest that differs, parts missing or of a wrong shape, type or range, scales that the
-    requantizer cannot express. Warns of a file without a digest, where not every damage is found.
+    Raises FileNotFoundError when there is no such file, or no packaged model for its embedding
+    tables; ValueError, naming the file and the tensor or field, for one that is no safetensors
+    file, no checkpoint, of another format version, or damaged: a digest that differs, parts missing
+    or of a wrong shape, type or range, scales that the requantizer cannot express. Warns of a file
+    without a digest, where not every damage is found.
     """
     metadata, tensors = _read(path)
     try:
@@ -67,7 +74,9 @@ def load(path: Path) -> QuantizedModel:
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     if not checked:
-        warnings.warn(f"{path}: no digest in the file; a changed bit may go unnoticed", stacklevel=2)
+        warnings.warn(
+            f"{path}: no digest in the file; a changed bit may go unnoticed", stacklevel=2
+        )
     return model
 
 
@@ -79,7 +88,10 @@ def digest(metadata: Mapping[str, str], tensors: Tensors) -> str:
         parts += [key.encode(), metadata[key].encode()]
     for name in sorted(tensors):
         array = tensors[name]
-        parts += [f"{name} {array.dtype.str} {array.shape}".encode(), np.ascontiguousarray(array).tobytes()]
+        parts += [
+            f"{name} {array.dtype.str} {array.shape}".encode(),
+            np.ascontiguousarray(array).tobytes(),
+        ]
     for part in parts:
         # Lengths keep neighbours apart.
         result.update(len(part).to_bytes(8, "little") + part)
@@ -106,7 +118,10 @@ def _header(metadata: Mapping[str, str], version: int) -> Any:
 
 
 def _checked(metadata: Mapping[str, str], version: int, tensors: Tensors) -> bool:
-    """Whether the file has a digest. Raises ValueError for one that differs, or none in a version that has one."""
+    """Whether the file has a digest.
+
+    Raises ValueError for one that differs, or none in a version that has one.
+    """
     expected = metadata.get("sha256")
     if expected is None:
         if version != _WITHOUT_DIGEST:
@@ -129,7 +144,9 @@ def _read(path: Path) -> tuple[dict[str, str], Tensors]:
             for name in file.keys():  # noqa: SIM118
                 kind = file.get_slice(name).get_dtype()
                 if kind not in _TYPES:
-                    raise ValueError(f"{path}: {name}: expected one of {', '.join(_TYPES)}, got {kind}")
+                    raise ValueError(
+                        f"{path}: {name}: expected one of {', '.join(_TYPES)}, got {kind}"
+                    )
                 tensors[name] = file.get_tensor(name)
     except SafetensorError as error:
         raise ValueError(f"{path}: not a safetensors file ({error})") from None

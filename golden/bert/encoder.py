@@ -38,7 +38,11 @@ class FloatProducts:
         self._layers = layers
 
     def project(self, layer: int, x: Real) -> tuple[Operand, Operand, Operand]:
-        return self.dense("query", layer, x), self.dense("key", layer, x), self.dense("value", layer, x)
+        return (
+            self.dense("query", layer, x),
+            self.dense("key", layer, x),
+            self.dense("value", layer, x),
+        )
 
     def scores(self, layer: int, query: Operand, key: Operand) -> Real:
         result: Real = np.matmul(query, key.swapaxes(-1, -2))
@@ -56,8 +60,8 @@ class FloatProducts:
 class Encoder:
     """A BERT: token ids to hidden states and sentence vectors.
 
-    `lookup` gives rows of an embedding table, float32 [..., hidden], by the table's name (word, position,
-    kind) and indices; `norms` holds each layer's norms, after attention and at the end.
+    `lookup` gives rows of an embedding table, float32 [..., hidden], by the table's name (word,
+    position, kind) and indices; `norms` holds each layer's norms, after attention and at the end.
     """
 
     def __init__(
@@ -82,9 +86,9 @@ class Encoder:
     def hidden_states(self, ids: Ids, kinds: Ids | None = None) -> Real:
         """Last layer's states, float32 [B, S, hidden], of B texts of S ids each.
 
-        `kinds` [B, S] are 0 or 1, the sentence of a pair that a token is of; all 0 by default. Raises ValueError
-        for a shape other than [B, S] with S in 1..positions, ids outside the vocabulary, kinds that do not fit, or
-        weights so large that float32 overflows.
+        `kinds` [B, S] are 0 or 1, the sentence of a pair that a token is of; all 0 by default.
+        Raises ValueError for a shape other than [B, S] with S in 1..positions, ids outside the
+        vocabulary, kinds that do not fit, or weights so large that float32 overflows.
         """
         indices = _checked(ids, self._config)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -98,7 +102,9 @@ class Encoder:
         split = (batch, length, config.heads, config.head_width)
         x = self._embed(indices, kinds).reshape(-1, config.hidden)
         for index, (attention_norm, output_norm) in enumerate(self._norms):
-            query, key, value = (y.reshape(split).swapaxes(1, 2) for y in products.project(index, x))
+            query, key, value = (
+                y.reshape(split).swapaxes(1, 2) for y in products.project(index, x)
+            )
             scores = products.scores(index, query, key) / np.float32(np.sqrt(config.head_width))
             context = products.context(index, softmax(scores), value)
             joined = context.swapaxes(1, 2).reshape(-1, config.hidden)
@@ -115,14 +121,17 @@ class Encoder:
     def sentence_vectors(self, ids: Ids) -> Real:
         """Mean of a sentence's states, at length 1: float32 [B, hidden].
 
-        Errors as `hidden_states`; ValueError too for a mean whose length is 0 or infinite in float32.
+        Errors as `hidden_states`; ValueError too for a mean whose length is 0 or infinite in
+        float32.
         """
         with np.errstate(over="ignore"):
             pooled = self.pooled(ids)
             lengths = np.linalg.norm(pooled, axis=-1, keepdims=True)
         wrong = ~(np.isfinite(lengths) & (lengths > 0))
         if wrong.any():
-            raise ValueError(f"sentence vector: expected a finite length above 0, got {lengths[wrong][0]}")
+            raise ValueError(
+                f"sentence vector: expected a finite length above 0, got {lengths[wrong][0]}"
+            )
         vectors: Real = pooled / lengths
         return vectors
 
@@ -136,12 +145,18 @@ def float_encoder(weights: Weights, products: Products | None = None) -> Encoder
     """The encoder in float32; `products` may stand in for its own, to watch them."""
     norms = [(layer.attention_norm, layer.output_norm) for layer in weights.layers]
     products = FloatProducts(weights.layers) if products is None else products
-    return Encoder(weights.config, table_lookup(weights.tables), weights.embedding_norm, norms, products)
+    return Encoder(
+        weights.config, table_lookup(weights.tables), weights.embedding_norm, norms, products
+    )
 
 
 def table_lookup(tables: Tables) -> Callable[[str, NDArray[np.integer]], Real]:
     """Lookup of an `Encoder` in float32 tables."""
-    named: Mapping[str, Real] = {"word": tables.word, "position": tables.position, "kind": tables.kind}
+    named: Mapping[str, Real] = {
+        "word": tables.word,
+        "position": tables.position,
+        "kind": tables.kind,
+    }
     return lambda name, indices: named[name][indices]
 
 
@@ -153,8 +168,8 @@ def embed(
 ) -> Real:
     """Sentence vectors, float32 [len(sequences), hidden], of token ids of any lengths.
 
-    Equal sequences are computed once, and those of equal length in batches of up to `batch`. `progress` is
-    told how many distinct sequences are done, and of how many.
+    Equal sequences are computed once, and those of equal length in batches of up to `batch`.
+    `progress` is told how many distinct sequences are done, and of how many.
     """
     groups = batches(sequences, batch)
     total = sum(map(len, groups))
@@ -178,7 +193,9 @@ def batches(sequences: Sequence[Sequence[int]], batch: int) -> list[list[tuple[i
 
 
 def scattered(
-    sequences: Sequence[Sequence[int]], groups: Sequence[Sequence[tuple[int, ...]]], vectors: Sequence[Real]
+    sequences: Sequence[Sequence[int]],
+    groups: Sequence[Sequence[tuple[int, ...]]],
+    vectors: Sequence[Real],
 ) -> Real:
     """The vector of each sequence, from those of its groups [len(group), hidden]."""
     found = {
@@ -217,7 +234,9 @@ def gelu(x: Real) -> Real:
     # Blocks that stay in the cache: three times as fast on a layer's [1000, 1536].
     for start in range(0, x.size, _BLOCK):
         part = flat[start : start + _BLOCK]
-        y[start : start + _BLOCK] = part * np.float32(0.5) * (1 + erf(part * np.float32(np.sqrt(0.5))))
+        y[start : start + _BLOCK] = (
+            part * np.float32(0.5) * (1 + erf(part * np.float32(np.sqrt(0.5))))
+        )
     return y.reshape(x.shape)
 
 
@@ -261,7 +280,11 @@ def _checked_kinds(kinds: Ids | None, ids: NDArray[np.integer]) -> NDArray[np.in
     if kinds is None:
         return np.array(0)
     indices = np.asarray(kinds)
-    if indices.shape != ids.shape or indices.dtype.kind not in "iu" or not np.isin(indices, (0, 1)).all():
+    if (
+        indices.shape != ids.shape
+        or indices.dtype.kind not in "iu"
+        or not np.isin(indices, (0, 1)).all()
+    ):
         got = f"{indices.dtype} of shape {indices.shape}"
         raise ValueError(f"kinds: expected 0 and 1 of shape {ids.shape}, got {got}")
     return indices
@@ -270,7 +293,9 @@ def _checked_kinds(kinds: Ids | None, ids: NDArray[np.integer]) -> NDArray[np.in
 def _checked(ids: Ids, config: Config) -> NDArray[np.integer]:
     indices = np.asarray(ids)
     if indices.ndim != 2 or indices.size == 0 or indices.shape[1] > config.positions:
-        raise ValueError(f"ids: expected [B, S] with S in 1..{config.positions}, got shape {indices.shape}")
+        raise ValueError(
+            f"ids: expected [B, S] with S in 1..{config.positions}, got shape {indices.shape}"
+        )
     if indices.dtype.kind not in "iu" or indices.min() < 0 or indices.max() >= config.vocabulary:
         got = f"{indices.dtype} {indices.min()}..{indices.max()}"
         raise ValueError(f"ids: expected integers in 0..{config.vocabulary - 1}, got {got}")

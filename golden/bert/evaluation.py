@@ -29,8 +29,8 @@ def evaluate_sts(
 ) -> Similarity:
     """Correlations of the encoder's cosines with the pairs' scores.
 
-    Each distinct sentence is computed once, in batches of equal length; `progress` is told how many are done,
-    and of how many. Raises ValueError for fewer than two pairs or scores all equal.
+    Each distinct sentence is computed once, in batches of equal length; `progress` is told how many
+    are done, and of how many. Raises ValueError for fewer than two pairs or scores all equal.
     """
     sequences = pair_sequences(tokenizer, pairs)
     return similarity(embed(encoder, sequences, batch, progress), pairs)
@@ -39,7 +39,9 @@ def evaluate_sts(
 def pair_sequences(tokenizer: Tokenizer, pairs: Sequence[Example]) -> list[list[int]]:
     """Token ids of every pair's two sentences, one after the other. Errors as `evaluate_sts`."""
     if len({pair.label for pair in pairs}) < 2:
-        raise ValueError(f"pairs: expected two or more of different scores, got {len(pairs)} without")
+        raise ValueError(
+            f"pairs: expected two or more of different scores, got {len(pairs)} without"
+        )
     return tokenizer.encode_all([text for pair in pairs for text in _both(pair)])
 
 
@@ -61,7 +63,10 @@ def similarity(vectors: Real, pairs: Sequence[Example]) -> Similarity:
 
 
 def pearson(a: ArrayLike, b: ArrayLike) -> float:
-    """Linear correlation, -1..1, of two samples. Raises ValueError for unequal lengths, constant samples."""
+    """Linear correlation, -1..1, of two samples.
+
+    Raises ValueError for unequal lengths, constant samples.
+    """
     x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if x.shape != y.shape or x.ndim != 1:
         raise ValueError(f"samples: expected two of one length, got shapes {x.shape} and {y.shape}")
@@ -73,7 +78,10 @@ def pearson(a: ArrayLike, b: ArrayLike) -> float:
 
 
 def spearman(a: ArrayLike, b: ArrayLike) -> float:
-    """Rank correlation, -1..1, of two samples; equal values share their average rank. Errors as `pearson`."""
+    """Rank correlation, -1..1, of two samples; equal values share their average rank.
+
+    Errors as `pearson`.
+    """
     return pearson(ranks(a), ranks(b))
 
 
@@ -86,7 +94,10 @@ def ranks(values: ArrayLike) -> NDArray[np.float64]:
 
 
 def accuracy(predicted: ArrayLike, labels: ArrayLike) -> float:
-    """Share of equal classes, 0..1. Raises ValueError for unequal lengths or no sample, as the next two do."""
+    """Share of equal classes, 0..1.
+
+    Raises ValueError for unequal lengths or no sample, as the next two do.
+    """
     x, y = _classes(predicted, labels)
     return float((x == y).mean())
 
@@ -109,7 +120,9 @@ Metric = Callable[[ArrayLike, ArrayLike], float]
 
 def _of_predictions(correlation: Metric) -> Metric:
     """0 for predictions that are all equal: a model that says one thing is bad, not an error."""
-    return lambda predicted, labels: 0.0 if np.ptp(predicted) == 0 else correlation(predicted, labels)
+    return lambda predicted, labels: (
+        0.0 if np.ptp(predicted) == 0 else correlation(predicted, labels)
+    )
 
 
 METRICS: Mapping[str, Metric] = {
@@ -122,7 +135,9 @@ METRICS: Mapping[str, Metric] = {
 """By name: of predictions, scores or classes, and what people said."""
 
 
-def _classes(predicted: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _classes(
+    predicted: ArrayLike, labels: ArrayLike
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     x, y = np.asarray(predicted, np.int64), np.asarray(labels, np.int64)
     if x.shape != y.shape or x.ndim != 1 or not x.size:
         raise ValueError(f"samples: expected two of one length, got shapes {x.shape} and {y.shape}")

@@ -19,8 +19,8 @@ from golden.tasks.glue import MAX_SCORE, TASKS, Example, Task
 class Head:
     """outputs = pooled @ weight + bias: weight float32 [hidden, outputs], bias float32 [outputs].
 
-    A class has an output each; a score has one, of 1 for the highest. Raises ValueError for a task that
-    golden.tasks.glue does not know, other types, other shapes, or numbers that are not finite.
+    A class has an output each; a score has one, of 1 for the highest. Raises ValueError for a task
+    that golden.tasks.glue does not know, other types, other shapes, or numbers that are not finite.
     """
 
     task: str
@@ -42,7 +42,10 @@ class Head:
 
 
 def read_texts(tokenizer: Tokenizer, examples: Sequence[Example]) -> list[Tokens]:
-    """Each example as one text, a pair joined, cut without a warning. Errors as `Tokenizer.read`."""
+    """Each example as one text, a pair joined, cut without a warning.
+
+    Errors as `Tokenizer.read`.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return [tokenizer.read(example.first, example.second) for example in examples]
@@ -55,7 +58,9 @@ def evaluate_head(
     batch: int = 64,
     progress: Callable[[int, int], None] | None = None,
 ) -> Real:
-    """Outputs, float32 [len(texts), outputs]. Texts of equal length share a batch; `progress` as in `embed`.
+    """Outputs, float32 [len(texts), outputs].
+
+    Texts of equal length share a batch; `progress` as in `embed`.
 
     Raises ValueError for outputs that float32 does not hold.
     """

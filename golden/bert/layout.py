@@ -1,7 +1,8 @@
 """How a quantized model is laid out in a file: named tensors, and a header of formats, scales and sizes.
 
-`tensors_of` and `header_of` take a model apart, `model_of` puts it together. Every field of the header is checked,
-unknown ones included: a file that was written by other code must not load as something that it is not.
+`tensors_of` and `header_of` take a model apart, `model_of` puts it together. Every field of the
+header is checked, unknown ones included: a file that was written by other code must not load as
+something that it is not.
 """
 
 import hashlib
@@ -23,7 +24,15 @@ from golden.bert.quantized import (
     QuantizedModel,
     QuantizedTable,
 )
-from golden.bert.weights import DENSE_NAMES, PACKAGE, Config, Norm, model_folder, read_config, read_tables
+from golden.bert.weights import (
+    DENSE_NAMES,
+    PACKAGE,
+    Config,
+    Norm,
+    model_folder,
+    read_config,
+    read_tables,
+)
 from golden.checks import expect
 from golden.numeric.packing import pack_bits, unpack_bits
 from golden.numeric.quantize import quantize
@@ -69,8 +78,12 @@ def header_of(model: QuantizedModel) -> Fields:
         sites = layer.activations.items()
         layers.append(
             {
-                "dense": {name: {"format": _to_json(dense.format)} for name, dense in layer.dense.items()},
-                "activations": {site: {"format": _to_json(a.format), "scale": a.scale} for site, a in sites},
+                "dense": {
+                    name: {"format": _to_json(dense.format)} for name, dense in layer.dense.items()
+                },
+                "activations": {
+                    site: {"format": _to_json(a.format), "scale": a.scale} for site, a in sites
+                },
             }
         )
     return {
@@ -86,7 +99,10 @@ def header_of(model: QuantizedModel) -> Fields:
 
 
 def model_of(header: object, tensors: Mapping[str, NDArray[Any]]) -> QuantizedModel:
-    """The model that was taken apart. Raises ValueError, naming tensor or field, for parts that are none of one."""
+    """The model that was taken apart.
+
+    Raises ValueError, naming tensor or field, for parts that are none of one.
+    """
     fields = _fields(header, "header", "mode", "config", "tables", "layers", "task")
     left = dict(tensors)
     config = _config(fields["config"])
@@ -101,8 +117,12 @@ def model_of(header: object, tensors: Mapping[str, NDArray[Any]]) -> QuantizedMo
         mode=_mode(fields["mode"]),
         config=config,
         embedding_norm=_norm(left, "embedding_norm"),
-        layers=tuple(_layer(entry, config, left, f"layers.{index}") for index, entry in enumerate(entries)),
-        head=None if task is None else Head(task, _take(left, "head.weight"), _take(left, "head.bias")),
+        layers=tuple(
+            _layer(entry, config, left, f"layers.{index}") for index, entry in enumerate(entries)
+        ),
+        head=None
+        if task is None
+        else Head(task, _take(left, "head.weight"), _take(left, "head.bias")),
         tables=_tables(fields["tables"], config, left),
     )
     if left:
@@ -139,7 +159,9 @@ def _layer(entry: object, config: Config, tensors: Tensors, where: str) -> Quant
     fields = _fields(entry, where, "dense", "activations")
     dense = {}
     for name, given in _fields(fields["dense"], f"{where}.dense", *DENSE_NAMES).items():
-        fmt = _format(_fields(given, f"{where}.dense.{name}", "format")["format"], f"{where}.{name}.format")
+        fmt = _format(
+            _fields(given, f"{where}.dense.{name}", "format")["format"], f"{where}.{name}.format"
+        )
         dense[name] = QuantizedDense(
             codes=_unpack(tensors, f"{where}.{name}.codes", fmt, config.dense_shape(name)),
             format=fmt,
@@ -181,7 +203,9 @@ def _packaged(scales: Mapping[str, float], config: Config) -> dict[str, NDArray[
             raise ValueError(_NOT_PACKAGED.format(name))
     tables = read_tables()
     try:
-        return {name: quantize(getattr(tables, name), TABLE_FORMAT, scales[name]) for name in TABLES}
+        return {
+            name: quantize(getattr(tables, name), TABLE_FORMAT, scales[name]) for name in TABLES
+        }
     except ValueError as error:
         raise ValueError(f"tables: {error}") from None
 
@@ -213,7 +237,9 @@ def _take(tensors: Tensors, name: str) -> NDArray[Any]:
     return tensors.pop(name)
 
 
-def _unpack(tensors: Tensors, name: str, fmt: Format, shape: tuple[int, int]) -> NDArray[np.integer]:
+def _unpack(
+    tensors: Tensors, name: str, fmt: Format, shape: tuple[int, int]
+) -> NDArray[np.integer]:
     packed = _take(tensors, name)
     try:
         return unpack_bits(packed, fmt, shape)

@@ -70,9 +70,10 @@ class QuantizedTable:
 class QuantizedModel:
     """A BERT with GEMMs in `mode` (a piece-wise format stands with each weight), embeddings in 8 bits.
 
-    `tables` are named word, position and kind; the float32 `head` turns pooled states into a task's outputs. Raises
-    ValueError for parts that do not belong together: names, shapes, types, formats other than the mode's, codes
-    outside their format, numbers that are not finite, scales that are not above 0.
+    `tables` are named word, position and kind; the float32 `head` turns pooled states into a task's
+    outputs. Raises ValueError for parts that do not belong together: names, shapes, types, formats
+    other than the mode's, codes outside their format, numbers that are not finite, scales that are
+    not above 0.
     """
 
     mode: Mode
@@ -106,9 +107,13 @@ class QuantizedModel:
             expect(f"{where}.{name}.scale: type", np.dtype(np.float64), dense.scale.dtype)
             if dense.scale.shape not in ((), shape[1:]):
                 got = dense.scale.shape
-                raise ValueError(f"{where}.{name}.scale: expected shape () or {shape[1:]}, got {got}")
+                raise ValueError(
+                    f"{where}.{name}.scale: expected shape () or {shape[1:]}, got {got}"
+                )
             if not _runs(dense.format, self.mode.w_format):
-                raise ValueError(f"{where}.{name}: expected {self.mode.w_format} weights, got {dense.format}")
+                raise ValueError(
+                    f"{where}.{name}: expected {self.mode.w_format} weights, got {dense.format}"
+                )
             # Log2 weights may leave their upper octaves unused.
             check_scale(dense.scale, 1, f"{where}.{name}.scale")
             check_codes(dense.codes, dense.format, f"{where}.{name}.codes")
@@ -118,7 +123,9 @@ class QuantizedModel:
             if activation.format != expected and not (
                 site in INPUT_SITES and _runs(activation.format, expected)
             ):
-                raise ValueError(f"{where}.{site}: format: expected {expected}, got {activation.format}")
+                raise ValueError(
+                    f"{where}.{site}: format: expected {expected}, got {activation.format}"
+                )
             check_scale(activation.scale, activation.format.max_value, f"{where}.{site}.scale")
         _check_norm(layer.attention_norm, self.config.hidden, f"{where}.attention_norm")
         _check_norm(layer.output_norm, self.config.hidden, f"{where}.output_norm")
@@ -149,9 +156,9 @@ def _runs(fmt: Format, built: Format) -> bool:
 class QuantizedProducts:
     """The products of a quantized model as jobs for a backend.
 
-    Q, K and V come back as int8 codes, from one x quantized once. So does P V, but where the x of `output` is
-    linear (8 or 4 bits) it comes as that x itself, at its scale and width. Everything else comes back raw. Raises
-    ValueError for a scale or bias that the requantizer cannot express.
+    Q, K and V come back as int8 codes, from one x quantized once. So does P V, but where the x of
+    `output` is linear (8 or 4 bits) it comes as that x itself, at its scale and width. Everything
+    else comes back raw. Raises ValueError for a scale or bias that the requantizer cannot express.
     """
 
     def __init__(self, model: QuantizedModel, backend: Backend) -> None:
@@ -211,7 +218,9 @@ class QuantizedProducts:
         batch, heads = x.shape[:2]
         return self._backend(
             [
-                Job(f"{name}/{head}", ATTENTION, x[item, head], w[item, head], None, epilogue, layer)
+                Job(
+                    f"{name}/{head}", ATTENTION, x[item, head], w[item, head], None, epilogue, layer
+                )
                 for item in range(batch)
                 for head in range(heads)
             ]
@@ -235,7 +244,9 @@ class _Part:
         bias = np.rint(dense.bias * per_one)
         if np.abs(bias).max() > BIAS_MAX:
             got = f"{np.abs(bias).max():.0f}"
-            raise ValueError(f"{name}.bias: expected at most {BIAS_MAX} in units of a sum, got {got}")
+            raise ValueError(
+                f"{name}.bias: expected at most {BIAS_MAX} in units of a sum, got {got}"
+            )
         self._name = name
         self._mode = replace(mode, w_format=dense.format)
         self._codes = dense.codes

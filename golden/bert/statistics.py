@@ -66,7 +66,10 @@ class Histogram:
 
 
 def histogram(values: ArrayLike, edges: NDArray[np.float64]) -> Histogram:
-    """Histogram of `values`, any shape, over ascending `edges`. Raises ValueError for values that are no number."""
+    """Histogram of `values`, any shape, over ascending `edges`.
+
+    Raises ValueError for values that are no number.
+    """
     samples = np.asarray(values, np.float64).ravel()
     if np.isnan(samples).any():
         raise ValueError("values: expected numbers, got nan")
@@ -90,8 +93,8 @@ def relative_errors(reference: ArrayLike, approximation: ArrayLike) -> NDArray[n
 def code_usage(codes: NDArray[np.integer], fmt: Format) -> NDArray[np.int64]:
     """How often each code occurs: counts [2 * top + 1] from the most negative value to the most positive.
 
-    Code q of linear and piece-wise formats, (-1)^s * e of log2, where both zeros count as one, stands at q + top
-    with top = 2^(bits - 1) - 1 or 2^n - 1. Raises ValueError for illegal codes.
+    Code q of linear and piece-wise formats, (-1)^s * e of log2, where both zeros count as one,
+    stands at q + top with top = 2^(bits - 1) - 1 or 2^n - 1. Raises ValueError for illegal codes.
     """
     check_codes(codes, fmt, "codes")
     signed = codes.astype(np.int64)
@@ -112,8 +115,8 @@ def entropy(counts: NDArray[np.integer]) -> float:
 class WeightStatistics:
     """The linear weights of a whole model, all layers as one population.
 
-    `signal_to_noise` in dB; `zero_fraction` 0..1; `stored_bytes` of packed codes, without scales; `usage` as
-    `code_usage`; `errors` are relative, over ERROR_EDGES.
+    `signal_to_noise` in dB; `zero_fraction` 0..1; `stored_bytes` of packed codes, without scales;
+    `usage` as `code_usage`; `errors` are relative, over ERROR_EDGES.
     """
 
     signal_to_noise: float
@@ -139,7 +142,9 @@ def weight_statistics(model: QuantizedModel, weights: Weights) -> WeightStatisti
             count += dense.codes.size
             usage = usage + code_usage(dense.codes, dense.format)
             errors += histogram(relative_errors(real, approximation), ERROR_EDGES)
-    return WeightStatistics(_decibel(signal, noise), zeros / count, stored_bytes(model), usage, errors)
+    return WeightStatistics(
+        _decibel(signal, noise), zeros / count, stored_bytes(model), usage, errors
+    )
 
 
 def stored_bytes(model: QuantizedModel) -> int:
@@ -157,7 +162,10 @@ class OutputStatistics:
 
     @property
     def mean_signal_to_noise(self) -> float:
-        """Mean of the GEMMs' dB. One ratio over all would be that of the GEMM with the largest results."""
+        """Mean of the GEMMs' dB.
+
+        One ratio over all would be that of the GEMM with the largest results.
+        """
         return float(np.mean(list(self.signal_to_noise.values())))
 
 
@@ -166,7 +174,8 @@ def output_statistics(
 ) -> OutputStatistics:
     """Quantized GEMMs of a layer, brought to real values, against float64 GEMMs of the same inputs.
 
-    `inputs` as `layer_inputs` gives them; each is quantized at the model's scale for it. Biases stay out.
+    `inputs` as `layer_inputs` gives them; each is quantized at the model's scale for it. Biases
+    stay out.
     """
     ratios = {}
     errors = histogram([], ERROR_EDGES)
@@ -221,7 +230,9 @@ def _decibel(signal: float, noise: float) -> float:
     return float(10 * np.log10(signal / noise)) if signal else float("-inf")
 
 
-def _reals(reference: ArrayLike, approximation: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _reals(
+    reference: ArrayLike, approximation: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     r, a = np.asarray(reference, np.float64), np.asarray(approximation, np.float64)
     if r.shape != a.shape:
         raise ValueError(f"arrays: expected one shape, got {r.shape} and {a.shape}")

@@ -18,8 +18,9 @@ class Tokens(NamedTuple):
 class Tokenizer:
     """WordPiece tokenizer of the BERT in `folder` (tokenizer.json), by default of the packaged model.
 
-    Nothing is padded. A text of more than `max_tokens` tokens, [CLS] and [SEP] among them, is cut there and
-    warned of. Raises FileNotFoundError for a missing file, ValueError for one that holds no tokenizer.
+    Nothing is padded. A text of more than `max_tokens` tokens, [CLS] and [SEP] among them, is cut
+    there and warned of. Raises FileNotFoundError for a missing file, ValueError for one that holds
+    no tokenizer.
     """
 
     def __init__(self, folder: Path | None = None, max_tokens: int | None = None) -> None:
@@ -47,7 +48,10 @@ class Tokenizer:
         return self._max_tokens
 
     def encode(self, text: str) -> list[int]:
-        """Ids of one text, with [CLS] and [SEP]. Raises ValueError for an empty text, warns when it cuts."""
+        """Ids of one text, with [CLS] and [SEP].
+
+        Raises ValueError for an empty text, warns when it cuts.
+        """
         return list(self.read(text).ids)
 
     def read(self, text: str, second: str | None = None) -> Tokens:

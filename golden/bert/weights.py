@@ -49,9 +49,9 @@ _TABLE_KEYS = {
 class Config:
     """Dimensions of a BERT.
 
-    `positions` bounds a sequence by its embedding table, `max_tokens` (no more than that) by what the model
-    was trained on; `eps` is LayerNorm's, 1e-30..1. Raises ValueError, naming the field, for sizes below 1, heads that
-    do not divide `hidden`, or values of another type.
+    `positions` bounds a sequence by its embedding table, `max_tokens` (no more than that) by what
+    the model was trained on; `eps` is LayerNorm's, 1e-30..1. Raises ValueError, naming the field,
+    for sizes below 1, heads that do not divide `hidden`, or values of another type.
     """
 
     layers: int
@@ -64,16 +64,30 @@ class Config:
     eps: float
 
     def __post_init__(self) -> None:
-        for name in ("layers", "hidden", "heads", "intermediate", "vocabulary", "positions", "max_tokens"):
+        for name in (
+            "layers",
+            "hidden",
+            "heads",
+            "intermediate",
+            "vocabulary",
+            "positions",
+            "max_tokens",
+        ):
             check_count(getattr(self, name), name)
         if self.hidden % self.heads:
-            raise ValueError(f"heads: expected a divisor of hidden size {self.hidden}, got {self.heads!r}")
+            raise ValueError(
+                f"heads: expected a divisor of hidden size {self.hidden}, got {self.heads!r}"
+            )
         if self.max_tokens > self.positions:
             raise ValueError(
                 f"max_tokens: expected at most {self.positions} positions, got {self.max_tokens}"
             )
         # In float32 a smaller one is 0 and divides a constant row by 0.
-        if isinstance(self.eps, bool) or not isinstance(self.eps, int | float) or not 1e-30 <= self.eps <= 1:
+        if (
+            isinstance(self.eps, bool)
+            or not isinstance(self.eps, int | float)
+            or not 1e-30 <= self.eps <= 1
+        ):
             raise ValueError(f"eps: expected a number in 1e-30..1, got {self.eps!r}")
 
     @property
@@ -133,7 +147,10 @@ class Weights:
 
 
 def model_folder() -> Path:
-    """Folder of the packaged all-MiniLM-L6-v2. Raises FileNotFoundError when the package is not installed."""
+    """Folder of the packaged all-MiniLM-L6-v2.
+
+    Raises FileNotFoundError when the package is not installed.
+    """
     # The package itself stays unimported: it may bring PyTorch with it.
     spec = find_spec(PACKAGE)
     if spec is None or spec.origin is None:
@@ -177,7 +194,8 @@ def _max_tokens(folder: Path) -> int | None:
 def read_weights(folder: Path | None = None) -> Weights:
     """Weights of the BERT in `folder` (config.json, model.safetensors), by default of the packaged model.
 
-    Raises FileNotFoundError for a missing file, ValueError for one that does not hold a BERT of its config.
+    Raises FileNotFoundError for a missing file, ValueError for one that does not hold a BERT of its
+    config.
     """
     folder = model_folder() if folder is None else folder
     config = read_config(folder)
@@ -216,7 +234,9 @@ _Take = Callable[[str, tuple[int, ...]], NDArray[np.float32]]
 
 def _tables(take: _Take, config: Config) -> Tables:
     rows = {"word": config.vocabulary, "position": config.positions, "kind": 2}
-    return Tables(**{name: take(key, (rows[name], config.hidden)) for name, key in _TABLE_KEYS.items()})
+    return Tables(
+        **{name: take(key, (rows[name], config.hidden)) for name, key in _TABLE_KEYS.items()}
+    )
 
 
 def _open(path: Path) -> _Take:

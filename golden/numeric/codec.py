@@ -1,6 +1,7 @@
 """What a code means: the range of legal codes of each format and the value each one stands for.
 
-`decode_code` is the definition (docs/reference/formats.md); `decode` gives the same through tables made of it.
+`decode_code` is the definition (docs/reference/formats.md); `decode` gives the same through tables
+made of it.
 """
 
 from collections.abc import Sequence
@@ -60,7 +61,9 @@ def decode(codes: NDArray[np.integer], fmt: Format, name: str = "codes") -> NDAr
     return values
 
 
-def decode_as(dtype: TypeName, codes: NDArray[np.integer], fmt: Format, name: str = "codes") -> NDArray[Any]:
+def decode_as(
+    dtype: TypeName, codes: NDArray[np.integer], fmt: Format, name: str = "codes"
+) -> NDArray[Any]:
     """`decode` in the type of that name."""
     check_codes(codes, fmt, name)
     if isinstance(fmt, Linear):
@@ -74,11 +77,15 @@ def check_codes(codes: NDArray[np.integer], fmt: Format, name: str) -> None:
     Log2's negative zero is legal on input: it reads as 0.
     """
     if codes.dtype != fmt.dtype:
-        raise ValueError(f"{name}: expected {np.dtype(fmt.dtype)} codes for {fmt}, got {codes.dtype}")
+        raise ValueError(
+            f"{name}: expected {np.dtype(fmt.dtype)} codes for {fmt}, got {codes.dtype}"
+        )
     low, high = code_range(fmt)
     if codes.size and (int(codes.min()) < low or int(codes.max()) > high):
         what = f"{codes.dtype} codes in {low}..{high} ({fmt})"
-        raise ValueError(f"{name}: expected {what}, got {first(codes, (codes < low) | (codes > high))}")
+        raise ValueError(
+            f"{name}: expected {what}, got {first(codes, (codes < low) | (codes > high))}"
+        )
 
 
 def first(values: NDArray[np.generic], wrong: NDArray[np.bool_]) -> str:

@@ -1,7 +1,8 @@
 """The exact integer GEMM: acc[m, n] = sum over k of value(x[m, k]) * value(w[k, n]), in Z.
 
-`gemm_reference` is the definition; `gemm` computes the same through floating-point BLAS, which is exact because
-every product and every partial sum, in whatever order, is an integer below 2^24 (float32) or 2^53 (float64).
+`gemm_reference` is the definition; `gemm` computes the same through floating-point BLAS, which is
+exact because every product and every partial sum, in whatever order, is an integer below 2^24
+(float32) or 2^53 (float64).
 """
 
 import numpy as np
@@ -46,8 +47,8 @@ def gemm(
     """acc + bias, int64 [M, N], of codes x [M, K] in mode.x_format and w [K, N] in mode.w_format.
 
     `bias` holds N signed 32-bit integers, None for zeros. M, N >= 1 and 1 <= K <= k_max.
-    Raises ValueError, naming the argument, for wrong shapes, codes, K or bias, and for formats whose sums at this K
-    could reach 2^53.
+    Raises ValueError, naming the argument, for wrong shapes, codes, K or bias, and for formats
+    whose sums at this K could reach 2^53.
     """
     _, _, columns = _check_operands(x, w, mode, k_max)
     acc = _multiply(x, w, mode)
@@ -61,11 +62,13 @@ def gemm_stack(
 ) -> NDArray[np.int64]:
     """acc, int64 [B, M, N], of B independent GEMMs: `gemm` of each x[b] [M, K] and w[b] [K, N].
 
-    Raises ValueError as `gemm` does, or for stacks that are empty or of different heights. An illegal code is
-    named with its index in the stack.
+    Raises ValueError as `gemm` does, or for stacks that are empty or of different heights. An
+    illegal code is named with its index in the stack.
     """
     if not x.ndim or not w.ndim or len(x) != len(w) or len(x) < 1:
-        raise ValueError(f"x, w: expected two stacks of one height, got shapes {x.shape} and {w.shape}")
+        raise ValueError(
+            f"x, w: expected two stacks of one height, got shapes {x.shape} and {w.shape}"
+        )
     _check_operands(x[0], w[0], mode, k_max)
     return _multiply(x, w, mode)
 
@@ -75,8 +78,9 @@ def gemm_piecewise(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The dual-scale accumulators (acc1, acc2), int64 [M, N] each, of a mode with piece-wise weights.
 
-    acc1 sums the products of region 1, acc2 those of region 2 before the ratio r, with sign(q) * (|q| - split + t) as
-    the weight; acc1 + r * acc2 is `gemm`. Raises ValueError as `gemm` does, or for weights of another format.
+    acc1 sums the products of region 1, acc2 those of region 2 before the ratio r, with sign(q) *
+    (|q| - split + t) as the weight; acc1 + r * acc2 is `gemm`. Raises ValueError as `gemm` does, or
+    for weights of another format.
     """
     fmt = _piecewise(mode)
     _check_operands(x, w, mode, k_max)

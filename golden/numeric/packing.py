@@ -1,8 +1,8 @@
 """Codes as bytes: in memory two 4-bit codes per byte, low nibble first, or one code per byte; in files bit by bit.
 
-4-bit codes (linear of at most 4 bits, log2 with 3 exponent bits) pair along the last axis: element 2i is in the
-low nibble of byte i, element 2i + 1 in the high one. In files a code takes the bits it has. Layout:
-docs/reference/formats.md.
+4-bit codes (linear of at most 4 bits, log2 with 3 exponent bits) pair along the last axis: element
+2i is in the low nibble of byte i, element 2i + 1 in the high one. In files a code takes the bits it
+has. Layout: docs/reference/formats.md.
 """
 
 import math
@@ -42,15 +42,20 @@ def pack(codes: NDArray[np.integer], fmt: Format) -> NDArray[np.uint8]:
 
 
 def unpack(packed: NDArray[np.uint8], fmt: Format, shape: Sequence[int]) -> NDArray[np.integer]:
-    """Codes of `shape` [..., n] in `fmt.dtype`: the inverse of `pack`. A padding nibble is not looked at.
+    """Codes of `shape` [..., n] in `fmt.dtype`: the inverse of `pack`.
 
-    Raises ValueError for a wrong type or shape of `packed`, or for a nibble or byte that is no code of `fmt`.
+    A padding nibble is not looked at.
+
+    Raises ValueError for a wrong type or shape of `packed`, or for a nibble or byte that is no code
+    of `fmt`.
     """
     if packed.dtype != np.uint8:
         raise ValueError(f"packed: expected uint8, got {packed.dtype}")
     expected = packed_shape(shape, fmt)
     if packed.shape != expected:
-        raise ValueError(f"packed: expected shape {expected} for codes of {tuple(shape)}, got {packed.shape}")
+        raise ValueError(
+            f"packed: expected shape {expected} for codes of {tuple(shape)}, got {packed.shape}"
+        )
     if fmt.code_width == 8:
         codes: NDArray[np.integer] = packed.copy().view(fmt.dtype)
     else:
@@ -80,7 +85,9 @@ def pack_bits(codes: NDArray[np.integer], fmt: Format) -> NDArray[np.uint8]:
     )
 
 
-def unpack_bits(packed: NDArray[np.uint8], fmt: Format, shape: Sequence[int]) -> NDArray[np.integer]:
+def unpack_bits(
+    packed: NDArray[np.uint8], fmt: Format, shape: Sequence[int]
+) -> NDArray[np.integer]:
     """Codes of `shape` in `fmt.dtype`: the inverse of `pack_bits`.
 
     Raises ValueError for a wrong type or length of `packed`, or for bits that are no code of `fmt`.
@@ -90,7 +97,9 @@ def unpack_bits(packed: NDArray[np.uint8], fmt: Format, shape: Sequence[int]) ->
     count, width = math.prod(shape), file_bits(fmt)
     expected = (-(-count * width // 8),)
     if packed.shape != expected:
-        raise ValueError(f"packed: expected shape {expected} for codes of {tuple(shape)}, got {packed.shape}")
+        raise ValueError(
+            f"packed: expected shape {expected} for codes of {tuple(shape)}, got {packed.shape}"
+        )
     bits = np.unpackbits(packed, count=count * width, bitorder="little").reshape(count, width)
     codes: NDArray[np.integer] = np.packbits(bits, axis=1, bitorder="little").reshape(shape)
     if fmt.dtype is np.int8:

@@ -1,7 +1,8 @@
 """From real numbers to codes: rounding, scales and clipping points.
 
-Scale convention: real value = decoded value / scale. For linear and log2 codes the scale is S, for piece-wise
-codes it is S1, the scale of the inner region. Formulas: docs/reference/formats.md; linear: Q8BERT (arXiv:1910.06188).
+Scale convention: real value = decoded value / scale. For linear and log2 codes the scale is S, for
+piece-wise codes it is S1, the scale of the inner region. Formulas: docs/reference/formats.md;
+linear: Q8BERT (arXiv:1910.06188).
 """
 
 import math
@@ -19,20 +20,25 @@ from golden.numeric.codec import all_codes, code_range, decode, decode_code, fir
 from golden.spec.formats import Format, Linear, Log2, Piecewise
 
 Rounding = Literal["nearest", "log"]
-"""`nearest`: the code of nearest value. `log` (log2 formats only): e - 1 = rint(log2|v|), 0 where negative."""
+"""`nearest`: the code of nearest value.
+
+`log` (log2 formats only): e - 1 = rint(log2|v|), 0 where negative.
+"""
 
 RATIOS = tuple(range(1, 64))
 """Ratios that `search_piecewise` tries."""
 
-# The largest float64 below sqrt(1/2), which is irrational: a float is above the one if and only if above the other.
+# The largest float64 below sqrt(1/2), which is irrational: a float is above the one if and only if
+# above the other.
 _SQRT_HALF = math.isqrt(1 << 105) / (1 << 53)
 
 
 def quantize_value(v: float | Fraction, fmt: Format, rounding: Rounding = "nearest") -> int:
     """Code of one scaled value v = x * scale: the definition, an exhaustive search in rational arithmetic.
 
-    Nearest value; ties go to the even code (linear) or to the smaller magnitude and, of codes with equal value,
-    the smaller |code| (log2, piece-wise). Saturates. Raises ValueError for a rounding the format does not know.
+    Nearest value; ties go to the even code (linear) or to the smaller magnitude and, of codes with
+    equal value, the smaller |code| (log2, piece-wise). Saturates. Raises ValueError for a rounding
+    the format does not know.
     """
     _check_rounding(fmt, rounding)
     if isinstance(fmt, Log2) and rounding == "log":
@@ -42,7 +48,11 @@ def quantize_value(v: float | Fraction, fmt: Format, rounding: Rounding = "neare
     def rank(code: int) -> tuple[int, int, int]:
         value = decode_code(code, fmt)
         distance = abs(numerator - value * denominator)
-        return (distance, code % 2, 0) if isinstance(fmt, Linear) else (distance, abs(value), abs(code))
+        return (
+            (distance, code % 2, 0)
+            if isinstance(fmt, Linear)
+            else (distance, abs(value), abs(code))
+        )
 
     low, high = code_range(fmt)
     return min(range(low, high + 1), key=rank)
@@ -57,8 +67,9 @@ def quantize(
 ) -> NDArray[np.integer]:
     """Codes of `x`, of the same shape, in `fmt.dtype`; equal to `quantize_value(x * scale)` with a float64 product.
 
-    `scale` is one number or an array that broadcasts to x's shape (one scale per column: [N] for x [M, N]).
-    Raises ValueError for values or scales that are not finite, scales not above 0, or an unknown rounding.
+    `scale` is one number or an array that broadcasts to x's shape (one scale per column: [N] for x
+    [M, N]). Raises ValueError for values or scales that are not finite, scales not above 0, or an
+    unknown rounding.
     """
     _check_rounding(fmt, rounding)
     values = _finite(x, "x")
@@ -75,7 +86,10 @@ def quantize(
 def dequantize(
     codes: NDArray[np.integer], fmt: Format, scale: float | NDArray[np.floating]
 ) -> NDArray[np.float64]:
-    """Real values of `codes`: decoded value / scale. Raises ValueError for illegal codes or scales."""
+    """Real values of `codes`: decoded value / scale.
+
+    Raises ValueError for illegal codes or scales.
+    """
     values: NDArray[np.float64] = decode(codes, fmt) / _scales(scale, codes.shape)
     return values
 
@@ -83,8 +97,8 @@ def dequantize(
 def scale_for(clip: float, fmt: Format) -> float:
     """Scale at which the largest value of `fmt` stands for the clipping point `clip` > 0.
 
-    The largest scale that float64 holds where that is beyond it: there `clip` is below 1e-298 in every format. Raises
-    ValueError for a clip that is not above 0 or not finite.
+    The largest scale that float64 holds where that is beyond it: there `clip` is below 1e-298 in
+    every format. Raises ValueError for a clip that is not above 0 or not finite.
     """
     if not (clip > 0 and math.isfinite(clip)):
         raise ValueError(f"clip: expected a finite number above 0, got {clip!r}")
@@ -92,7 +106,10 @@ def scale_for(clip: float, fmt: Format) -> float:
 
 
 def max_scale(w: NDArray[np.floating], fmt: Format) -> float:
-    """Scale that clips nothing: the clipping point is max|w|. 1.0 for a tensor without a value other than 0."""
+    """Scale that clips nothing: the clipping point is max|w|.
+
+    1.0 for a tensor without a value other than 0.
+    """
     largest = _largest(_finite(w, "w"))
     return scale_for(largest, fmt) if largest else 1.0
 
@@ -102,9 +119,10 @@ def clip_scale(
 ) -> float:
     """Scale of the clipping point that minimises the mean squared error of quantizing `w` (any shape).
 
-    The clipping point is one of `candidates` (at least 1) evenly spaced in (0, max|w|]; ties go to the larger.
-    1.0 for a tensor without a value other than 0. Calibrates activations too, given a sample of them.
-    Raises ValueError for values that are not finite, no candidate, or an unknown rounding.
+    The clipping point is one of `candidates` (at least 1) evenly spaced in (0, max|w|]; ties go to
+    the larger. 1.0 for a tensor without a value other than 0. Calibrates activations too, given a
+    sample of them. Raises ValueError for values that are not finite, no candidate, or an unknown
+    rounding.
     """
     _check_rounding(fmt, rounding)
     tensor = _Tensor(_finite(w, "w"), candidates)
@@ -119,9 +137,9 @@ def search_piecewise(
 ) -> tuple[Piecewise, float]:
     """Piece-wise format and scale S1 whose ratio and clipping point together minimise the mean squared error.
 
-    `candidates` as in `clip_scale`; each of `ratios` (1..63) takes its default offset. Ties go to the larger
-    clipping point, then to the smaller ratio. A tensor without a value other than 0 gets the smallest ratio and
-    scale 1.0. Raises ValueError as `clip_scale` does, and for no ratio.
+    `candidates` as in `clip_scale`; each of `ratios` (1..63) takes its default offset. Ties go to
+    the larger clipping point, then to the smaller ratio. A tensor without a value other than 0 gets
+    the smallest ratio and scale 1.0. Raises ValueError as `clip_scale` does, and for no ratio.
     """
     if not ratios:
         raise ValueError("ratios: expected at least 1, got 0")
@@ -138,8 +156,9 @@ def search_piecewise(
 class Levels:
     """Magnitudes a format reaches, ascending [L], and the code of each by sign.
 
-    `bounds` [L - 1]: the largest float64 magnitude that still rounds to the level below. Linear ties do not
-    follow it; those formats use it in the search for a clipping point only, where either side errs the same.
+    `bounds` [L - 1]: the largest float64 magnitude that still rounds to the level below. Linear
+    ties do not follow it; those formats use it in the search for a clipping point only, where
+    either side errs the same.
     """
 
     values: NDArray[np.int64]
@@ -171,8 +190,9 @@ def levels(fmt: Format, rounding: Rounding = "nearest") -> Levels:
 class _Tensor:
     """Magnitudes of a tensor, sorted once, so that the squared error of any clipping point is a few lookups.
 
-    Between two bounds every magnitude a goes to one level u, and sum((a - u)^2) = sum(a^2) - 2 u sum(a) + u^2 n
-    needs just how many there are and their sum. All in units of the largest magnitude: nothing overflows.
+    Between two bounds every magnitude a goes to one level u, and sum((a - u)^2) = sum(a^2) - 2 u
+    sum(a) + u^2 n needs just how many there are and their sum. All in units of the largest
+    magnitude: nothing overflows.
     """
 
     def __init__(self, values: NDArray[np.float64], candidates: int) -> None:
@@ -191,11 +211,15 @@ class _Tensor:
     def best(self, grid: Levels) -> tuple[float, float]:
         """Sum of squared errors and clipping point of the best candidate, both in units of the largest."""
         top = float(grid.values[-1])
-        edges = np.searchsorted(self._sorted, np.outer(self._clips / top, grid.bounds), side="right")
+        edges = np.searchsorted(
+            self._sorted, np.outer(self._clips / top, grid.bounds), side="right"
+        )
         edges = np.pad(edges, ((0, 0), (1, 1)), constant_values=((0, 0), (0, self._sorted.size)))
         counts, sums = np.diff(edges), np.diff(self._sums[edges])
         unit = grid.values / top
-        errors = self._squares - 2 * self._clips * (sums @ unit) + self._clips**2 * (counts @ unit**2)
+        errors = (
+            self._squares - 2 * self._clips * (sums @ unit) + self._clips**2 * (counts @ unit**2)
+        )
         index = len(errors) - 1 - int(np.argmin(errors[::-1]))
         return float(errors[index]), float(self._clips[index])
 

@@ -1,7 +1,7 @@
 """From exact sums to the next GEMM's codes: bias, multiplication by a 15-bit factor, rounding shift, clamp.
 
-The rounding is TOSA's apply_scale_16 with single rounding: half of the last place is added before an arithmetic
-shift, so that ties go up. Formulas: docs/reference/formats.md.
+The rounding is TOSA's apply_scale_16 with single rounding: half of the last place is added before
+an arithmetic shift, so that ties go up. Formulas: docs/reference/formats.md.
 """
 
 import math
@@ -36,8 +36,8 @@ def requantize(
 ) -> NDArray[np.int8]:
     """Codes int8 [M, N] of sums `acc` [M, N], |acc| <= 2^46; equal to `requantize_value` of each.
 
-    Per column [N]: `bias` (signed 32-bit, None for zeros), `mult` (0..2^15-1), `shift` (1..47). `bits` is 8 or 4.
-    Raises ValueError for anything else.
+    Per column [N]: `bias` (signed 32-bit, None for zeros), `mult` (0..2^15-1), `shift` (1..47).
+    `bits` is 8 or 4. Raises ValueError for anything else.
     """
     if bits not in (4, 8):
         raise ValueError(f"bits: expected 8 or 4, got {bits!r}")
@@ -60,9 +60,9 @@ def requantize(
 def encode_factor(f: float) -> tuple[int, int]:
     """(mult, shift) of a real factor f > 0, f ~ mult / 2^shift, relative error at most 2^-15.
 
-    shift is where f * 2^shift is in [2^14, 2^15) and mult = rint(f * 2^shift), half to even; where that gives 2^15,
-    mult is 2^14 and shift one less. Raises ValueError where shift leaves 1..47: below 2^-33 or above
-    16383.5, after rounding.
+    shift is where f * 2^shift is in [2^14, 2^15) and mult = rint(f * 2^shift), half to even; where
+    that gives 2^15, mult is 2^14 and shift one less. Raises ValueError where shift leaves 1..47:
+    below 2^-33 or above 16383.5, after rounding.
     """
     if f > 0 and math.isfinite(f):
         fraction, exponent = math.frexp(f)
@@ -75,7 +75,10 @@ def encode_factor(f: float) -> tuple[int, int]:
 
 
 def encode_factors(factors: NDArray[np.floating]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """`encode_factor` of every element: (mult, shift), int32 of the same shape. Raises ValueError likewise."""
+    """`encode_factor` of every element: (mult, shift), int32 of the same shape.
+
+    Raises ValueError likewise.
+    """
     values = np.asarray(factors, dtype=np.float64)
     usable = np.isfinite(values) & (values > 0)
     fraction, exponent = np.frexp(np.where(usable, values, 1.0))
@@ -88,10 +91,14 @@ def encode_factors(factors: NDArray[np.floating]) -> tuple[NDArray[np.int32], ND
     return np.where(carried, 1 << 14, mult).astype(np.int32), shift.astype(np.int32)
 
 
-def column(values: NDArray[np.integer], count: int, low: int, high: int, name: str) -> NDArray[np.int64]:
+def column(
+    values: NDArray[np.integer], count: int, low: int, high: int, name: str
+) -> NDArray[np.int64]:
     """Per-column parameters as int64 [count]; ValueError naming `name` unless integers in low..high, one each."""
     if values.shape != (count,):
-        raise ValueError(f"{name}: expected {count} values, one per column, got shape {values.shape}")
+        raise ValueError(
+            f"{name}: expected {count} values, one per column, got shape {values.shape}"
+        )
     _check_integers(values, low, high, name)
     return values.astype(np.int64)
 

@@ -15,8 +15,8 @@ from golden.spec.modes import K_MAX
 def golden_backend(jobs: Sequence[Job], k_max: int = K_MAX) -> list[NDArray[np.integer]]:
     """y [M, N] of each job, in order: int64 acc + bias or, with an epilogue, int8 requantized.
 
-    Neighbours without a bias that share shapes, mode and epilogue (the heads of an attention) are computed at once.
-    Raises ValueError, naming the argument, as `gemm` and `requantize` do.
+    Neighbours without a bias that share shapes, mode and epilogue (the heads of an attention) are
+    computed at once. Raises ValueError, naming the argument, as `gemm` and `requantize` do.
     """
     results: list[NDArray[np.integer]] = []
     for _, group in groupby(jobs, _kind):

@@ -25,8 +25,8 @@ class Epilogue:
 class Job:
     """y = x @ w in codes: x [M, K] in mode.x_format, w [K, N] in mode.w_format, bias int32 [N] or None.
 
-    With an epilogue y is int8, without it int64 acc + bias. A piece-wise w carries its ratio and offset in
-    mode.w_format. `name` and `layer` only label results.
+    With an epilogue y is int8, without it int64 acc + bias. A piece-wise w carries its ratio and
+    offset in mode.w_format. `name` and `layer` only label results.
     """
 
     name: str

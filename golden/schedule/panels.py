@@ -47,7 +47,8 @@ _PARAMETERS = np.dtype(
     {
         "names": list(PARAMETER_FIELDS),
         "formats": [
-            f"<{'i' if name == 'bias' else 'u'}{width // 8}" for name, (_, width) in PARAMETER_FIELDS.items()
+            f"<{'i' if name == 'bias' else 'u'}{width // 8}"
+            for name, (_, width) in PARAMETER_FIELDS.items()
         ],
         "offsets": [start // 8 for start, _ in PARAMETER_FIELDS.values()],
         "itemsize": PARAMETER_BYTES,

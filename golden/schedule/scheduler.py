@@ -48,8 +48,8 @@ class Place:
 class Schedule:
     """Commands for a sequence of jobs; the panel of every load and the place of every tile, in order.
 
-    `heads` are the rings' next lines, where another schedule for the same core goes on; `cycles` is the prediction,
-    from the first command to the last result.
+    `heads` are the rings' next lines, where another schedule for the same core goes on; `cycles` is
+    the prediction, from the first command to the last result.
     """
 
     jobs: tuple[Job, ...]
@@ -98,9 +98,9 @@ def schedule(
 ) -> Schedule:
     """Commands that compute the jobs one after another; `index` gives a mode's number in the build.
 
-    Without `orders` each job gets the one that is predicted fastest. `heads` are the rings' next lines when the first
-    command is given: 0 after a reset. Raises ValueError, naming the argument, for a
-    K above k_max and for orders whose panels the rings cannot hold.
+    Without `orders` each job gets the one that is predicted fastest. `heads` are the rings' next
+    lines when the first command is given: 0 after a reset. Raises ValueError, naming the argument,
+    for a K above k_max and for orders whose panels the rings cannot hold.
     """
     for job in jobs:
         if job.shape[1] > geometry.k_max:
@@ -201,7 +201,9 @@ def _commands(
             ahead.popleft()
         while waiting and waiting[0].first <= tile:
             if not fits(waiting[0]):
-                raise ValueError(f"order: expected panels that fit the {waiting[0].panel.ring.name} buffer")
+                raise ValueError(
+                    f"order: expected panels that fit the {waiting[0].panel.ring.name} buffer"
+                )
             load(waiting.popleft())
         # Loads in advance, as many as wait in the queue without keeping back the tiles behind them.
         while waiting and len(ahead) < geometry.load_queue - 2 and fits(waiting[0]):

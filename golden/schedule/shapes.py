@@ -39,7 +39,9 @@ def layer_jobs(encoder: Encoder, tokens: int, linear: Mode, seed: int = 0) -> di
     hidden, ffn, head = encoder.hidden, encoder.ffn, encoder.head
     attention = mode("w8a8")
 
-    def jobs(name: str, chosen: Mode, m: int, k: int, n: int, count: int = 1, bits: int = 0) -> list[Job]:
+    def jobs(
+        name: str, chosen: Mode, m: int, k: int, n: int, count: int = 1, bits: int = 0
+    ) -> list[Job]:
         made = []
         for _ in range(count):
             x, w = (

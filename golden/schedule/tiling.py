@@ -73,8 +73,8 @@ class Tiling:
 class Order:
     """The order of a job's tiles: `block` panels of one operand stay while those of the other pass by.
 
-    `resident` says whose. After each block the others pass in the opposite direction, so that the last one, still
-    there, is the next block's first.
+    `resident` says whose. After each block the others pass in the opposite direction, so that the
+    last one, still there, is the next block's first.
     """
 
     resident: RingName

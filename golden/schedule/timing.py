@@ -65,7 +65,9 @@ class _Line:
         self.given_at.append(time)
 
 
-def predict(commands: Sequence[Command], geometry: Geometry, heads: tuple[int, int, int] = (0, 0, 0)) -> int:
+def predict(
+    commands: Sequence[Command], geometry: Geometry, heads: tuple[int, int, int] = (0, 0, 0)
+) -> int:
     """Cycles from the first command accepted to the last result out, no stream ever pausing.
 
     The commands must be ones that the core accepts when its rings' next lines are `heads`.
@@ -106,7 +108,9 @@ def predict(commands: Sequence[Command], geometry: Geometry, heads: tuple[int, i
             outs.append(max(out + command.rows * chunks, drained + chunks))
             for ring, end in panels.items():
                 if command.free >> ring & 1:
-                    rings[ring].free(end, FREE_CYCLES + (last if ring < 2 else outs[-1] - geometry.drain))
+                    rings[ring].free(
+                        end, FREE_CYCLES + (last if ring < 2 else outs[-1] - geometry.drain)
+                    )
     return round(outs[-1]) if outs else round(decoded)
 
 

@@ -1,6 +1,7 @@
 """The core's command set as records: what a host sends, what it is answered, and how large a core is.
 
-docs/reference/commands.md is the contract; scheduler and hardware both read these records and share nothing else.
+docs/reference/commands.md is the contract; scheduler and hardware both read these records and share
+nothing else.
 """
 
 from dataclasses import dataclass
@@ -42,7 +43,10 @@ class Output(IntEnum):
 
 
 class Status(IntEnum):
-    """The answer to a command. One that is refused has no effect, but that no tile may follow a refused CONFIGURE."""
+    """The answer to a command.
+
+    One that is refused has no effect, but that no tile may follow a refused CONFIGURE.
+    """
 
     OK = 0
     OPCODE = 1
@@ -85,7 +89,8 @@ class Load:
 class Compute:
     """One tile from panels at lines x and w, parameters at line p; `rows` x `columns` of its results are wanted.
 
-    `free` has a bit for each ring (1 << RingName): its lines up to the end of this tile's panel are done with.
+    `free` has a bit for each ring (1 << RingName): its lines up to the end of this tile's panel are
+    done with.
     """
 
     x: int
@@ -99,7 +104,13 @@ class Compute:
 Command = Configure | Load | Compute
 
 FIELDS: dict[Opcode, dict[str, tuple[int, int]]] = {
-    Opcode.CONFIGURE: {"mode": (8, 8), "output": (16, 8), "k": (32, 16), "ratio": (48, 8), "offset": (56, 8)},
+    Opcode.CONFIGURE: {
+        "mode": (8, 8),
+        "output": (16, 8),
+        "k": (32, 16),
+        "ratio": (48, 8),
+        "offset": (56, 8),
+    },
     Opcode.LOAD: {"ring": (8, 8), "lines": (32, 32)},
     Opcode.COMPUTE: {
         "free": (8, 8),
@@ -131,8 +142,9 @@ def encode(command: Command) -> int:
 class Ring:
     """A buffer of `words` words of `word` bytes, filled from a bus of `bus` bytes a cycle.
 
-    It is written in lines of `factor` words, the least power of two with which a beat of the bus never completes
-    two lines. A panel begins on a line; what its last line has beyond it is ignored.
+    It is written in lines of `factor` words, the least power of two with which a beat of the bus
+    never completes two lines. A panel begins on a line; what its last line has beyond it is
+    ignored.
     """
 
     word: int
@@ -170,9 +182,9 @@ class Ring:
 class Geometry:
     """What a scheduler must know of a core.
 
-    `interval` is the least distance of two tiles' ends, `latency` the cycles from a tile's last k to its first
-    result, `slots` the tiles in flight between the two, given up `drain` cycles before their last result; `lanes`
-    results leave in a cycle.
+    `interval` is the least distance of two tiles' ends, `latency` the cycles from a tile's last k
+    to its first result, `slots` the tiles in flight between the two, given up `drain` cycles before
+    their last result; `lanes` results leave in a cycle.
     """
 
     rows: int

@@ -1,7 +1,7 @@
 """Number formats: what a code is, how wide it is and which values it reaches.
 
-Records only: decoding is in `golden.numeric.codec`, rounding in `golden.numeric.quantize`. The hardware reads these
-records alone, so the two sides share no arithmetic.
+Records only: decoding is in `golden.numeric.codec`, rounding in `golden.numeric.quantize`. The
+hardware reads these records alone, so the two sides share no arithmetic.
 """
 
 from dataclasses import dataclass
@@ -46,8 +46,8 @@ class Linear:
 class Log2:
     """Sign and `exponent_bits`-bit exponent field e (3..5): value = 0 if e = 0, else (-1)^s * 2^(e-1).
 
-    A code is uint8, the sign above the field in the low exponent_bits + 1 bits. e = 0 with s = 1 reads as 0 and
-    is never produced.
+    A code is uint8, the sign above the field in the low exponent_bits + 1 bits. e = 0 with s = 1
+    reads as 0 and is never produced.
     """
 
     exponent_bits: int = 4
@@ -86,7 +86,8 @@ class Piecewise:
 
     |q| < split:  value = q                                (region 1, units of 1/S1)
     |q| >= split: value = sign(q) * (|q| - split + t) * r  (region 2, units of 1/S1)
-    with r = `ratio` (1..63) and t = `offset` (0..63), by default rint((split - 1) / r). Codes are int8.
+    with r = `ratio` (1..63) and t = `offset` (0..63), by default rint((split - 1) / r). Codes are
+    int8.
     """
 
     ratio: int = 9

@@ -16,9 +16,10 @@ MODE_NAMES: tuple[str, ...] = get_args(ModeName)
 class Mode:
     """One row of the table of modes.
 
-    `x_lanes` and `w_lanes` are the codes that one PE takes per cycle from each side; it forms x_lanes * w_lanes
-    products. `partial_bounds` are the largest magnitudes of one product in each accumulator that an output needs
-    (two for piece-wise codes, one otherwise), at the worst run-time parameters.
+    `x_lanes` and `w_lanes` are the codes that one PE takes per cycle from each side; it forms
+    x_lanes * w_lanes products. `partial_bounds` are the largest magnitudes of one product in each
+    accumulator that an output needs (two for piece-wise codes, one otherwise), at the worst
+    run-time parameters.
     """
 
     name: str
@@ -30,8 +31,11 @@ class Mode:
 
     def __post_init__(self) -> None:
         if not self.partial_bounds:
-            object.__setattr__(self, "partial_bounds", (self.x_format.max_value * self.w_format.max_value,))
-        # A copy with another format keeps the bounds: right for narrower formats, an overflow for wider ones.
+            object.__setattr__(
+                self, "partial_bounds", (self.x_format.max_value * self.w_format.max_value,)
+            )
+        # A copy with another format keeps the bounds: right for narrower formats, an overflow for
+        # wider ones.
         if self.x_format.max_value * self.w_format.max_value > self.output_bound:
             raise ValueError(f"mode: {self.name} has no sums for {self.x_format} x {self.w_format}")
 
@@ -77,7 +81,9 @@ def mode(name: str, exponent_bits: int = 4) -> Mode:
             return Mode(name, Linear(8), Log2(exponent_bits))
         case "wlog-alog":
             if exponent_bits > 4:
-                raise ValueError(f"exponent bits: expected 3 or 4 in wlog-alog, got {exponent_bits!r}")
+                raise ValueError(
+                    f"exponent bits: expected 3 or 4 in wlog-alog, got {exponent_bits!r}"
+                )
             return Mode(name, Log2(exponent_bits), Log2(exponent_bits))
         case "wpw-a8":
             # Region 1 reaches 63; region 2 reaches 63 + t at t = 63, before the ratio.

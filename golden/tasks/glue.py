@@ -1,6 +1,7 @@
 """GLUE's tasks: where their files are, what the columns mean, and the rows as examples.
 
-GLUE: Wang et al., arXiv:1804.07461. The files are GLUE's own; a header names the columns, except in CoLA.
+GLUE: Wang et al., arXiv:1804.07461. The files are GLUE's own; a header names the columns, except in
+CoLA.
 """
 
 import csv
@@ -32,8 +33,9 @@ class Example:
 class Task:
     """A task: `folder` of its files, columns by name, classes by their names in the file (none: a score).
 
-    `metrics` are names in golden.bert.evaluation.METRICS, the one that is quoted first. `broken`: the published files
-    have rows that are cut or empty, which are skipped; in the others such a row is an error.
+    `metrics` are names in golden.bert.evaluation.METRICS, the one that is quoted first. `broken`:
+    the published files have rows that are cut or empty, which are skipped; in the others such a row
+    is an error.
     """
 
     name: str
@@ -92,9 +94,10 @@ def task_of(name: str) -> Task:
 def read_examples(task: Task, folder: Path, split: str = "dev") -> list[Example]:
     """Examples of a split (`train` or `dev`) of folder/<task.folder>.
 
-    Reads <split>.tsv, unquoted; STS-B also <split>.csv, three quoted columns (sentence, sentence, score) without a
-    header, if it is there. Raises FileNotFoundError for a file that is not, ValueError that names file and line for
-    a malformed row. Warns instead, of how many, where a task has `broken` rows.
+    Reads <split>.tsv, unquoted; STS-B also <split>.csv, three quoted columns (sentence, sentence,
+    score) without a header, if it is there. Raises FileNotFoundError for a file that is not,
+    ValueError that names file and line for a malformed row. Warns instead, of how many, where a
+    task has `broken` rows.
     """
     place = folder / task.folder
     table, tabbed = (place / f"{split}.{ending}" for ending in ("csv", "tsv"))
@@ -102,7 +105,9 @@ def read_examples(task: Task, folder: Path, split: str = "dev") -> list[Example]
         return _read(table, csv.excel, task, (*task.sentences, task.label))
     if tabbed.exists():
         return _read(tabbed, _Tabbed, task, task.header)
-    names = [f"{task.folder}/{path.name}" for path in ((tabbed,) if task.classes else (table, tabbed))]
+    names = [
+        f"{task.folder}/{path.name}" for path in ((tabbed,) if task.classes else (table, tabbed))
+    ]
     found = "none" if task.classes else "neither"
     raise FileNotFoundError(f"{folder}: expected {' or '.join(names)}, found {found}")
 
@@ -111,7 +116,9 @@ class _Tabbed(csv.excel_tab):
     quoting = csv.QUOTE_NONE
 
 
-def _read(path: Path, dialect: type[csv.Dialect], task: Task, header: Sequence[str]) -> list[Example]:
+def _read(
+    path: Path, dialect: type[csv.Dialect], task: Task, header: Sequence[str]
+) -> list[Example]:
     """Rows of a file whose first one is the header, unless there is one already."""
     examples: list[Example] = []
     broken: list[str] = []
@@ -123,12 +130,15 @@ def _read(path: Path, dialect: type[csv.Dialect], task: Task, header: Sequence[s
                 raise ValueError(f"{path}: expected rows, got none")
             if missing := [name for name in (*task.sentences, task.label) if name not in header]:
                 got = ", ".join(header)
-                raise ValueError(f"{path}:{rows.line_num}: expected a column {missing[0]!r}, got {got}")
+                raise ValueError(
+                    f"{path}:{rows.line_num}: expected a column {missing[0]!r}, got {got}"
+                )
         while True:
             try:
                 example = _named(path, rows, lambda: _next(rows, task, header))
             except ValueError as error:
-                # Text of another encoding is none of the rows that a task's files are known to have.
+                # Text of another encoding is none of the rows that a task's files are known to
+                # have.
                 if not task.broken or isinstance(error.__cause__, UnicodeDecodeError):
                     raise
                 broken.append(str(error))
@@ -140,7 +150,9 @@ def _read(path: Path, dialect: type[csv.Dialect], task: Task, header: Sequence[s
         raise ValueError(f"{path}: expected rows, got none" if not broken else broken[0])
     if broken:
         total = len(examples) + len(broken)
-        warnings.warn(f"{path}: {len(broken)} of {total} rows skipped, the first: {broken[0]}", stacklevel=3)
+        warnings.warn(
+            f"{path}: {len(broken)} of {total} rows skipped, the first: {broken[0]}", stacklevel=3
+        )
     return examples
 
 
@@ -176,7 +188,9 @@ def _example(row: Sequence[str], task: Task, header: Sequence[str]) -> Example:
 def _label(text: str, task: Task) -> float:
     if task.classes:
         if text not in task.classes:
-            raise ValueError(f"{task.label}: expected one of {', '.join(task.classes)}, got {text!r}")
+            raise ValueError(
+                f"{task.label}: expected one of {', '.join(task.classes)}, got {text!r}"
+            )
         return task.classes[text]
     try:
         score = float(text)

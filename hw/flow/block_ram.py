@@ -10,10 +10,10 @@ Cells = dict[str, dict[str, Any]]
 def with_output_registers(netlist: str) -> str:
     """A mapped netlist (Yosys' JSON) with the registers behind block RAMs moved into them.
 
-    A DP16KD's data leaves 5.8 ns after the clock, and 0.9 ns from its register (Project Trellis' timings, speed
-    grade 6). Yosys infers no such register (its issue 5814). A port takes in its flip-flops where each of its data
-    outputs in use leads to one flip-flop and nothing else, all on the port's clock and without enable or reset; so
-    every value and cycle stays what it was.
+    A DP16KD's data leaves 5.8 ns after the clock, and 0.9 ns from its register (Project Trellis'
+    timings, speed grade 6). Yosys infers no such register (its issue 5814). A port takes in its
+    flip-flops where each of its data outputs in use leads to one flip-flop and nothing else, all on
+    the port's clock and without enable or reset; so every value and cycle stays what it was.
     """
     design = json.loads(netlist)
     for module in design["modules"].values():
@@ -56,7 +56,11 @@ def _absorb(
         if len(readers[bit]) != 1:
             return
         register, pin = readers[bit][0]
-        if pin != "DI" or register not in cells or not _plain(cells[register], pins[f"CLK{ports[-1]}"]):
+        if (
+            pin != "DI"
+            or register not in cells
+            or not _plain(cells[register], pins[f"CLK{ports[-1]}"])
+        ):
             return
         registers[name] = register
     for name, register in registers.items():

@@ -10,8 +10,9 @@ from hw.flow.synth import Cells, count_cells
 def cells_by_unit(netlist: str, unit: str, target: str = "ecp5") -> dict[str, Cells]:
     """Cells of a harness' netlist (hw.flow.harness.mapped) by part of `unit`: what Yosys named after it.
 
-    A core's parts are its submodules; PEs and requantizers count by themselves wherever they are. `harness` is
-    what stands around, `shared` what has no name of a part. Raises ValueError for a netlist without a top module.
+    A core's parts are its submodules; PEs and requantizers count by themselves wherever they are.
+    `harness` is what stands around, `shared` what has no name of a part. Raises ValueError for a
+    netlist without a top module.
     """
     modules: dict[str, Any] = json.loads(netlist)["modules"]
     top = next((n for n, m in modules.items() if int(m["attributes"].get("top", "0"), 2)), None)

@@ -1,8 +1,8 @@
 """A floor plan: which multiplier block and which block RAM of an ECP5 each of an array's or a core's is to be.
 
-nextpnr's placer `static` finds good positions for blocks, and then moves them to sites one by one, at random: that
-makes the wires of an 8 x 8 core a third longer, and more than doubles those of a 12 x 12 core. Here all of them are
-matched with sites at once.
+nextpnr's placer `static` finds good positions for blocks, and then moves them to sites one by one,
+at random: that makes the wires of an 8 x 8 core a third longer, and more than doubles those of a 12
+x 12 core. Here all of them are matched with sites at once.
 """
 
 import copy
@@ -41,19 +41,24 @@ def planned(netlist: str, unit: str, config: Config, device: str) -> str:
 def floorplanned(netlist: str, config: Config, sites: Sites) -> str:
     """A mapped netlist (Yosys' JSON, as `hw.flow.harness.mapped` makes it) with a site for each of its blocks.
 
-    PEs stand on a grid, the last row lowest, as far apart as their flip-flops need and as the rows of multipliers
-    allow; operand buffers stand at the edges that they feed, and what follows the sums above row 0, where they leave
-    the array. Every block gets a site of its own, so that the sum of the distances to where it should be is least. A
-    netlist with more blocks than there are sites stays as it is: that is for nextpnr to refuse.
+    PEs stand on a grid, the last row lowest, as far apart as their flip-flops need and as the rows
+    of multipliers allow; operand buffers stand at the edges that they feed, and what follows the
+    sums above row 0, where they leave the array. Every block gets a site of its own, so that the
+    sum of the distances to where it should be is least. A netlist with more blocks than there are
+    sites stays as it is: that is for nextpnr to refuse.
     """
     design = json.loads(netlist)
     modules: Modules = design["modules"]
-    top = next(name for name, module in modules.items() if int(module["attributes"].get("top", "0"), 2))
+    top = next(
+        name for name, module in modules.items() if int(module["attributes"].get("top", "0"), 2)
+    )
     _unshare(modules, top, frozenset(sites))
     blocks: dict[str, list[tuple[str, dict[str, Any]]]] = {kind: [] for kind in sites}
     for path, cell in _cells(modules, top, frozenset(sites)):
         blocks[cell["type"]].append((path, cell))
-    plan = _Plan(config, modules["pe"], sites, [path for cells in blocks.values() for path, _ in cells])
+    plan = _Plan(
+        config, modules["pe"], sites, [path for cells in blocks.values() for path, _ in cells]
+    )
     for kind, cells in blocks.items():
         if len(cells) > len(sites[kind]):
             return netlist
@@ -65,7 +70,9 @@ def floorplanned(netlist: str, config: Config, sites: Sites) -> str:
     return json.dumps(design)
 
 
-def _cells(modules: Modules, name: str, kinds: frozenset[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _cells(
+    modules: Modules, name: str, kinds: frozenset[str]
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """Path and record of each block below a module."""
     for instance, cell in modules[name]["cells"].items():
         if cell["type"] in kinds:
@@ -118,12 +125,21 @@ class _Plan:
         self._dx = min(area / self._dy, self._width / config.cols)
         self._rules: list[tuple[str, Callable[..., tuple[float, float]]]] = [
             (r"pe_(\d+)_(\d+)\b", lambda row, column: (self._x(column), self._y(row))),
-            (r"x_ring\.bank_(\d+)\b", lambda bank: (self._left, self._y(self._of(bank, "x", config.rows)))),
-            (r"w_ring\.bank_(\d+)\b", lambda bank: (self._x(self._of(bank, "w", config.cols)), self._top)),
+            (
+                r"x_ring\.bank_(\d+)\b",
+                lambda bank: (self._left, self._y(self._of(bank, "x", config.rows))),
+            ),
+            (
+                r"w_ring\.bank_(\d+)\b",
+                lambda bank: (self._x(self._of(bank, "w", config.cols)), self._top),
+            ),
             (r"column_(\d+)\b", lambda column: (self._x(column), self._top)),
             (
                 r"lane_(\d+)\b",
-                lambda lane: (self._x((lane + 0.5) / config.results * config.cols - 0.5), self._top),
+                lambda lane: (
+                    self._x((lane + 0.5) / config.results * config.cols - 0.5),
+                    self._top,
+                ),
             ),
         ]
         self._banks = {

@@ -1,8 +1,9 @@
 """What the fabric itself asks: single multiply-accumulate units mapped as tightly as we know how.
 
-Measured with Yosys 0.70 and nextpnr 0.11 on LFE5U-85F, speed 6, median of three seeds: clear included, no drain, no
-tags, nothing around them. Carry cells are placed by hand where there is no multiplier block. They are no
-limits of an array, whose PEs pass operands on and drain; they say how far from the fabric it is.
+Measured with Yosys 0.70 and nextpnr 0.11 on LFE5U-85F, speed 6, median of three seeds: clear
+included, no drain, no tags, nothing around them. Carry cells are placed by hand where there is no
+multiplier block. They are no limits of an array, whose PEs pass operands on and drain; they say how
+far from the fabric it is.
 """
 
 from dataclasses import dataclass

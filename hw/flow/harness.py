@@ -21,10 +21,11 @@ class Harness(wiring.Component):
 
     Members: clk In(1), rst In(1), si In(1), so Out(1).
 
-    Every input bit of the unit is a bit of one shift register that starts at si. Every output bit is folded by
-    exclusive or into its bit of a second one that ends at so. So every path of the unit lies between registers,
-    every bit depends on si and reaches so, and what the harness adds is one register per port bit, with at most
-    one gate before it. The reset is registered too: its way to the PEs counts like any other.
+    Every input bit of the unit is a bit of one shift register that starts at si. Every output bit
+    is folded by exclusive or into its bit of a second one that ends at so. So every path of the
+    unit lies between registers, every bit depends on si and reaches so, and what the harness adds
+    is one register per port bit, with at most one gate before it. The reset is registered too: its
+    way to the PEs counts like any other.
     """
 
     def __init__(self, config: Config, unit: str = "array"):
@@ -37,7 +38,11 @@ class Harness(wiring.Component):
         m.domains += [ClockDomain("sync"), ClockDomain("pins", reset_less=True)]
         reset = Signal(reset_less=True)
         m.d.pins += reset.eq(self.rst)
-        m.d.comb += [ClockSignal("pins").eq(self.clk), ClockSignal().eq(self.clk), ResetSignal().eq(reset)]
+        m.d.comb += [
+            ClockSignal("pins").eq(self.clk),
+            ClockSignal().eq(self.clk),
+            ResetSignal().eq(reset),
+        ]
 
         unit = place(m, self._unit, self._unit, lambda: UNITS[self._unit](self._config), platform)
         inputs: list[Value] = []
@@ -61,8 +66,9 @@ class Harness(wiring.Component):
 def mapped(config: Config, unit: str = "array", target: str = "ecp5") -> str:
     """The harness around a unit of `config`, mapped for a target (ecp5 or ice40), as JSON that nextpnr reads.
 
-    Array and PEs stay modules: flattened, Yosys merges registers that are equal along anti-diagonals into one
-    that drives wires across the array. Raises YosysError if Yosys fails, ValueError as `check`.
+    Array and PEs stay modules: flattened, Yosys merges registers that are equal along
+    anti-diagonals into one that drives wires across the array. Raises YosysError if Yosys fails,
+    ValueError as `check`.
     """
     design = emit(Harness(config, unit), "harness", target)
     script = [
@@ -72,7 +78,9 @@ def mapped(config: Config, unit: str = "array", target: str = "ecp5") -> str:
         PARTS[target].mapping(design.top, config.dsp),
         "write_json netlist.json",
     ]
-    files = run_yosys("\n".join(script), inputs={"design.v": design.unprefixed}, outputs=["netlist.json"])
+    files = run_yosys(
+        "\n".join(script), inputs={"design.v": design.unprefixed}, outputs=["netlist.json"]
+    )
     netlist = files["netlist.json"]
     if unit in ("array", "core"):
         check(netlist, config, *_CHECKED[target])
@@ -88,9 +96,10 @@ def check(
 ) -> None:
     """Raise ValueError if a mapped netlist (Yosys' JSON, PEs kept as modules) is not the whole array.
 
-    It holds rows * cols PEs; each has its multiplier, where the build uses them, and as many distinct flip-flops
-    behind its accumulators and behind its drain as the sums have bits. A frequency or an area of anything less
-    would be one of logic that constant or unread signals had removed.
+    It holds rows * cols PEs; each has its multiplier, where the build uses them, and as many
+    distinct flip-flops behind its accumulators and behind its drain as the sums have bits. A
+    frequency or an area of anything less would be one of logic that constant or unread signals had
+    removed.
     """
     modules = json.loads(netlist)["modules"]
     pes = _instances(modules, _top(modules))["pe"]
@@ -102,7 +111,9 @@ def check(
     if multipliers != needed:
         raise ValueError(f"netlist: expected {needed} {multiplier} per PE, got {multipliers}")
     stored = {
-        cell["connections"]["Q"][0] for cell in pe["cells"].values() if cell["type"].startswith(flip_flop)
+        cell["connections"]["Q"][0]
+        for cell in pe["cells"].values()
+        if cell["type"].startswith(flip_flop)
     }
     sums = {
         bit

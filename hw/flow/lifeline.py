@@ -10,7 +10,10 @@ PR_SET_PDEATHSIG = 1
 
 
 def end_with_parent() -> None:
-    """Have Linux kill this process when its parent ends. Elsewhere it ends when its own work is done."""
+    """Have Linux kill this process when its parent ends.
+
+    Elsewhere it ends when its own work is done.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 

@@ -25,8 +25,9 @@ class PlaceAndRouteError(RuntimeError):
 class Algorithms:
     """nextpnr's placer and router, and the weight of timing against wire length in the placer `heap`; its defaults.
 
-    `clock` in MHz is what to strive for unless something else is asked. With `persistent`, wires are routed anew until
-    that clock is met, or a little less (GOALS), or once and for all if none is in ROUNDS iterations.
+    `clock` in MHz is what to strive for unless something else is asked. With `persistent`, wires
+    are routed anew until that clock is met, or a little less (GOALS), or once and for all if none
+    is in ROUNDS iterations.
     """
 
     placer: str = "heap"
@@ -65,7 +66,9 @@ def place_and_route(
 
 def _aim(placed: Path, clock: float) -> None:
     """Change the clock that a placed design carries: it counts, not that of the command which routes it."""
-    text, changed = re.subn(r'("target_freq": )"[^"]*"', rf'\1"{clock * 1e6:f}"', placed.read_text(), count=1)
+    text, changed = re.subn(
+        r'("target_freq": )"[^"]*"', rf'\1"{clock * 1e6:f}"', placed.read_text(), count=1
+    )
     if not changed:
         raise PlaceAndRouteError("expected the clock in what nextpnr placed, got none")
     placed.write_text(text)
@@ -74,7 +77,8 @@ def _aim(placed: Path, clock: float) -> None:
 def invoke(folder: Path, family: str, arguments: list[str], rounds: int | None = None) -> bool:
     """Run a family's nextpnr in a folder, which it sees as its own: files are named relative to that.
 
-    False if its router takes more than so many rounds, and then it is stopped. Raises PlaceAndRouteError if it fails.
+    False if its router takes more than so many rounds, and then it is stopped. Raises
+    PlaceAndRouteError if it fails.
     """
     module = f"yowasp_nextpnr_{family}"
     code = f"import {module}; sys.exit({module}.run_nextpnr_{family}(sys.argv[1:]))"
@@ -90,7 +94,8 @@ def invoke(folder: Path, family: str, arguments: list[str], rounds: int | None =
                 time.sleep(0.5)
         finally:
             process.kill()
-        # A run that ended by itself is held to the same limit, so that what comes of it is no matter of speed.
+        # A run that ended by itself is held to the same limit, so that what comes of it is no
+        # matter of speed.
         if _exceeded(log, rounds):
             return False
         if process.wait() != 0:

@@ -19,7 +19,8 @@ from hw.operands import Product
 class Device:
     """A part: its family, nextpnr's options for size and package, and the speed grade that figures are quoted for.
 
-    `blocks` is how many there are of each type that a floor plan gives sites to (hw.flow.floorplan).
+    `blocks` is how many there are of each type that a floor plan gives sites to
+    (hw.flow.floorplan).
     """
 
     family: str
@@ -53,10 +54,11 @@ DEFAULT = Algorithms()
 def algorithms_for(unit: str, config: Config, device: str) -> Algorithms:
     """What suits a unit on a device (docs/decisions.md has the measurements).
 
-    Cores on ECP5: `static`, which places an 8 x 8 core with two thirds of the wire, and router2, which routes what
-    router1 does not finish, told to go on until the clock is met: at the first legal routing a few wires have gone
-    far around others. Arrays with multiplier blocks: timing pulls harder, because the blocks stand in a few rows and
-    hold the PEs around them apart; where there are none it pulls registers off their adders.
+    Cores on ECP5: `static`, which places an 8 x 8 core with two thirds of the wire, and router2,
+    which routes what router1 does not finish, told to go on until the clock is met: at the first
+    legal routing a few wires have gone far around others. Arrays with multiplier blocks: timing
+    pulls harder, because the blocks stand in a few rows and hold the PEs around them apart; where
+    there are none it pulls registers off their adders.
     """
     weight = 40 if config.product is Product.MULTIPLIER else 10
     if unit == "core" and DEVICES[device].family == "ecp5":
@@ -68,8 +70,8 @@ def algorithms_for(unit: str, config: Config, device: str) -> Algorithms:
 class Step:
     """A signal on the critical path: delay of the cells that drive it and of the wires behind it, in ns.
 
-    `signal` is the hierarchical name in the generated Verilog of the signal, or, for a wire that mapping made, of
-    the register or output that it is for.
+    `signal` is the hierarchical name in the generated Verilog of the signal, or, for a wire that
+    mapping made, of the register or output that it is for.
     """
 
     signal: str
@@ -81,9 +83,10 @@ class Step:
 class Placement:
     """One placed and routed design.
 
-    `fmax_mhz` is that of the clock with the least slack, `clock_mhz` what was asked for; `path` limits it, from
-    register to register. `used` is nextpnr's count of occupied sites by type. Paths from and to pins do not count,
-    nor does what is inside a DSP block, which nextpnr does not time (see hw.gateware.lib.multiplier).
+    `fmax_mhz` is that of the clock with the least slack, `clock_mhz` what was asked for; `path`
+    limits it, from register to register. `used` is nextpnr's count of occupied sites by type. Paths
+    from and to pins do not count, nor does what is inside a DSP block, which nextpnr does not time
+    (see hw.gateware.lib.multiplier).
     """
 
     device: str
@@ -103,7 +106,9 @@ class Placement:
 
     def record(self) -> dict[str, Any]:
         """For reports: everything but the seconds, rounded to 0.01 MHz and 0.01 ns."""
-        steps = [(step.signal, round(step.logic_ns, 2), round(step.routing_ns, 2)) for step in self.path]
+        steps = [
+            (step.signal, round(step.logic_ns, 2), round(step.routing_ns, 2)) for step in self.path
+        ]
         return {
             "device": self.device,
             "speed": self.speed,
@@ -130,9 +135,9 @@ def place_and_route(
 ) -> list[Placement]:
     """Place and route a netlist (Yosys' JSON, mapped for the device's family) once per seed, one after another.
 
-    `clock` in MHz is what to strive for, the algorithms' by default; missing it is no error. `progress` is called with
-    each seed before its run, `done` with what came of it. Raises ValueError on an unknown device, PlaceAndRouteError
-    if nextpnr fails.
+    `clock` in MHz is what to strive for, the algorithms' by default; missing it is no error.
+    `progress` is called with each seed before its run, `done` with what came of it. Raises
+    ValueError on an unknown device, PlaceAndRouteError if nextpnr fails.
     """
     if device not in DEVICES:
         raise ValueError(f"device: expected one of {', '.join(DEVICES)}, got {device!r}")
@@ -158,12 +163,16 @@ def place_and_route(
     return placements
 
 
-def _placement(report: dict[str, Any], device: str, seed: int, clock: float, seconds: float) -> Placement:
+def _placement(
+    report: dict[str, Any], device: str, seed: int, clock: float, seconds: float
+) -> Placement:
     if not report["fmax"]:
         raise PlaceAndRouteError("nextpnr: no path between registers, hence no frequency")
     slowest = min(report["fmax"], key=lambda name: report["fmax"][name]["achieved"])
     edge = f"posedge {slowest}"
-    paths = [path["path"] for path in report["critical_paths"] if path["from"] == path["to"] == edge]
+    paths = [
+        path["path"] for path in report["critical_paths"] if path["from"] == path["to"] == edge
+    ]
     return Placement(
         device=device,
         speed=DEVICES[device].speed,

@@ -82,12 +82,16 @@ def parse_modes(text: str) -> tuple[str, ...]:
 
 
 def measure(point: Point) -> list[Record]:
-    """Records of a point: cells by kind, or MHz. Raises as `synthesize`, `mapped` and `place_and_route`."""
+    """Records of a point: cells by kind, or MHz.
+
+    Raises as `synthesize`, `mapped` and `place_and_route`.
+    """
     config = point.config
     if point.seed is None:
         cells = synthesize(point.unit, config, point.target).cells.record()
         return [
-            Record(f"{point.build}/{kind}", "cells", float(count), "less") for kind, count in cells.items()
+            Record(f"{point.build}/{kind}", "cells", float(count), "less")
+            for kind, count in cells.items()
         ]
     device = DEFAULT_DEVICES[point.target]
     netlist = planned(mapped(config, point.unit, point.target), point.unit, config, device)
@@ -101,9 +105,13 @@ def registry() -> list[Point]:
     points = [Point("pe", names) for names in (*((name,) for name in MODE_NAMES), MODE_NAMES)]
     more = (("wlog-a8", 3), ("wlog-alog", 3), ("wlog-a8", 5))
     points += [Point("pe", (name,), bits) for name, bits in more]
-    points += [Point("pe", (name,), dsp=False) for name in MODE_NAMES if not name.startswith("wlog")]
+    points += [
+        Point("pe", (name,), dsp=False) for name in MODE_NAMES if not name.startswith("wlog")
+    ]
     units = ("x_decoder", "w_decoder", "requantizer", "drain", "controller", "loader", "feeder")
     points += [Point(unit, MODE_NAMES) for unit in units]
     for target in ("ecp5", "ice40", "xc7"):
-        points += [Point(unit, ("w8a8",), rows=2, cols=2, target=target) for unit in ("array", "core")]
+        points += [
+            Point(unit, ("w8a8",), rows=2, cols=2, target=target) for unit in ("array", "core")
+        ]
     return points

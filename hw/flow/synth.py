@@ -114,7 +114,9 @@ def synthesize(unit: str, config: Config, target: str) -> Synthesis:
         "write_json netlist.json",
     ]
     files = run_yosys(
-        "\n".join(script), inputs={"design.v": design.unprefixed}, outputs=["cells.json", "netlist.json"]
+        "\n".join(script),
+        inputs={"design.v": design.unprefixed},
+        outputs=["cells.json", "netlist.json"],
     )
     report: Any = json.loads(files["cells.json"])
     counts = report["design"]["num_cells_by_type"]

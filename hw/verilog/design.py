@@ -25,7 +25,16 @@ from hw.verilog.identifiers import with_module_prefix
 from hw.verilog.text import HEADER, condensed, delivered
 
 UnitName = Literal[
-    "pe", "x_decoder", "w_decoder", "array", "requantizer", "drain", "controller", "loader", "feeder", "core"
+    "pe",
+    "x_decoder",
+    "w_decoder",
+    "array",
+    "requantizer",
+    "drain",
+    "controller",
+    "loader",
+    "feeder",
+    "core",
 ]
 UNITS: dict[str, Callable[[Config], wiring.Component]] = {
     "pe": processing_element,
@@ -55,9 +64,10 @@ class Port:
 class Design:
     """Generated Verilog: its top module, its ports, and the modules in it that are placed in many places.
 
-    `sha256` is the digest of `text`, which says what was delivered or synthesized. `flat`, where asked for, is the same
-    as one module, or with one kept, of few and wide expressions: what the default simulator compiles and runs fastest.
-    `shared` are plain names of modules, which in the text have `prefix` in front, as all but the top have.
+    `sha256` is the digest of `text`, which says what was delivered or synthesized. `flat`, where
+    asked for, is the same as one module, or with one kept, of few and wide expressions: what the
+    default simulator compiles and runs fastest. `shared` are plain names of modules, which in the
+    text have `prefix` in front, as all but the top have.
     """
 
     top: str
@@ -84,12 +94,17 @@ class Design:
 
 
 def generate(
-    unit: str, config: Config, family: str = "generic", flat: bool = False, kept: str = "", prefix: str = ""
+    unit: str,
+    config: Config,
+    family: str = "generic",
+    flat: bool = False,
+    kept: str = "",
+    prefix: str = "",
 ) -> Design:
     """The Verilog of a unit (a key of UNITS) for a family of parts (one of FAMILIES), with `flat` also flattened.
 
-    The top module is called `prefix` and the unit's name. In `flat` the module `kept` stays one. Raises ValueError on
-    an unknown unit or family, YosysError if Yosys fails.
+    The top module is called `prefix` and the unit's name. In `flat` the module `kept` stays one.
+    Raises ValueError on an unknown unit or family, YosysError if Yosys fails.
     """
     if unit not in UNITS:
         raise ValueError(f"unit: expected one of {', '.join(UNITS)}, got {unit!r}")
@@ -106,7 +121,8 @@ def emit(
 ) -> Design:
     """The Verilog of any component, as module `prefix` and `top`. Raises as `generate` does.
 
-    Other modules are called after the top and a digest of the text, so that two builds fit into one design.
+    Other modules are called after the top and a digest of the text, so that two builds fit into one
+    design.
     """
     target = Target(family)
     root = rtlil.convert(component, name=top, platform=target, emit_src=False)
@@ -114,8 +130,9 @@ def emit(
     script = [f"read_rtlil <<rtlil\n{module}\nrtlil" for module in modules]
     script += [
         f"hierarchy -top {top}",
-        # Multiplexers instead of processes. A process that first writes a default lets a signal change twice; where two
-        # processes read parts of each other's vectors, a simulator that wakes them for any bit goes round for ever.
+        # Multiplexers instead of processes. A process that first writes a default lets a signal
+        # change twice; where two processes read parts of each other's vectors, a simulator that
+        # wakes them for any bit goes round for ever.
         "proc -norom",
         "memory_collect",
         "clean_zerowidth",
@@ -126,7 +143,8 @@ def emit(
     outputs = ["design.v"]
     if flat:
         script += [
-            # Each module once; what they have in common, the tags of a diagonal above all, shows when they are one.
+            # Each module once; what they have in common, the tags of a diagonal above all, shows
+            # when they are one.
             "opt",
             *(f"flatten {name}" for name in target.modules if name == kept),
             "flatten",
@@ -164,7 +182,9 @@ def _ports(component: wiring.Component, root: str, text: str, top: str) -> tuple
         direction = "input" if member.flow == wiring.In else "output"
         name = "__".join(map(str, path))
         if width:
-            ports.append(Port(name if re.search(rf"\b{name}\b", header) else f"{name}_", direction, width))
+            ports.append(
+                Port(name if re.search(rf"\b{name}\b", header) else f"{name}_", direction, width)
+            )
     return tuple(ports)
 
 

@@ -12,21 +12,25 @@ _PLAIN = re.compile(r"(?<![\\\w$'])[A-Za-z_]\w*")
 def with_plain_names(text: str) -> str:
     """Verilog as Yosys writes it, with every escaped identifier replaced by a plain one.
 
-    A name keeps its letters, digits and underscores; what else it had becomes an underscore, a keyword gets one at its
-    end, and a number tells equal results apart.
+    A name keeps its letters, digits and underscores; what else it had becomes an underscore, a
+    keyword gets one at its end, and a number tells equal results apart.
     """
     names: dict[str, str] = {}
     for name in _modules(text):
         plain = name if f"module {name}(" in text else _plain(name)
         names[name] = _distinct(plain, set(names.values()))
     modules = re.split(r"(?=^module )", _renamed(text, names), flags=re.MULTILINE)
-    mappings = {match[1]: _mapping(module) for module in modules if (match := _MODULE.match(module))}
+    mappings = {
+        match[1]: _mapping(module) for module in modules if (match := _MODULE.match(module))
+    }
     return "".join(_localised(module, mappings) for module in modules)
 
 
 def with_module_prefix(text: str, top: str, new_top: str, prefix: str) -> str:
     """Plain-named Verilog whose top module is called `new_top` and every other one `prefix` and its old name."""
-    return _renamed(text, {name: new_top if name == top else f"{prefix}{name}" for name in _modules(text)})
+    return _renamed(
+        text, {name: new_top if name == top else f"{prefix}{name}" for name in _modules(text)}
+    )
 
 
 def _modules(text: str) -> list[str]:

@@ -34,12 +34,15 @@ _CLEARED_MEMORY = re.compile(
 def delivered(text: str) -> str:
     """Verilog-2001 of plain identifiers, from what Yosys' write_verilog makes of processes turned into multiplexers.
 
-    Ports and nets without bits, which Verilog does not have, are left out. A memory of zeros is cleared in a loop and
-    says that no word is read in the cycle that writes it (`no_rw_check`, see hw.flow.yosys.READ_DESIGN); a choice among
-    many says that one condition holds at a time (`parallel_case`), or tools would build a priority.
+    Ports and nets without bits, which Verilog does not have, are left out. A memory of zeros is
+    cleared in a loop and says that no word is read in the cycle that writes it (`no_rw_check`, see
+    hw.flow.yosys.READ_DESIGN); a choice among many says that one condition holds at a time
+    (`parallel_case`), or tools would build a priority.
     """
     text = _BANNER.sub("", text)
-    text = "".join(_without_empty(part) for part in re.split(r"(?=^module )", text, flags=re.MULTILINE))
+    text = "".join(
+        _without_empty(part) for part in re.split(r"(?=^module )", text, flags=re.MULTILINE)
+    )
     text = _CLEARED_MEMORY.sub(_clearing_loop, text)
     text = _MEMORY.sub(r"  (* no_rw_check *)\n  \1", text)
     text = _PARALLEL.sub(r"\1(* parallel_case *)\n\1\2", text)

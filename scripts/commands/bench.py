@@ -36,8 +36,8 @@ def bench(
 ) -> None:
     """Time every GEMM of an encoder layer by itself, and the layer as one sequence of commands, on random codes.
 
-    Cycles run from the first command accepted to the last result out, loads included. Every result is compared
-    with golden; any difference ends with exit status 1.
+    Cycles run from the first command accepted to the last result out, loads included. Every result
+    is compared with golden; any difference ends with exit status 1.
     """
     if not 1 <= tokens <= MOST_TOKENS:
         raise ValueError(f"--tokens: expected 1..{MOST_TOKENS}, got {tokens}")

@@ -42,15 +42,21 @@ def bert(
         Path | None, typer.Option(help="Write every GEMM of the hardware to this folder, for gemm.")
     ] = None,
     raw: Annotated[
-        bool, typer.Option("--raw", help="Let every GEMM leave the hardware as sums, none requantized there.")
+        bool,
+        typer.Option(
+            "--raw", help="Let every GEMM leave the hardware as sums, none requantized there."
+        ),
     ] = False,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where vectors go, .npy.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where vectors go, .npy.")
+    ] = None,
     json_file: options.JsonFile = None,
 ) -> None:
     """Embed one text, or compare two by the cosine of their vectors.
 
-    With --backend rtl every linear and attention GEMM of all layers runs on the simulated hardware, its results
-    go on through the model, and each is compared with golden's; any difference ends with exit status 1.
+    With --backend rtl every linear and attention GEMM of all layers runs on the simulated hardware,
+    its results go on through the model, and each is compared with golden's; any difference ends
+    with exit status 1.
     """
     chosen = mode_or_float(mode_name, exponent_bits)
     _check(texts, chosen, backend, checkpoint, clock, dump, raw)
@@ -83,14 +89,22 @@ def bert(
         started = time.perf_counter()
         vectors = np.concatenate([encoder.sentence_vectors([ids]) for ids in tokens])
     seconds = time.perf_counter() - started
-    record: dict[str, Any] = {"mode": mode_name, "backend": backend, "tokens": [len(ids) for ids in tokens]}
+    record: dict[str, Any] = {
+        "mode": mode_name,
+        "backend": backend,
+        "tokens": [len(ids) for ids in tokens],
+    }
     record["model"] = FLOAT if chosen is None else origin(chosen, checkpoint, post_training)
     if len(texts) == 2:
         record["similarity"] = float(cosine(vectors[0], vectors[1]))
     record["seconds"] = seconds
     if tally is not None:
         record |= {"rows": rows, "cols": cols, "bus": bus, "clock_mhz": clock}
-        record |= {"cycles": tally.cycles, "utilization": tally.utilization, "mismatches": tally.mismatches}
+        record |= {
+            "cycles": tally.cycles,
+            "utilization": tally.utilization,
+            "mismatches": tally.mismatches,
+        }
         record |= {"products": tally.products, "results": tally.results, "gemms": tally.jobs}
         record["milliseconds"] = tally.cycles / clock / 1000
     exact = tally is None or not tally.mismatches
@@ -124,7 +138,9 @@ def _check(
     options.check_clock(clock)
 
 
-def _rtl(setup: Setup, dump: Path | None, raw: bool, bar: Bar, texts: int, layers: int) -> RtlBackend:
+def _rtl(
+    setup: Setup, dump: Path | None, raw: bool, bar: Bar, texts: int, layers: int
+) -> RtlBackend:
     """The core, its progress on the bar, one text after another."""
     bar.stage(f"building {setup.rows} x {setup.cols}")
     built = build(setup.config)
@@ -145,7 +161,9 @@ _CALLS = 6
 """Sequences of jobs in a layer: Q, K and V; scores; context; output; ffn1; ffn2."""
 
 
-def _report(texts: list[str], vectors: np.ndarray, record: dict[str, Any], tally: Tally | None) -> None:
+def _report(
+    texts: list[str], vectors: np.ndarray, record: dict[str, Any], tally: Tally | None
+) -> None:
     table = Table()
     table.add_column("text")
     table.add_column("tokens", justify="right")
@@ -153,7 +171,9 @@ def _report(texts: list[str], vectors: np.ndarray, record: dict[str, Any], tally
     for text, vector, tokens in zip(texts, vectors, record["tokens"], strict=True):
         start = " ".join(f"{value:+.4f}" for value in vector[:4])
         table.add_row(
-            text if len(text) <= 60 else text[:57] + "...", str(tokens), f"{start} ... of {len(vector)}"
+            text if len(text) <= 60 else text[:57] + "...",
+            str(tokens),
+            f"{start} ... of {len(vector)}",
         )
     out.show(table)
     if "similarity" in record:

@@ -27,21 +27,29 @@ def build(
     cols: options.Cols = 4,
     exponent_bits: options.ExponentBits = 4,
     k_max: options.KMax = 64,
-    seed: Annotated[int, typer.Option(callback=options.check_seed, help="Of the operands of the test.")] = 0,
+    seed: Annotated[
+        int, typer.Option(callback=options.check_seed, help="Of the operands of the test.")
+    ] = 0,
 ) -> None:
     """Make a bitstream of a core with a built-in self-test, with Yosys, nextpnr and ecppack.
 
-    Commands, operands and golden's results are in block RAM. LED 0 is on while the test runs, LED 1 when it has passed,
-    LED 2 when it has failed; LEDs 5 to 7 then show the number of the failing mode, from 1 on.
+    Commands, operands and golden's results are in block RAM. LED 0 is on while the test runs, LED 1
+    when it has passed, LED 2 when it has failed; LEDs 5 to 7 then show the number of the failing
+    mode, from 1 on.
     """
     platform_of(board)
     config = options.build_config(mode_names, rows, cols, exponent_bits=exponent_bits, k_max=k_max)
     if len(config.modes) > 7:
-        raise ValueError(f"--mode: expected at most 7, which three LEDs can tell, got {len(config.modes)}")
+        raise ValueError(
+            f"--mode: expected at most 7, which three LEDs can tell, got {len(config.modes)}"
+        )
     options.check_size(config, "map")
     check_folder(output, "--output")
     lines = script(config, seed)
-    with status(f"mapping, placing and routing for {board}"), tempfile.TemporaryDirectory() as scratch:
+    with (
+        status(f"mapping, placing and routing for {board}"),
+        tempfile.TemporaryDirectory() as scratch,
+    ):
         made = bitstream(board, SelfTest(config, lines), Path(scratch))
         make_folder(output, "--output")
         content = made.path.read_bytes()
@@ -59,7 +67,12 @@ def build(
         "clock_mhz": made.clock_mhz,
         "fmax_mhz": made.fmax_mhz,
         "sha256": hashlib.sha256(content).hexdigest(),
-        "leds": {"running": RUNNING, "passed": PASSED, "failed": FAILED, "mode": [MODE_LEDS, MODE_LEDS + 2]},
+        "leds": {
+            "running": RUNNING,
+            "passed": PASSED,
+            "failed": FAILED,
+            "mode": [MODE_LEDS, MODE_LEDS + 2],
+        },
         "versions": {name: version(name) for name in _PACKAGES},
     }
     write_json(output / "selftest.json", record)

@@ -23,11 +23,16 @@ def cache(
     older_than: Annotated[
         float | None,
         typer.Option(
-            "--older-than", help="Remove only what was last used more than DAYS days ago.", metavar="DAYS"
+            "--older-than",
+            help="Remove only what was last used more than DAYS days ago.",
+            metavar="DAYS",
         ),
     ] = None,
     training: Annotated[
-        bool, typer.Option("--training", help="Remove trained models, too: they take hours to train again.")
+        bool,
+        typer.Option(
+            "--training", help="Remove trained models, too: they take hours to train again."
+        ),
     ] = False,
 ) -> None:
     """Show or remove what is kept between runs: simulator builds, Verilog, quantized and trained models.
@@ -46,7 +51,9 @@ def cache(
     else:
         found = kept.clean(kinds, (older_than or 0) * DAY)
         verb = "removed from"
-    out.say(f"{len(found)} entries, {_size(sum(each.size for each in found))} {verb} {kept.cache_folder()}")
+    out.say(
+        f"{len(found)} entries, {_size(sum(each.size for each in found))} {verb} {kept.cache_folder()}"
+    )
 
 
 def _table(entries: list[Entry]) -> Table:

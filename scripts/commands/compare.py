@@ -28,7 +28,8 @@ def compare(
     if base == new == STDIO:
         raise ValueError("NEW: expected a file, got - that BASE is too")
     old, now = (
-        {record.name: record for record in _read(name, path)} for name, path in (("BASE", base), ("NEW", new))
+        {record.name: record for record in _read(name, path)}
+        for name, path in (("BASE", base), ("NEW", new))
     )
     table = Table()
     for heading in ("", "name", "unit"):
@@ -49,12 +50,20 @@ def compare(
             style = "red" if bad else None
             moved = f"{'+' if now[name].value >= record.value else '-'}{abs(change):.1f} %"
             table.add_row(
-                arrow, name, record.unit, _text(record.value), _text(now[name].value), moved, style=style
+                arrow,
+                name,
+                record.unit,
+                _text(record.value),
+                _text(now[name].value),
+                moved,
+                style=style,
             )
     added = len(now.keys() - old.keys())
     if table.row_count:
         out.show(table)
-    out.say(f"{len(old)} records: {worse} worse by more than {tolerance:g} %, {missing} missing, {added} new")
+    out.say(
+        f"{len(old)} records: {worse} worse by more than {tolerance:g} %, {missing} missing, {added} new"
+    )
     if worse or missing:
         err.say(
             f"tilebert: compare: {worse} of {len(old)} records are worse than {base}, {missing} are missing",

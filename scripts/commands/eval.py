@@ -32,7 +32,10 @@ FLOAT = "fp32"
 
 def evaluate(
     task: Annotated[
-        str, typer.Option(help=f"The benchmark, whose dev split is used: one of {', '.join(TASK_NAMES)}.")
+        str,
+        typer.Option(
+            help=f"The benchmark, whose dev split is used: one of {', '.join(TASK_NAMES)}."
+        ),
     ],
     glue: options.Glue,
     mode_name: options.ModeOrFloat = "w8a8",
@@ -46,7 +49,8 @@ def evaluate(
     bus: options.Bus = 8,
     workers: Annotated[int, typer.Option(help="Processes that simulate; 0: one per core.")] = 0,
     scheduler: Annotated[
-        str | None, typer.Option(help="Simulate on the Dask cluster with this scheduler, host:port.")
+        str | None,
+        typer.Option(help="Simulate on the Dask cluster with this scheduler, host:port."),
     ] = None,
     keep: Annotated[
         Path | None,
@@ -56,8 +60,8 @@ def evaluate(
 ) -> None:
     """Score a model on a benchmark, in percent: similarity by the cosines of sentence vectors, a task by its head.
 
-    sts-b means the cosines, too, unless the checkpoint has a head for it. The other tasks need a checkpoint that
-    `train` made for them; on RTL one process simulates those.
+    sts-b means the cosines, too, unless the checkpoint has a head for it. The other tasks need a
+    checkpoint that `train` made for them; on RTL one process simulates those.
     """
     chosen = mode_or_float(mode_name, exponent_bits)
     kind = task_of(task)
@@ -78,7 +82,9 @@ def evaluate(
     tally: Tally | None = None
     with progress() as bar:
         bar.stage(f"loading {mode_name}")
-        model = None if chosen is None else load_model(chosen, checkpoint, trained=not post_training)
+        model = (
+            None if chosen is None else load_model(chosen, checkpoint, trained=not post_training)
+        )
         head = None if model is None else model.head
         if kind is task_of(SIMILARITY) and (task == SIMILARITY or head is None):
             task, head = SIMILARITY, None
@@ -117,7 +123,11 @@ def evaluate(
             **build(setup.config).digests,
         }
         record |= {"mismatches": tally.mismatches, "results": tally.results, "gemms": tally.jobs}
-        record |= {"products": tally.products, "cycles": tally.cycles, "utilization": tally.utilization}
+        record |= {
+            "products": tally.products,
+            "cycles": tally.cycles,
+            "utilization": tally.utilization,
+        }
     write_json(json_file, record)
     _report(record, kind, tally)
 
@@ -159,7 +169,9 @@ def read_pairs(glue: Path, limit: int | None = None, task: str = SIMILARITY) -> 
     return read(task, glue, "dev", limit)
 
 
-def load_encoder(chosen: Mode | None, checkpoint: Path | None = None, *, trained: bool = True) -> Encoder:
+def load_encoder(
+    chosen: Mode | None, checkpoint: Path | None = None, *, trained: bool = True
+) -> Encoder:
     """The encoder in a mode, on golden, or in float32; errors as `load_model`."""
     if chosen is None:
         return float_encoder(read_weights())

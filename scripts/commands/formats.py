@@ -18,14 +18,16 @@ from scripts.models import MODEL_PACKAGE
 def formats(
     glue: options.GlueOrNone = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder for plots and histograms; made if missing.")
+        Path | None,
+        typer.Option("--output", "-o", help="Folder for plots and histograms; made if missing."),
     ] = None,
     limit: options.Limit = None,
     json_file: options.JsonFile = None,
 ) -> None:
     """Compare the formats: STS-B correlation, errors of weights and of GEMM results, zero codes, bytes.
 
-    Every linear GEMM is quantized after training, with clipping; the two attention products are in w8a8.
+    Every linear GEMM is quantized after training, with clipping; the two attention products are in
+    w8a8.
     """
     check_place(json_file, "--json")
     check_folder(output, "--output")
@@ -48,7 +50,14 @@ def _table(measurements: Measurements) -> Table:
     table = Table(title=f"Formats of the linear layers of {MODEL_PACKAGE}{sentences}")
     for heading in ("mode", "weights", "activations"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("Pearson, %", "to FP32", "weight SNR, dB", "GEMM SNR, dB", "zero codes", "weights, kB"):
+    for heading in (
+        "Pearson, %",
+        "to FP32",
+        "weight SNR, dB",
+        "GEMM SNR, dB",
+        "zero codes",
+        "weights, kB",
+    ):
         table.add_column(heading, justify="right")
     real = ("float32", "float32", "not run" if base is None else f"{base.pearson:.2f}")
     size = f"{measurements.float_bytes / 1e3:,.0f}"
@@ -56,7 +65,10 @@ def _table(measurements: Measurements) -> Table:
     for row in measurements.rows:
         pearson = ("not run", "")
         if base is not None and row.similarity is not None:
-            pearson = f"{row.similarity.pearson:.2f}", f"{row.similarity.pearson - base.pearson:+.2f}"
+            pearson = (
+                f"{row.similarity.pearson:.2f}",
+                f"{row.similarity.pearson - base.pearson:+.2f}",
+            )
         table.add_row(
             row.label,
             row.weight_format,
@@ -75,7 +87,8 @@ def _write_plots(folder: Path, measurements: Measurements) -> None:
     from scripts.report import plots
 
     formats = {
-        f"{label}\n{measurements.users(label)}": row for label, row in measurements.by_weight_format.items()
+        f"{label}\n{measurements.users(label)}": row
+        for label, row in measurements.by_weight_format.items()
     }
     figures = {
         "weight_errors": plots.errors(

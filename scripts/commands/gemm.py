@@ -34,7 +34,9 @@ def gemm(
     ] = None,
     k_max: options.KMax = K_MAX,
     bias: Annotated[Path | None, typer.Option(help="Bias of each column, [N], .npy.")] = None,
-    mult: Annotated[Path | None, typer.Option(help="Multiplier of each column: requantize.")] = None,
+    mult: Annotated[
+        Path | None, typer.Option(help="Multiplier of each column: requantize.")
+    ] = None,
     shift: Annotated[Path | None, typer.Option(help="Shift of each column.")] = None,
     bits: Annotated[int, typer.Option(help="Bits of requantized results: 8 or 4.")] = 8,
     backend: Annotated[options.Backend, typer.Option(help="What computes it.")] = "golden",
@@ -45,8 +47,8 @@ def gemm(
 ) -> None:
     """Compute y = x @ w (+ bias, requantized with --mult and --shift) and write it.
 
-    With --backend rtl the hardware and golden both compute it, every result is compared, and any difference
-    ends with exit status 1 and no output.
+    With --backend rtl the hardware and golden both compute it, every result is compared, and any
+    difference ends with exit status 1 and no output.
     """
     check_stdin(x=x, w=w, bias=bias, mult=mult, shift=shift)
     check_places(output=output, json=json_file)
@@ -119,7 +121,9 @@ def _job(
     return Job("gemm", chosen, x, w, bias, epilogue)
 
 
-def _column(file: Path | None, n: int, low: int, high: int, option: str) -> NDArray[np.int32] | None:
+def _column(
+    file: Path | None, n: int, low: int, high: int, option: str
+) -> NDArray[np.int32] | None:
     if file is None:
         return None
     return column(read_array(file, option, 1), n, low, high, option).astype(np.int32)

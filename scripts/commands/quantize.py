@@ -14,7 +14,9 @@ from scripts.models import quantized
 
 
 def quantize(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where the checkpoint goes, .safetensors.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Where the checkpoint goes, .safetensors.")
+    ],
     mode_name: options.OneMode = "w8a8",
     exponent_bits: options.ExponentBits = 4,
     clip: Annotated[bool, typer.Option(help="Clip where the squared error is least.")] = True,

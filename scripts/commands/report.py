@@ -22,12 +22,20 @@ from scripts.report.peers import ARRAYS, PUBLISHED
 
 
 def report(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for index.html; made if missing.")],
-    task: Annotated[str, typer.Option(help=f"Of the metric: one of {', '.join(TASK_NAMES)}.")] = "similarity",
-    trained: Annotated[Path, typer.Option(help="Records of `table`.")] = Path("docs/data/trained.jsonl"),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for index.html; made if missing.")
+    ],
+    task: Annotated[
+        str, typer.Option(help=f"Of the metric: one of {', '.join(TASK_NAMES)}.")
+    ] = "similarity",
+    trained: Annotated[Path, typer.Option(help="Records of `table`.")] = Path(
+        "docs/data/trained.jsonl"
+    ),
     cells: Annotated[Path, typer.Option(help="Records of `sweep`.")] = Path("docs/data/arrays.csv"),
     bench: Annotated[list[Path] | None, typer.Option(help="JSON of `bench`; several.")] = None,
-    sign_off: Annotated[list[Path] | None, typer.Option(help="JSON of `synth --pnr`; several.")] = None,
+    sign_off: Annotated[
+        list[Path] | None, typer.Option(help="JSON of `synth --pnr`; several.")
+    ] = None,
     histograms: Annotated[Path, typer.Option(help="histograms.json of `formats`.")] = Path(
         "docs/data/histograms.json"
     ),
@@ -62,7 +70,11 @@ def page(evidence: Evidence) -> str:
             _formats(evidence),
             "tilebert table; tilebert sweep --unit array --seed 1 --seed 2 --seed 3",
         ),
-        ("Accuracy against area", _plane(evidence, "area"), "tilebert table; tilebert sweep --unit array"),
+        (
+            "Accuracy against area",
+            _plane(evidence, "area"),
+            "tilebert table; tilebert sweep --unit array",
+        ),
         (
             "Accuracy against speed",
             _plane(evidence, "speed"),
@@ -233,7 +245,11 @@ def _histograms(evidence: Evidence) -> str:
     return both(
         lambda width: drawn(
             plots.errors(
-                "Relative error of weights", "%", "share of weights in %", errors, 3 if width > NARROW else 1
+                "Relative error of weights",
+                "%",
+                "share of weights in %",
+                errors,
+                3 if width > NARROW else 1,
             )
         )
     ) + both(
@@ -253,7 +269,13 @@ def _peers(evidence: Evidence) -> str:
     )
     own = [number(getattr(ours.get(dsp), name, None), digits) for dsp, name, digits in wanted]
     arrays = table(
-        ["64 int8 MACs on LFE5U-85F", "COMB per MAC", "FF per MAC", "COMB without multipliers", "MHz"],
+        [
+            "64 int8 MACs on LFE5U-85F",
+            "COMB per MAC",
+            "FF per MAC",
+            "COMB without multipliers",
+            "MHz",
+        ],
         [
             [f"tilebert, w8a8 {SIZE} x {SIZE}, worst seed", *own],
             *([name, comb, ff, without, mhz] for name, comb, ff, without, mhz in ARRAYS),

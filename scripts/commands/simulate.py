@@ -51,13 +51,16 @@ def simulate(
 ) -> None:
     """Run every GEMM of an encoder layer through the generated hardware and compare all results with golden.
 
-    Linear GEMMs use the given modes, the two attention products w8a8. Any difference ends with exit status 1.
+    Linear GEMMs use the given modes, the two attention products w8a8. Any difference ends with exit
+    status 1.
     """
     if checkpoint is not None and len(mode_names) > 1:
         raise ValueError(f"--checkpoint: expected with one mode, got {len(mode_names)}")
     check_place(json_file, "--json")
     check_text(text, "--text")
-    config = options.build_config(mode_names, rows, cols, exponent_bits=exponent_bits, always=("w8a8",))
+    config = options.build_config(
+        mode_names, rows, cols, exponent_bits=exponent_bits, always=("w8a8",)
+    )
     options.check_size(config, "simulate")
     groups: list[Group] = []
     for name in dict.fromkeys(mode_names):
@@ -68,7 +71,8 @@ def simulate(
         built = build(config, simulator)
         results, comparisons, seconds = _run(built, groups, bar)
     records = [
-        _record(group, result, c) for group, result, c in zip(groups, results, comparisons, strict=True)
+        _record(group, result, c)
+        for group, result, c in zip(groups, results, comparisons, strict=True)
     ]
     write_json(
         json_file,
@@ -78,7 +82,9 @@ def simulate(
             "simulator": built.simulator,
             "rows": rows,
             "cols": cols,
-            "models": {name: origin(mode(name, exponent_bits), checkpoint, False) for name in mode_names},
+            "models": {
+                name: origin(mode(name, exponent_bits), checkpoint, False) for name in mode_names
+            },
             "sentence": text,
             "seconds": seconds,
             "results": records,
@@ -89,7 +95,9 @@ def simulate(
         raise typer.Exit(1)
 
 
-def layer_groups(chosen: Mode, layer: int, text: str, checkpoint: Path | None = None) -> list[Group]:
+def layer_groups(
+    chosen: Mode, layer: int, text: str, checkpoint: Path | None = None
+) -> list[Group]:
     """Every GEMM of one layer on a sentence, in order, with golden's results."""
     model = load_model(chosen, checkpoint)
     if not 0 <= layer < model.config.layers:
@@ -111,7 +119,9 @@ def layer_groups(chosen: Mode, layer: int, text: str, checkpoint: Path | None = 
     return groups
 
 
-def _run(built: Build, groups: list[Group], bar: Bar) -> tuple[list[GroupResult], list[Comparison], float]:
+def _run(
+    built: Build, groups: list[Group], bar: Bar
+) -> tuple[list[GroupResult], list[Comparison], float]:
     bar.stage("simulating")
     run = run_simulation(built, [group.jobs for group in groups], progress=bar)
     comparisons = []

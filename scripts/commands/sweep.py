@@ -28,24 +28,34 @@ def sweep(
         Path, typer.Option("--output", "-o", help="File of records, .csv; what is in it is done.")
     ],
     units: Annotated[
-        list[str] | None, typer.Option("--unit", help="A unit; several. Without one, the project's own list.")
+        list[str] | None,
+        typer.Option("--unit", help="A unit; several. Without one, the project's own list."),
     ] = None,
     mode_sets: Annotated[
-        list[str] | None, typer.Option("--modes", help="Modes of a build joined by +, or all; several sets.")
+        list[str] | None,
+        typer.Option("--modes", help="Modes of a build joined by +, or all; several sets."),
     ] = None,
     sizes: Annotated[
         list[str] | None, typer.Option("--size", help="Rows x columns, as 8x8; several.")
     ] = None,
-    k_maxes: Annotated[list[int] | None, typer.Option("--k-max", help="Largest K; several.")] = None,
-    targets: Annotated[list[str] | None, typer.Option("--target", help="Family of parts; several.")] = None,
+    k_maxes: Annotated[
+        list[int] | None, typer.Option("--k-max", help="Largest K; several.")
+    ] = None,
+    targets: Annotated[
+        list[str] | None, typer.Option("--target", help="Family of parts; several.")
+    ] = None,
     exponent_bits: Annotated[
         list[int] | None, typer.Option("--exponent-bits", help="Of log2 codes; several.")
     ] = None,
-    no_dsp: Annotated[bool, typer.Option("--no-dsp", help="Builds without multiplier blocks.")] = False,
+    no_dsp: Annotated[
+        bool, typer.Option("--no-dsp", help="Builds without multiplier blocks.")
+    ] = False,
     seeds: Annotated[
         list[int] | None,
         typer.Option(
-            "--seed", callback=options.check_seed, help="Also place and route with this seed; several."
+            "--seed",
+            callback=options.check_seed,
+            help="Also place and route with this seed; several.",
         ),
     ] = None,
     models: Annotated[
@@ -77,7 +87,14 @@ def sweep(
     chosen = [parse_modes(names) for names in mode_sets or ["w8a8"]]
     bits, depths = exponent_bits or [4], k_maxes or [K_MAX]
     points += _grid(
-        units or [], chosen, shapes, depths, targets or ["ecp5"], bits, not no_dsp, [None, *(seeds or [])]
+        units or [],
+        chosen,
+        shapes,
+        depths,
+        targets or ["ecp5"],
+        bits,
+        not no_dsp,
+        [None, *(seeds or [])],
     )
     single = dict.fromkeys(name for names in chosen for name in names)
     points += [
@@ -136,7 +153,9 @@ def _grid(
 ) -> Iterator[Point]:
     for target in targets:
         if target not in DEFAULT_DEVICES and seeds != [None]:
-            raise ValueError(f"--seed: expected --target {' or '.join(DEFAULT_DEVICES)}, got {target}")
+            raise ValueError(
+                f"--seed: expected --target {' or '.join(DEFAULT_DEVICES)}, got {target}"
+            )
     for unit, names, bits, (rows, cols), k_max, target, seed in itertools.product(
         units, mode_sets, exponent_bits, shapes, k_maxes, targets, seeds
     ):
@@ -163,6 +182,7 @@ def _report(points: list[Point | LayerPoint], found: list[Record]) -> None:
     for build in dict.fromkeys(point.build for point in points):
         row = values.get(build, {})
         table.add_row(
-            build, *(f"{row[kind]:,.1f}".removesuffix(".0") if kind in row else "" for kind in kinds)
+            build,
+            *(f"{row[kind]:,.1f}".removesuffix(".0") if kind in row else "" for kind in kinds),
         )
     out.show(table)

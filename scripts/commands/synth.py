@@ -31,14 +31,18 @@ def synth(
     results: options.Results = 4,
     no_dsp: options.NoDsp = False,
     pnr: Annotated[
-        bool, typer.Option("--pnr", help="Also place and route the unit behind four pins: the sign-off.")
+        bool,
+        typer.Option("--pnr", help="Also place and route the unit behind four pins: the sign-off."),
     ] = False,
     device: Annotated[
         str | None,
-        typer.Option(help=f"Part to place on: one of {', '.join(DEVICES)}; by default the target's."),
+        typer.Option(
+            help=f"Part to place on: one of {', '.join(DEVICES)}; by default the target's."
+        ),
     ] = None,
     seeds: Annotated[
-        list[int], typer.Option("--seed", callback=options.check_seed, help="Seed of the placer; several.")
+        list[int],
+        typer.Option("--seed", callback=options.check_seed, help="Seed of the placer; several."),
     ] = [1, 2, 3],  # noqa: B006
     clock: Annotated[
         float | None,
@@ -115,7 +119,9 @@ def synth(
                 clock,
                 progress=show,
                 # A pipe takes one record, at the end.
-                done=lambda result: write_json(None if once else json_file, record | result.record()),
+                done=lambda result: write_json(
+                    None if once else json_file, record | result.record()
+                ),
             )
         if once:
             write_json(json_file, record | signed.record())
@@ -144,7 +150,9 @@ def _print_floor(config: Config) -> None:
 
 
 def _print_sign_off(result: SignOff) -> None:
-    units = Table(title=f"cells by unit behind four pins, netlist sha256 {result.netlist_sha256[:16]}")
+    units = Table(
+        title=f"cells by unit behind four pins, netlist sha256 {result.netlist_sha256[:16]}"
+    )
     units.add_column("unit")
     for name in ("COMB", "FF", "DSP", "BRAM"):
         units.add_column(name, justify="right")
@@ -160,7 +168,9 @@ def _print_sign_off(result: SignOff) -> None:
         table.add_column(heading)
     for placement in result.placements:
         path = " -> ".join(step.signal for step in placement.path)
-        table.add_row(str(placement.seed), f"{placement.fmax_mhz:.1f}", f"{placement.slack_ns:.2f}", path)
+        table.add_row(
+            str(placement.seed), f"{placement.fmax_mhz:.1f}", f"{placement.slack_ns:.2f}", path
+        )
     out.show(table)
     out.say(
         f"worst of {len(result.placements)} seeds: {worst.fmax_mhz:.1f} MHz, slack {worst.slack_ns:.2f} ns at "

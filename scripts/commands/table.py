@@ -53,10 +53,12 @@ DING = {
 def table(
     glue: options.Glue,
     task: Annotated[
-        list[str] | None, typer.Option("--task", help="A task; several may be named. By default five.")
+        list[str] | None,
+        typer.Option("--task", help="A task; several may be named. By default five."),
     ] = None,
     row: Annotated[
-        list[str] | None, typer.Option("--row", help="A row, as the table has it; several may be named.")
+        list[str] | None,
+        typer.Option("--row", help="A row, as the table has it; several may be named."),
     ] = None,
     records: Annotated[
         Path, typer.Option(help="File of what has been run; cells in it are not run again.")
@@ -67,7 +69,9 @@ def table(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for the plot; made if missing.")
     ] = None,
-    show: Annotated[bool, typer.Option("--show", help="Run nothing, show what has been run.")] = False,
+    show: Annotated[
+        bool, typer.Option("--show", help="Run nothing, show what has been run.")
+    ] = False,
     seed: options.TrainingSeed = 0,
     epochs: options.Epochs = None,
     limit: options.TrainLimit = None,
@@ -75,7 +79,8 @@ def table(
 ) -> None:
     """Train and measure every task in every format: the metric after training beside that before it.
 
-    Cells are kept one by one. An interrupted table goes on when the command is repeated, also within a cell.
+    Cells are kept one by one. An interrupted table goes on when the command is repeated, also
+    within a cell.
     """
     tasks, rows = tuple(task or TASKS), tuple(row or (FLOAT, *ROWS))
     for name in tasks:
@@ -134,7 +139,11 @@ def markdown(records: list[dict[str, Any]], tasks: tuple[str, ...], seed: int = 
         texts = [_text(record, name) for record, name in zip(cells, tasks, strict=True)]
         lines.append(f"| {row} | {size} | {' | '.join(texts)} |")
     published = [name for name in tasks if name in BASELINES]
-    lines += ["", f"| published, BERT-base | {' | '.join(published)} |", f"|---|{'---|' * len(published)}"]
+    lines += [
+        "",
+        f"| published, BERT-base | {' | '.join(published)} |",
+        f"|---|{'---|' * len(published)}",
+    ]
     for label, figures in (("fp32", BASELINES), ("8 bits, Q8BERT", Q8BERT)):
         lines.append(f"| {label} | {' | '.join(f'{figures[name]:.2f}' for name in published)} |")
     for row in dict.fromkeys(row for _, row in DING):
@@ -159,7 +168,9 @@ def _rich(records: list[dict[str, Any]], tasks: tuple[str, ...], seed: int) -> T
         result.add_column(f"{name}\n{task_of(name).metrics[0]}", justify="right", no_wrap=True)
     for row in (FLOAT, *ROWS):
         cells = (grid.find(records, Cell(name, row, seed)) for name in tasks)
-        result.add_row(row, *(_text(record, name) for record, name in zip(cells, tasks, strict=True)))
+        result.add_row(
+            row, *(_text(record, name) for record, name in zip(cells, tasks, strict=True))
+        )
     return result
 
 

@@ -27,22 +27,31 @@ Task = Annotated[str, typer.Option("--task", help=f"One of {', '.join(TASK_NAMES
 def train(
     task: Task,
     glue: options.Glue,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where the checkpoint goes, .safetensors.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Where the checkpoint goes, .safetensors.")
+    ],
     mode_name: options.OneMode = "w8a8",
     exponent_bits: options.ExponentBits = 4,
     bits: options.Bits = None,
     clip: Annotated[
-        bool, typer.Option(help="Clip weights where the squared error is least, learn to clip activations.")
+        bool,
+        typer.Option(
+            help="Clip weights where the squared error is least, learn to clip activations."
+        ),
     ] = True,
     plain: Annotated[
         bool, typer.Option("--plain", help="Q8BERT's way alone: no teacher, no learned scales.")
     ] = False,
     from_scratch: Annotated[
         bool,
-        typer.Option("--from-scratch", help="Start from the pre-trained model, not from a fine-tuned one."),
+        typer.Option(
+            "--from-scratch", help="Start from the pre-trained model, not from a fine-tuned one."
+        ),
     ] = False,
     epochs: options.Epochs = None,
-    rate: Annotated[float | None, typer.Option(help="Learning rate; by default the mode's.")] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="Learning rate; by default the mode's.")
+    ] = None,
     seed: options.TrainingSeed = 0,
     limit: options.TrainLimit = None,
     device: Annotated[str, typer.Option(help="What trains: cpu or cuda.")] = "cpu",
@@ -50,8 +59,8 @@ def train(
 ) -> None:
     """Train all-MiniLM-L6-v2 on a task: in FP32, kept for the next time, then quantized with that as its teacher.
 
-    An interrupted training goes on when the command is repeated, at the evaluation if it was done. The metric is
-    golden's, on the dev split.
+    An interrupted training goes on when the command is repeated, at the evaluation if it was done.
+    The metric is golden's, on the dev split.
     """
     from_float = not from_scratch
     chosen = mode(mode_name, exponent_bits)
@@ -69,8 +78,19 @@ def train(
     recipe = recipes.Recipe(task, chosen, bits, clip, plain, from_scratch, settings)
     where = training_device(device)
     started = time.perf_counter()
-    record: dict[str, Any] = {"task": task, "mode": mode_name, "bits": bits, "clip": clip, "plain": plain}
-    record |= {"from_scratch": from_scratch, "seed": seed, "epochs": settings.epochs, "rate": settings.rate}
+    record: dict[str, Any] = {
+        "task": task,
+        "mode": mode_name,
+        "bits": bits,
+        "clip": clip,
+        "plain": plain,
+    }
+    record |= {
+        "from_scratch": from_scratch,
+        "seed": seed,
+        "epochs": settings.epochs,
+        "rate": settings.rate,
+    }
     # Beside a pipe there is no place for it.
     state = None if is_stream(output) else output.with_name(f"{output.name}.state")
     with progress(lines=True) as bar:
@@ -143,7 +163,14 @@ def fine_tuned(task: str, examples: list[Example], seed: int, device: Any, bar: 
     settings = recipes.float_settings(task, seed)
     folder: Path = recipes.float_folder(cache_folder() / "training", task, examples, settings)
     recipes.fine_tune(
-        task, examples, settings, folder, device=device, stage=bar.stage, report=reporter(bar), tell=tell
+        task,
+        examples,
+        settings,
+        folder,
+        device=device,
+        stage=bar.stage,
+        report=reporter(bar),
+        tell=tell,
     )
     return folder
 

@@ -25,7 +25,9 @@ from sim.testbench import testbench
 
 
 def verilog(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the files; made if missing.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for the files; made if missing.")
+    ],
     mode_names: options.Modes = ["w8a8"],  # noqa: B006 - Typer copies it
     unit: Annotated[UnitName, typer.Option(help="What to generate.")] = "core",
     rows: options.Rows = 8,
@@ -46,7 +48,8 @@ def verilog(
     panels: Annotated[int, typer.Option(help="Panels of parameters in their buffer.")] = 16,
     prefix: Annotated[str, typer.Option(help="In front of the names of file and modules.")] = "",
     bench: Annotated[
-        bool, typer.Option("--bench", help="Also write a bench in plain Verilog that checks the core.")
+        bool,
+        typer.Option("--bench", help="Also write a bench in plain Verilog that checks the core."),
     ] = False,
 ) -> None:
     """Write a unit as Verilog-2001 that synthesis tools and simulators read as it is, with a manifest beside it.
@@ -73,7 +76,9 @@ def verilog(
             f"--prefix: expected a letter, then up to 63 letters, digits or underscores, got {prefix!r}"
         )
     if f"{prefix}{unit}" == "type":
-        raise ValueError(f"--prefix: expected one that makes no keyword with {unit}, got {prefix!r}")
+        raise ValueError(
+            f"--prefix: expected one that makes no keyword with {unit}, got {prefix!r}"
+        )
     if bench and unit != "core":
         raise ValueError(f"--bench: expected with --unit core, got {unit}")
     if bench and k_max < SHAPE[1]:
@@ -133,7 +138,8 @@ def _manifest(
             "panels": config.panels,
         },
         "rings": {
-            name: {"word": ring.word, "factor": ring.factor, "lines": ring.lines} for name, ring in rings
+            name: {"word": ring.word, "factor": ring.factor, "lines": ring.lines}
+            for name, ring in rings
         },
         "sum_width": config.sum_width,
         "result_width": config.result_width,

@@ -20,7 +20,8 @@ Figures = dict[str, float]
 def read(task: str, glue: Path, split: str, limit: int | None = None) -> list[Example]:
     """The first `limit` examples of a split (None for all), told where broken rows are skipped.
 
-    Raises ValueError that names the option; for scores of `dev` that are all equal, too, which nothing correlates with.
+    Raises ValueError that names the option; for scores of `dev` that are all equal, too, which
+    nothing correlates with.
     """
     kind = task_of(task)
     try:

@@ -59,9 +59,10 @@ def embed_on_rtl(
 ) -> tuple[Real, Tally]:
     """Vectors [len(sequences), hidden], and what it took; the same for any number of workers.
 
-    On `workers` processes, or on the Dask cluster at `scheduler`. With `folder` the batches that are done are kept
-    there, and taken from there when an interrupted run is repeated. Raises ValueError for a cluster that is not
-    there, a folder that cannot be written, and what a batch raises.
+    On `workers` processes, or on the Dask cluster at `scheduler`. With `folder` the batches that
+    are done are kept there, and taken from there when an interrupted run is repeated. Raises
+    ValueError for a cluster that is not there, a folder that cannot be written, and what a batch
+    raises.
     """
     check_folder(folder, "--keep")
     groups = batches(sequences, BATCH)

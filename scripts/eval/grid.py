@@ -38,7 +38,11 @@ class Row:
 
 def _linear(bits: int, clip: bool) -> Row:
     name = f"{bits} bits, {'clipped' if clip else 'direct'}"
-    return Row(name, "w4a4", bits=bits, clip=clip) if bits == 4 else Row(name, "w8a8", bits=bits, clip=clip)
+    return (
+        Row(name, "w4a4", bits=bits, clip=clip)
+        if bits == 4
+        else Row(name, "w8a8", bits=bits, clip=clip)
+    )
 
 
 ROWS: dict[str, Row] = {
@@ -82,7 +86,8 @@ def run(
 
     A record counts with the same `limit`, and with the same `epochs` where these are given.
 
-    FP32 models come first, because the others start from them. A cell that was interrupted goes on where it was.
+    FP32 models come first, because the others start from them. A cell that was interrupted goes on
+    where it was.
     """
     lines.mend(records, whole)
     found = [record for record in read_records(records) if _as_asked(record, limit, epochs)]
@@ -127,7 +132,9 @@ def _as_asked(record: dict[str, Any], limit: int | None, epochs: float | None) -
     return record.get("limit") == limit and (epochs is None or trained == epochs)
 
 
-def run_cell(cell: Cell, glue: Path, limit: int | None = None, epochs: float | None = None) -> dict[str, Any]:
+def run_cell(
+    cell: Cell, glue: Path, limit: int | None = None, epochs: float | None = None
+) -> dict[str, Any]:
     """Train and measure one cell: its record, figures in percent on the dev split."""
     # A pool's worker has nobody to tell.
     warnings.simplefilter("ignore")
@@ -140,7 +147,9 @@ def run_cell(cell: Cell, glue: Path, limit: int | None = None, epochs: float | N
     if cell.row == FLOAT:
         return record | {"trained": of_float(cell.task, folder, dev, bar)}
     row = ROWS[cell.row]
-    settings = recipes.changed(recipes.quantized_settings(row.mode, cell.seed), epochs=epochs, rate=None)
+    settings = recipes.changed(
+        recipes.quantized_settings(row.mode, cell.seed), epochs=epochs, rate=None
+    )
     recipe = recipes.Recipe(cell.task, row.mode, row.bits, row.clip, settings=settings)
     post = of_model(cell.task, recipes.start_of(recipe, train, folder), dev, bar)
     state = _state(cell, recipes.training_key(recipe, train, folder)[:16])
@@ -170,7 +179,9 @@ def read_records(path: Path) -> list[dict[str, Any]]:
         try:
             record = json.loads(line)
             _check(record)
-            records.append({"task": record["task"], "row": record["row"], "seed": record["seed"], **record})
+            records.append(
+                {"task": record["task"], "row": record["row"], "seed": record["seed"], **record}
+            )
         except (ValueError, KeyError, TypeError):
             raise ValueError(
                 f"{path}:{number}: expected a record of task, row and seed, got {line[:40]!r}"

@@ -32,9 +32,10 @@ _DAMAGED = (ValueError, KeyError, EOFError, OSError, RuntimeError, zipfile.BadZi
 class Batches:
     """The batches of one model on one build, a file for each.
 
-    The name of a file is a digest of all that its content depends on: the model's numbers, the build, the Verilog that
-    is simulated, the code, the libraries that compute between GEMMs, and the sentences. Whatever of these changes,
-    other files are read. Raises ValueError for a folder that cannot be made.
+    The name of a file is a digest of all that its content depends on: the model's numbers, the
+    build, the Verilog that is simulated, the code, the libraries that compute between GEMMs, and
+    the sentences. Whatever of these changes, other files are read. Raises ValueError for a folder
+    that cannot be made.
     """
 
     def __init__(self, folder: Path, model: QuantizedModel, config: Config, verilog: str) -> None:
@@ -44,7 +45,8 @@ class Batches:
     def read(self, group: Sequence[tuple[int, ...]]) -> tuple[Real, Tally] | None:
         """Vectors [len(group), hidden] of a batch and what it took; None where it is not kept.
 
-        A file that is damaged, or of something else, is said in a line on stderr and counts as not kept.
+        A file that is damaged, or of something else, is said in a line on stderr and counts as not
+        kept.
         """
         place, key = self._place(group)
         if not place.is_file():
@@ -64,7 +66,9 @@ class Batches:
             content = {field.name: kept[field.name].item() for field in fields(Tally)}
             for field in fields(Tally):
                 if type(content[field.name]) is not field.type:
-                    raise ValueError(f"{field.name}: expected {field.type}, got {content[field.name]!r}")
+                    raise ValueError(
+                        f"{field.name}: expected {field.type}, got {content[field.name]!r}"
+                    )
         except _DAMAGED as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             message = f"tilebert: {place}: damaged, is computed again ({reason})"
@@ -76,10 +80,14 @@ class Batches:
         """Keep a batch, whole or not at all. Raises ValueError where it cannot be written."""
         place, key = self._place(group)
         content = {field.name: getattr(tally, field.name) for field in fields(Tally)}
-        write_atomically(place, "--keep", lambda file: np.savez(file, key=key, vectors=vectors, **content))
+        write_atomically(
+            place, "--keep", lambda file: np.savez(file, key=key, vectors=vectors, **content)
+        )
 
     def _place(self, group: Sequence[tuple[int, ...]]) -> tuple[Path, str]:
-        key = hashlib.sha256(f"{self._conditions} {[tuple(ids) for ids in group]}".encode()).hexdigest()
+        key = hashlib.sha256(
+            f"{self._conditions} {[tuple(ids) for ids in group]}".encode()
+        ).hexdigest()
         return self._folder / f"{key[:24]}.npz", key
 
     @cached_property
@@ -122,7 +130,9 @@ def content_digest(value: Any) -> str:
         elif part is None or isinstance(part, str | int | float | np.generic):
             result.update(f"{part!r} ".encode())
         else:
-            raise TypeError(f"{type(part).__name__}: expected a record, a number, a text or an array")
+            raise TypeError(
+                f"{type(part).__name__}: expected a record, a number, a text or an array"
+            )
 
     add(value)
     return result.hexdigest()

@@ -56,7 +56,9 @@ class Row:
     def label(self) -> str:
         """The mode's name, with the exponent bits in brackets where there are any."""
         fmt = self.mode.w_format
-        return f"{self.mode.name} ({fmt.exponent_bits})" if isinstance(fmt, Log2) else self.mode.name
+        return (
+            f"{self.mode.name} ({fmt.exponent_bits})" if isinstance(fmt, Log2) else self.mode.name
+        )
 
     @property
     def weight_format(self) -> str:
@@ -73,10 +75,14 @@ class Row:
             "activations": format_label(self.mode.x_format),
             "pearson": None if result is None else result.pearson,
             "spearman": None if result is None else result.spearman,
-            "pearson_change": None if result is None or base is None else result.pearson - base.pearson,
+            "pearson_change": None
+            if result is None or base is None
+            else result.pearson - base.pearson,
             "weight_snr_db": _finite(self.weights.signal_to_noise),
             "weight_median_error": self.weights.errors.median(),
-            "gemm_snr_db": {name: _finite(ratio) for name, ratio in outputs.signal_to_noise.items()},
+            "gemm_snr_db": {
+                name: _finite(ratio) for name, ratio in outputs.signal_to_noise.items()
+            },
             "gemm_mean_snr_db": _finite(outputs.mean_signal_to_noise),
             "gemm_median_error": outputs.errors.median(),
             "zero_fraction": self.weights.zero_fraction,
@@ -96,7 +102,9 @@ class Measurements:
     @cached_property
     def float_bytes(self) -> int:
         """Bytes of the float32 weights."""
-        return sum(dense.weight.nbytes for layer in self.weights.layers for dense in layer.dense.values())
+        return sum(
+            dense.weight.nbytes for layer in self.weights.layers for dense in layer.dense.values()
+        )
 
     @cached_property
     def float_zeros(self) -> float:
@@ -141,7 +149,8 @@ class Measurements:
         return {
             "relative_error_edges": ERROR_EDGES.tolist(),
             "weight_errors": {
-                label: _histogram_record(row.weights.errors) for label, row in self.by_weight_format.items()
+                label: _histogram_record(row.weights.errors)
+                for label, row in self.by_weight_format.items()
             },
             "gemm_errors": {row.label: _histogram_record(row.outputs.errors) for row in self.rows},
             "code_usage": usage,
@@ -149,7 +158,10 @@ class Measurements:
 
 
 def measure(pairs: list[Example] | None, bar: Bar) -> Measurements:
-    """Every mode on the packaged model; on the pairs too, if there are any. Raises as `load_model`."""
+    """Every mode on the packaged model; on the pairs too, if there are any.
+
+    Raises as `load_model`.
+    """
     weights = read_weights()
     inputs = layer_inputs(weights, Tokenizer().encode(SENTENCE), LAYER)
     base = None if pairs is None else score(load_encoder(None), pairs, bar, FLOAT)

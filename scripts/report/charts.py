@@ -63,7 +63,9 @@ def bars(values: Mapping[str, float], x_label: str, width: int, digits: int = 0)
     top = max(values.values(), default=1.0)
     axis.set_xlim(0, 1.22 * top)
     for place, value in zip(places, values.values(), strict=True):
-        axis.text(value + 0.01 * top, place, f"{value:,.{digits}f}", va="center", color=INK, fontsize=9)
+        axis.text(
+            value + 0.01 * top, place, f"{value:,.{digits}f}", va="center", color=INK, fontsize=9
+        )
     axis.set_xlabel(x_label)
     return svg(figure)
 
@@ -81,10 +83,14 @@ def svg(figure: Figure) -> str:
     """A figure as an SVG element; text stays text, INK and SOFT become the page's colours."""
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "tilebert"}):
         file = io.StringIO()
-        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        figure.savefig(
+            file, format="svg", transparent=True, metadata={"Date": None, "Creator": None}
+        )
     text = file.getvalue()
     text = text[text.index("<svg") :]
-    text = re.sub(r'<svg [^>]*?viewBox="([^"]+)"[^>]*>', r'<svg viewBox="\1" role="img">', text, count=1)
+    text = re.sub(
+        r'<svg [^>]*?viewBox="([^"]+)"[^>]*>', r'<svg viewBox="\1" role="img">', text, count=1
+    )
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     for colour, name in ((INK, "ink"), (SOFT, "soft"), ("#000000", "ink")):
         text = text.replace(colour, f"var(--{name})")
@@ -131,10 +137,17 @@ def _labelled(figure: Figure, axis: Axes, spots: Sequence[Spot]) -> None:
                 color=INK,
                 fontsize=8.5,
                 # A label that had to move away is tied to its mark.
-                arrowprops={"arrowstyle": "-", "color": SOFT, "linewidth": 0.7} if abs(dy) > 9 else None,
+                arrowprops={"arrowstyle": "-", "color": SOFT, "linewidth": 0.7}
+                if abs(dy) > 9
+                else None,
             )
             box = text.get_window_extent().padded(3, 0)
-            inside = whole.x0 <= box.x0 and box.x1 <= whole.x1 and whole.y0 <= box.y0 and box.y1 <= whole.y1
+            inside = (
+                whole.x0 <= box.x0
+                and box.x1 <= whole.x1
+                and whole.y0 <= box.y0
+                and box.y1 <= whole.y1
+            )
             if inside and not any(box.overlaps(other) for other in others):
                 taken.append(box)
                 break

@@ -103,7 +103,9 @@ def gather(
 def _costs(subject: Subject, values: dict[str, float]) -> list[Cost]:
     costs = []
     for dsp in (True, False):
-        build = Point("array", (subject.mode_name,), subject.exponent_bits, SIZE, SIZE, dsp=dsp).build
+        build = Point(
+            "array", (subject.mode_name,), subject.exponent_bits, SIZE, SIZE, dsp=dsp
+        ).build
         comb = values.get(f"{build}/COMB")
         # A log2 build has no multiplier either way.
         if comb is None or (dsp and not values.get(f"{build}/DSP")):

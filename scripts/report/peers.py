@@ -15,7 +15,11 @@ ARRAYS = (
 nextpnr-ecp5 0.11 on LFE5U-85F, speed 6."""
 
 PUBLISHED = (
-    ("utilization, BERT FFN1 512 x 768 x 3072, 16 x 16 int8", "98.6 %, HLS estimate", "allo PR #124"),
+    (
+        "utilization, BERT FFN1 512 x 768 x 3072, 16 x 16 int8",
+        "98.6 %, HLS estimate",
+        "allo PR #124",
+    ),
     ("utilization, RedMulE", "98.8 % (31.6 of 32 MAC a cycle)", "DATE 2022"),
     ("cost of packing", "LUTs 97,833 to 231,234 for 128 DSPs saved", "allo PR #125"),
     (
@@ -24,7 +28,11 @@ PUBLISHED = (
         "PoTAcc, routed reports",
     ),
     ("open-tool designs on small boards", "75 MHz on Arty", "hps_accel's repository"),
-    ("8-bit BERT-base, GLUE, relative error", "-1.3 % (RTE) to +0.4 %", "Q8BERT, arXiv:1910.06188, table 1"),
+    (
+        "8-bit BERT-base, GLUE, relative error",
+        "-1.3 % (RTE) to +0.4 %",
+        "Q8BERT, arXiv:1910.06188, table 1",
+    ),
     ("log2, 5 bits, MRPC F1", "81.22: one class predicted", "Ding et al., table 2"),
 )
 """Figure, value, source."""

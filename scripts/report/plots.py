@@ -56,17 +56,25 @@ def usage(
         axis.set_ylim(0, 1.5 * shares.max())
         axis.set_title(label, fontsize=9)
         _note(axis, f"zero {shares[top]:.1f} %", MARK)
-        _note(axis, f"entropy {entropy(counts):.1f} of {np.log2(len(counts)):.1f} bits", FILL, line=1)
+        _note(
+            axis, f"entropy {entropy(counts):.1f} of {np.log2(len(counts)):.1f} bits", FILL, line=1
+        )
     return figure
 
 
-def trained(panels: Mapping[str, Mapping[str, tuple[float | None, float]]], order: Sequence[str]) -> Figure:
+def trained(
+    panels: Mapping[str, Mapping[str, tuple[float | None, float]]], order: Sequence[str]
+) -> Figure:
     """A metric in percent by format, in that order: a ring before training, a dot after it, a line where FP32 is."""
     layout = ConstrainedLayoutEngine(h_pad=0.1, w_pad=0.08)
     rows = [row for row in order if any(row in panel for panel in panels.values())]
-    figure = Figure(figsize=(1.8 + 2.1 * max(1, len(panels)), 1.4 + 0.24 * len(rows)), dpi=110, layout=layout)
+    figure = Figure(
+        figsize=(1.8 + 2.1 * max(1, len(panels)), 1.4 + 0.24 * len(rows)), dpi=110, layout=layout
+    )
     FigureCanvasAgg(figure)
-    figure.suptitle("Post-training (ring) and trained (dot), by format; the line is FP32", fontsize=11)
+    figure.suptitle(
+        "Post-training (ring) and trained (dot), by format; the line is FP32", fontsize=11
+    )
     axes = figure.subplots(1, max(1, len(panels)), squeeze=False, sharey=True)[0]
     for axis, (title, panel) in zip(axes, panels.items(), strict=False):
         for row, (before, after) in panel.items():
@@ -76,7 +84,9 @@ def trained(panels: Mapping[str, Mapping[str, tuple[float | None, float]]], orde
             place = rows.index(row)
             if before is not None:
                 axis.plot([before, after], [place, place], color=FILL, linewidth=1)
-                axis.plot(before, place, "o", markerfacecolor="white", markeredgecolor=FILL, markersize=5)
+                axis.plot(
+                    before, place, "o", markerfacecolor="white", markeredgecolor=FILL, markersize=5
+                )
             axis.plot(after, place, "o", color=FILL, markersize=5)
         axis.set_title(title, fontsize=9)
         axis.set_yticks(range(len(rows)), rows)
@@ -91,10 +101,14 @@ def trained(panels: Mapping[str, Mapping[str, tuple[float | None, float]]], orde
 def write(path: Path, figure: Figure) -> None:
     """Write a figure as PNG, whole or not at all; equal figures give equal files."""
     metadata = {"Software": None}  # would name matplotlib's version
-    write_atomically(path, "--output", lambda file: figure.savefig(file, format="png", metadata=metadata))
+    write_atomically(
+        path, "--output", lambda file: figure.savefig(file, format="png", metadata=metadata)
+    )
 
 
-def _grid(title: str, x_label: str, y_label: str, count: int, most: int) -> tuple[Figure, list[Axes]]:
+def _grid(
+    title: str, x_label: str, y_label: str, count: int, most: int
+) -> tuple[Figure, list[Axes]]:
     columns = min(most, count)
     rows = -(-count // columns)
     layout = ConstrainedLayoutEngine(h_pad=0.1, w_pad=0.08)
@@ -113,7 +127,9 @@ def _grid(title: str, x_label: str, y_label: str, count: int, most: int) -> tupl
 
 
 def _note(axis: Axes, text: str, color: str, line: int = 0) -> None:
-    axis.text(0.03, 0.95 - 0.12 * line, text, transform=axis.transAxes, fontsize=8, color=color, va="top")
+    axis.text(
+        0.03, 0.95 - 0.12 * line, text, transform=axis.transAxes, fontsize=8, color=color, va="top"
+    )
 
 
 def inked(figure: Figure, ink: str, soft: str) -> None:

@@ -1,7 +1,9 @@
-"""The cocotb test that streams payloads through a core. It runs inside the simulator; `sim.simulation` starts it.
+"""The cocotb test that streams payloads through a core.
 
-Reads commands.npy, loads.npy, pauses.npy and plan.json in the current folder; writes results.npy, statuses.npy and
-cycles.json. Every cycle does what compiled.cpp does in one, in the same order.
+It runs inside the simulator; `sim.simulation` starts it.
+
+Reads commands.npy, loads.npy, pauses.npy and plan.json in the current folder; writes results.npy,
+statuses.npy and cycles.json. Every cycle does what compiled.cpp does in one, in the same order.
 """
 
 import json
@@ -126,13 +128,19 @@ async def stream(dut: Any) -> None:
                 last = cycle
             idle = 0 if taken or delivered or any(others) else idle + 1
             if idle > plan["patience"]:
-                raise AssertionError(f"no transfer in {idle} cycles; {results.moved} of {total} result beats")
+                raise AssertionError(
+                    f"no transfer in {idle} cycles; {results.moved} of {total} result beats"
+                )
             cycle += 1
             simulated += 1
             if simulated % PROGRESS_CYCLES == 0:
                 Path("progress").write_text(str(results.moved))
             await edge
-        record = {"cycles": last - first + 1, "seconds": time.perf_counter() - start, "surplus": False}
+        record = {
+            "cycles": last - first + 1,
+            "seconds": time.perf_counter() - start,
+            "surplus": False,
+        }
         records.append(record)
         # A core that delivers more than it should is as wrong as one that delivers less.
         for name in ("commands__valid", "loads__valid", "status__ready", "results__ready"):

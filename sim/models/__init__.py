@@ -9,7 +9,9 @@ CELLS = {"ecp5": ("MULT18X18D", "CCU2C"), "xc7": ("DSP48E1",)}
 
 def models(family: str) -> str:
     """The models of a family's cells, one after another; empty where a family has none."""
-    return "\n".join(Path(__file__).with_name(f"{name}.v").read_text() for name in CELLS.get(family, ()))
+    return "\n".join(
+        Path(__file__).with_name(f"{name}.v").read_text() for name in CELLS.get(family, ())
+    )
 
 
 def needs_models(text: str, family: str) -> bool:

@@ -63,12 +63,15 @@ class Traffic:
 class Model:
     """One core in simulation, as after a reset. Several may live beside each other.
 
-    Raises ToolError for a build of another simulator, and for a library whose structures are not this module's.
+    Raises ToolError for a build of another simulator, and for a library whose structures are not
+    this module's.
     """
 
     def __init__(self, build: Build):
         if build.simulator != "verilator":
-            raise ToolError(f"simulator: expected a build for verilator, got one for {build.simulator}")
+            raise ToolError(
+                f"simulator: expected a build for verilator, got one for {build.simulator}"
+            )
         self._config = build.config
         self._library = _library(build.folder / LIBRARY)
         self._library.core_new.restype = ctypes.c_void_p
@@ -125,9 +128,9 @@ class Model:
     ) -> Traffic:
         """Give commands [count, 12] and loads [beats, bus]; take a status for each and `beats` of results.
 
-        Ends when all have come, after `cycles`, or when nothing has moved for `patience` cycles, by default
-        `streams.patience`. `stalls` are the random pauses of each stream; `pauses` are by stream the cycles, from and
-        to, in which it certainly pauses.
+        Ends when all have come, after `cycles`, or when nothing has moved for `patience` cycles, by
+        default `streams.patience`. `stalls` are the random pauses of each stream; `pauses` are by
+        stream the cycles, from and to, in which it certainly pauses.
         """
         width = -(-result_layout(self._config).size // 8)
         commands, loads = np.ascontiguousarray(commands), np.ascontiguousarray(loads)

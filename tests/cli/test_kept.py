@@ -30,7 +30,9 @@ def model() -> QuantizedModel:
 
 
 def vectors(seed: int = 1) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=(len(GROUP), tiny.CONFIG.hidden)).astype(np.float32)
+    return (
+        np.random.default_rng(seed).normal(size=(len(GROUP), tiny.CONFIG.hidden)).astype(np.float32)
+    )
 
 
 def batches(folder: Path, model: QuantizedModel) -> Batches:
@@ -42,7 +44,9 @@ def only_file(folder: Path) -> Path:
     return path
 
 
-def test_a_batch_comes_back(model: QuantizedModel, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_batch_comes_back(
+    model: QuantizedModel, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     folder = tmp_path / "keep" / "deep"
     subject = batches(folder, model)
     assert subject.read(GROUP) is None
@@ -78,9 +82,13 @@ def changed_models(model: QuantizedModel) -> dict[str, QuantizedModel]:
         "a code": with_dense(codes=codes),
         "a bias": with_dense(bias=np.nextafter(dense.bias, np.float32(9))),
         "a scale": with_dense(scale=dense.scale * 2),
-        "an activation": with_layer(activations={**layer.activations, "hidden": replace(site, scale=9.0)}),
+        "an activation": with_layer(
+            activations={**layer.activations, "hidden": replace(site, scale=9.0)}
+        ),
         "a norm": with_layer(output_norm=norm),
-        "an embedding": replace(model, tables={**model.tables, "word": replace(table, codes=words)}),
+        "an embedding": replace(
+            model, tables={**model.tables, "word": replace(table, codes=words)}
+        ),
         "another mode": quantize_model(tiny.tiny_weights(), mode("w4a8"), tiny.SENTENCES),
     }
 
@@ -190,7 +198,9 @@ def huge(path: Path) -> None:
     """An archive of 300 bytes whose array claims 1 TiB."""
     import zipfile
 
-    header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1048576, 262144), }".ljust(117) + b"\n"
+    header = (
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': (1048576, 262144), }".ljust(117) + b"\n"
+    )
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("key.npy", b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header)
 
@@ -210,7 +220,11 @@ def huge(path: Path) -> None:
     ],
 )
 def test_a_damaged_batch_is_said_and_not_used(
-    damage: object, reason: str, model: QuantizedModel, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    damage: object,
+    reason: str,
+    model: QuantizedModel,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     subject = batches(tmp_path, model)
     subject.write(GROUP, vectors(), TALLY)
@@ -237,10 +251,14 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("option", WRITERS)
-def test_a_full_disk_is_named_and_nothing_is_left(option: str, model: QuantizedModel, tmp_path: Path) -> None:
+def test_a_full_disk_is_named_and_nothing_is_left(
+    option: str, model: QuantizedModel, tmp_path: Path
+) -> None:
     with (
         largest_file(1000),
-        pytest.raises(ValueError, match=rf"^{option}: expected a writable place, got .* \(File too large\)$"),
+        pytest.raises(
+            ValueError, match=rf"^{option}: expected a writable place, got .* \(File too large\)$"
+        ),
     ):
         WRITERS[option](tmp_path, model)
     assert not list(tmp_path.iterdir())

@@ -33,11 +33,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("eval")
     (folder / "glue" / "STS-B").mkdir(parents=True)
     count = len(SENTENCES)
-    pairs = [(SENTENCES[i % count], SENTENCES[(i * i + 1) % count], i % 6 / 2 + i / 20) for i in range(10)]
+    pairs = [
+        (SENTENCES[i % count], SENTENCES[(i * i + 1) % count], i % 6 / 2 + i / 20)
+        for i in range(10)
+    ]
     rows = "".join(f"{first},{second},{score}\n" for first, second, score in pairs)
     (folder / "glue" / "STS-B" / "dev.csv").write_text(rows)
     config = replace(tiny.CONFIG, vocabulary=30522, positions=64, max_tokens=64)
-    model = quantize_model(tiny.tiny_weights(config=config), mode("w8a8"), Tokenizer().encode_all(SENTENCES))
+    model = quantize_model(
+        tiny.tiny_weights(config=config), mode("w8a8"), Tokenizer().encode_all(SENTENCES)
+    )
     checkpoint.save(model, folder / "tiny.safetensors", embeddings=True)
     return folder
 
@@ -67,7 +72,10 @@ def test_an_evaluation_goes_on(folder: Path, tmp_path: Path) -> None:
     batches[0].write_bytes(batches[0].read_bytes()[:500])
     (folder / "again.json").unlink()
     err = finished(again, folder)
-    assert err == f"tilebert: keep/{batches[0].name}: damaged, is computed again (File is not a zip file)\n"
+    assert (
+        err
+        == f"tilebert: keep/{batches[0].name}: damaged, is computed again (File is not a zip file)\n"
+    )
     assert without_times(folder / "again.json") == without_times(folder / "whole.json")
 
 
@@ -80,6 +88,8 @@ def test_a_sweep_goes_on(tmp_path: Path) -> None:
         killed(again, tmp_path, tmp_path / "hooks", "again.csv", number, moment)
     assert len(records.read(tmp_path / "again.csv")) == 2 * 6
     assert finished(again, tmp_path) == ""
-    whole, found = (sorted(records.read(tmp_path / f"{name}.csv"), key=str) for name in ("whole", "again"))
+    whole, found = (
+        sorted(records.read(tmp_path / f"{name}.csv"), key=str) for name in ("whole", "again")
+    )
     assert whole == found
     assert len(whole) == 3 * 6

@@ -48,7 +48,8 @@ def test_a_size_in_a_sweep(what: str, tmp_path: Path, capfd: pytest.CaptureFixtu
 def test_the_message_says_what_it_would_take() -> None:
     check_size(build_config(["w8a8"], 64, 64), "simulate")
     with pytest.raises(
-        ValueError, match=r"^rows x cols: .* 64 x 65 = 4,160, which take about 5 MB of Verilog and 0.3 hours$"
+        ValueError,
+        match=r"^rows x cols: .* 64 x 65 = 4,160, which take about 5 MB of Verilog and 0.3 hours$",
     ):
         check_size(build_config(["w8a8"], 64, 65), "simulate")
 
@@ -56,7 +57,11 @@ def test_the_message_says_what_it_would_take() -> None:
 def test_golden_has_no_such_limit(tmp_path: Path) -> None:
     for name in ("x", "w"):
         np.save(tmp_path / f"{name}.npy", np.ones((3, 3), np.int8))
-    files = [f"--x={tmp_path / 'x.npy'}", f"--w={tmp_path / 'w.npy'}", f"--output={tmp_path / 'y.npy'}"]
+    files = [
+        f"--x={tmp_path / 'x.npy'}",
+        f"--w={tmp_path / 'w.npy'}",
+        f"--output={tmp_path / 'y.npy'}",
+    ]
     assert run(["gemm", *files, "--rows", "10000"]) == 0
 
 
@@ -67,12 +72,18 @@ def test_golden_has_no_such_limit(tmp_path: Path) -> None:
             "synth --device LFE5U-99F",
             "--device: expected one of LFE5U-25F, LFE5U-45F, LFE5U-85F, got 'LFE5U-99F'",
         ),
-        ("synth --target ice40 --device up5k", "--device: expected one of iCE40UP5K, iCE40HX8K, got 'up5k'"),
+        (
+            "synth --target ice40 --device up5k",
+            "--device: expected one of iCE40UP5K, iCE40HX8K, got 'up5k'",
+        ),
         (
             "synth --target ice40 --pnr --device LFE5U-85F",
             "--device: expected one of iCE40UP5K, iCE40HX8K, got 'LFE5U-85F'",
         ),
-        ("synth --target xc7 --device xc7a35t", "--device: expected none with --target xc7, got 'xc7a35t'"),
+        (
+            "synth --target xc7 --device xc7a35t",
+            "--device: expected none with --target xc7, got 'xc7a35t'",
+        ),
         ("synth --device=", "--device: expected one of LFE5U-25F, LFE5U-45F, LFE5U-85F, got ''"),
     ],
 )
@@ -92,7 +103,11 @@ def test_an_unknown_part(words: str, message: str, capfd: pytest.CaptureFixture[
     ],
 )
 def test_a_seed_out_of_range(
-    words: str, seed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    words: str,
+    seed: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     refused([*words.split(), "--seed", seed], f"--seed: expected 0..2147483647, got {seed}", capfd)
@@ -126,7 +141,9 @@ def test_buffers_hold_any_k(rows: int, k_max: int) -> None:
         ("--results 2048", "results: expected a power of two up to 256, got 2048"),
     ],
 )
-def test_what_stands_around_the_array(options: str, message: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_stands_around_the_array(
+    options: str, message: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     refused(["bench", *options.split()], message, capfd)
 
 

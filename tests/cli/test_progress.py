@@ -14,7 +14,9 @@ def _first_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(console, "_told", set())
 
 
-def test_a_log_has_every_stage_and_a_line_in_so_many_seconds(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_log_has_every_stage_and_a_line_in_so_many_seconds(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     times: Iterator[float] = iter((0.0, 1.0, 10.0, 31.0, 31.0, 60.0, 62.0, 62.0, 63.0))
     log = Log(30, lambda: next(times))
     log.stage("training [rte]")  # at 1

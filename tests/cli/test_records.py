@@ -42,20 +42,45 @@ def test_percent(base: float, new: float, better: str, expected: float) -> None:
     ("new", "options", "status", "line"),
     [
         (LINES, "", 0, "2 records: 0 worse by more than 0 %, 0 missing, 0 new"),
-        (LINES.replace("55.0", "56.0"), "", 1, "2 records: 1 worse by more than 0 %, 0 missing, 0 new"),
+        (
+            LINES.replace("55.0", "56.0"),
+            "",
+            1,
+            "2 records: 1 worse by more than 0 %, 0 missing, 0 new",
+        ),
         (
             LINES.replace("55.0", "56.0"),
             "--tolerance 2",
             0,
             "2 records: 0 worse by more than 2 %, 0 missing, 0 new",
         ),
-        (LINES.replace("220.5", "219.0"), "", 1, "2 records: 1 worse by more than 0 %, 0 missing, 0 new"),
-        (LINES.replace("55.0", "50.0"), "", 0, "2 records: 0 worse by more than 0 %, 0 missing, 0 new"),
-        (LINES.replace("fmax-1", "fmax-2"), "", 1, "2 records: 0 worse by more than 0 %, 1 missing, 1 new"),
+        (
+            LINES.replace("220.5", "219.0"),
+            "",
+            1,
+            "2 records: 1 worse by more than 0 %, 0 missing, 0 new",
+        ),
+        (
+            LINES.replace("55.0", "50.0"),
+            "",
+            0,
+            "2 records: 0 worse by more than 0 %, 0 missing, 0 new",
+        ),
+        (
+            LINES.replace("fmax-1", "fmax-2"),
+            "",
+            1,
+            "2 records: 0 worse by more than 0 %, 1 missing, 1 new",
+        ),
     ],
 )
 def test_compare(
-    new: str, options: str, status: int, line: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    new: str,
+    options: str,
+    status: int,
+    line: str,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "base.csv").write_text(LINES)
     (tmp_path / "new.csv").write_text(new)
@@ -71,8 +96,14 @@ def test_compare(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("compare gone.csv base.csv", "BASE: expected a file of records, got gone.csv (no such file)"),
-        ("compare base.csv base.csv --tolerance -1", "--tolerance: expected 0 percent or more, got -1"),
+        (
+            "compare gone.csv base.csv",
+            "BASE: expected a file of records, got gone.csv (no such file)",
+        ),
+        (
+            "compare base.csv base.csv --tolerance -1",
+            "--tolerance: expected 0 percent or more, got -1",
+        ),
         ("compare bad.csv base.csv", "bad.csv:1: expected name,unit,value,better, got 'text'"),
         (
             "compare worse.csv base.csv",
@@ -81,8 +112,14 @@ def test_compare(
         ("sweep -o x.csv --unit cpu", "--unit: expected one of pe, x_decoder, "),
         ("sweep -o x.csv --unit pe --modes w2a2", "mode: expected one of w8a8, "),
         ("sweep -o x.csv --unit pe --size 8", "--size: expected rows x columns as 8x8, got '8'"),
-        ("sweep -o x.csv --unit pe --size 0x8", "--size: expected rows x columns as 8x8, got '0x8'"),
-        ("sweep -o x.csv --unit pe --target gal", "--target: expected one of ecp5, ice40, xc7, got 'gal'"),
+        (
+            "sweep -o x.csv --unit pe --size 0x8",
+            "--size: expected rows x columns as 8x8, got '0x8'",
+        ),
+        (
+            "sweep -o x.csv --unit pe --target gal",
+            "--target: expected one of ecp5, ice40, xc7, got 'gal'",
+        ),
         (
             "sweep -o x.csv --unit pe --target xc7 --seed 1",
             "--seed: expected --target ecp5 or ice40, got xc7",
@@ -142,12 +179,21 @@ def test_sweep_goes_on_where_it_was(tmp_path: Path, capfd: pytest.CaptureFixture
 @pytest.mark.slow
 def test_sweep_times_a_layer_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "r.csv"
-    words = f"sweep -o {path} --bench minilm --modes w4a4 --modes w4a4 --size 16x16 --workers 1".split()
+    words = (
+        f"sweep -o {path} --bench minilm --modes w4a4 --modes w4a4 --size 16x16 --workers 1".split()
+    )
     assert run(words) == 0
-    found = {record.name.removeprefix("bench/minilm-128/16x16/"): record for record in records.read(path)}
+    found = {
+        record.name.removeprefix("bench/minilm-128/16x16/"): record for record in records.read(path)
+    }
     assert set(found) == {"w4a4/cycles", "w4a4/busy"}
     cycles, busy = found["w4a4/cycles"], found["w4a4/busy"]
-    assert (cycles.better, busy.better, cycles.unit, busy.unit) == ("less", "more", "cycles", "percent")
+    assert (cycles.better, busy.better, cycles.unit, busy.unit) == (
+        "less",
+        "more",
+        "cycles",
+        "percent",
+    )
     # Products of the six linear GEMMs, four a cycle and PE, and of attention's, one in w8a8, on 256 PEs.
     slots = (128 * 384 * (4 * 384 + 2 * 1536) / 4 + 12 * 2 * 128 * 128 * 32) / 256
     assert slots < cycles.value < 1.3 * slots

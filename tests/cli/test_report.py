@@ -41,7 +41,9 @@ def write_data(folder: Path) -> None:
     ]
     found += [(f"{build}/no-dsp/COMB", 12800.0), (f"{build}/no-dsp/DSP", 0.0)]
     found += [("ecp5/array/8x8/wlog-a8-3/COMB", 4736.0), ("ecp5/array/8x8/wlog-a8-3/DSP", 0.0)]
-    records.append(docs / "arrays.csv", [Record(name, "cells", value, "less") for name, value in found])
+    records.append(
+        docs / "arrays.csv", [Record(name, "cells", value, "less") for name, value in found]
+    )
     layer = {"gemm": "layer", "utilization": 0.987}
     bench = {
         "model": "minilm",
@@ -92,7 +94,9 @@ class Outline(HTMLParser):
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list) -> None:
-        self.addresses += [value for name, value in attrs if name.endswith(("src", "href")) and value]
+        self.addresses += [
+            value for name, value in attrs if name.endswith(("src", "href")) and value
+        ]
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
@@ -117,7 +121,14 @@ def test_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for figure in ("85.5", "200"):
         assert f">{figure}</td>" in text, figure
     # 16 PEs of one or four products, at the slower seed.
-    for figure in ("w8a8, w4a4, wlog-a8 (4)", "5,432", "6,543", "16 to 64", "151.2, 150.0", "4.8 to 19.2"):
+    for figure in (
+        "w8a8, w4a4, wlog-a8 (4)",
+        "5,432",
+        "6,543",
+        "16 to 64",
+        "151.2, 150.0",
+        "4.8 to 19.2",
+    ):
         assert f">{figure}</td>" in text, figure
     assert "none needed" in text
     # wlog-a8 was not routed, the other formats not run.
@@ -126,7 +137,9 @@ def test_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (tmp_path / "again" / "index.html").read_text() == text
 
 
-def test_without_data_every_section_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_data_every_section_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert run(["report", "-o", "out"]) == 0
     text = (tmp_path / "out" / "index.html").read_text()
@@ -139,10 +152,19 @@ def test_without_data_every_section_says_so(tmp_path: Path, monkeypatch: pytest.
     [
         ("report", "Missing option '--output' / '-o'"),
         ("report -o out --task mnli", "--task: expected one of similarity, "),
-        ("report -o out --bench gone.json", "--bench: expected a file, got gone.json (no such file)"),
-        ("report -o out --sign-off gone.json", "--sign-off: expected a file, got gone.json (no such file)"),
+        (
+            "report -o out --bench gone.json",
+            "--bench: expected a file, got gone.json (no such file)",
+        ),
+        (
+            "report -o out --sign-off gone.json",
+            "--sign-off: expected a file, got gone.json (no such file)",
+        ),
         ("report -o out --histograms bad.txt", "bad.txt: expected JSON ("),
-        ("report -o out --trained bad.txt", "bad.txt:1: expected a record of task, row and seed, got 'text'"),
+        (
+            "report -o out --trained bad.txt",
+            "bad.txt:1: expected a record of task, row and seed, got 'text'",
+        ),
         ("report -o out --cells bad.txt", "bad.txt:1: expected name,unit,value,better, got 'text'"),
         ("report -o bad.txt", "--output: expected a folder, got the file bad.txt"),
     ],
@@ -169,7 +191,8 @@ def test_pareto() -> None:
 @pytest.mark.parametrize("width", [WIDE, NARROW])
 def test_labels_are_inside(width: int) -> None:
     spots = [
-        Spot(f"format {index}", x, y) for index, (x, y) in enumerate([(0, 0), (10, 10), (10, 0), (0.2, 0.1)])
+        Spot(f"format {index}", x, y)
+        for index, (x, y) in enumerate([(0, 0), (10, 10), (10, 0), (0.2, 0.1)])
     ]
     text = scatter(spots, "x", "y", width, less=True)
     assert len(re.findall(r">format \d<", text)) == 4

@@ -12,13 +12,23 @@ from scripts.cli import run
 from tests.support.jobs import PATTERNS, random_job
 
 GEMM_KEYS = {"mode", "backend", "rows", "cols", "m", "k", "n"}
-RTL_KEYS = {"cycles", "utilization", "mismatches", "bit_exact", "verilog_sha256", "simulator", "seconds"}
+RTL_KEYS = {
+    "cycles",
+    "utilization",
+    "mismatches",
+    "bit_exact",
+    "verilog_sha256",
+    "simulator",
+    "seconds",
+}
 
 
 def write_job(folder: Path, name: str, requantize: bool, shape: tuple[int, int, int]) -> list[str]:
     """Files of a random job, and the options that name them."""
     rng = np.random.default_rng(5)
-    job = random_job(rng, mode(name), shape, requantize=requantize, patterns=("random", PATTERNS[0]))
+    job = random_job(
+        rng, mode(name), shape, requantize=requantize, patterns=("random", PATTERNS[0])
+    )
     arrays = {"x": job.x, "w": job.w, "bias": job.bias}
     options = ["--mode", name]
     if job.epilogue is not None:
@@ -35,12 +45,19 @@ def write_job(folder: Path, name: str, requantize: bool, shape: tuple[int, int, 
 def test_gemm_gives_the_same_file_from_both(requantize: bool, tmp_path: Path) -> None:
     options = write_job(tmp_path, "w8a8", requantize, (9, 20, 13))
     for backend in ("golden", "rtl"):
-        files = ["-o", str(tmp_path / f"{backend}.npy"), "--json", str(tmp_path / f"{backend}.json")]
+        files = [
+            "-o",
+            str(tmp_path / f"{backend}.npy"),
+            "--json",
+            str(tmp_path / f"{backend}.json"),
+        ]
         assert run(["gemm", *options, "--backend", backend, *files]) == 0
     assert (tmp_path / "golden.npy").read_bytes() == (tmp_path / "rtl.npy").read_bytes()
     y = np.load(tmp_path / "rtl.npy")
     assert y.dtype == (np.int8 if requantize else np.int64)
-    golden, rtl = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("golden", "rtl"))
+    golden, rtl = (
+        json.loads((tmp_path / f"{name}.json").read_text()) for name in ("golden", "rtl")
+    )
     assert golden.keys() >= GEMM_KEYS
     assert rtl.keys() >= GEMM_KEYS | RTL_KEYS
     assert (rtl["m"], rtl["k"], rtl["n"]) == (9, 20, 13)

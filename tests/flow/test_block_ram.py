@@ -53,7 +53,12 @@ def netlist(**changes: Any) -> str:
         "port_directions": {"A": "input", "Z": "output"},
         "connections": {"A": changes.pop("read", [21]), "Z": [30]},
     }
-    cells = {"ram": ram, "first": flip_flop(10, 20), "second": flip_flop(11, 21, **changes), "table": table}
+    cells = {
+        "ram": ram,
+        "first": flip_flop(10, 20),
+        "second": flip_flop(11, 21, **changes),
+        "table": table,
+    }
     return json.dumps({"modules": {"top": {"cells": cells}}})
 
 
@@ -104,11 +109,15 @@ def test_a_port_of_36_bits_is_one(plain: bool) -> None:
     assert (ram["connections"]["DOA0"], ram["connections"]["OCEA"]) == ([23], ["1"])
 
 
-@pytest.mark.parametrize("ring", [Ring(32, 2048, 8), Ring(32, 64, 8), DEFAULT], ids=["2048", "64", "default"])
+@pytest.mark.parametrize(
+    "ring", [Ring(32, 2048, 8), Ring(32, 64, 8), DEFAULT], ids=["2048", "64", "default"]
+)
 def test_a_ring_gives_up_as_many_flip_flops_as_a_line_has_bits(ring: Ring) -> None:
     design = emit(RingBuffer(ring), "ring", "ecp5")
     script = f"{READ_DESIGN}\nsynth_ecp5 -top ring\nwrite_json netlist.json"
-    mapped = run_yosys(script, inputs={"design.v": design.text}, outputs=["netlist.json"])["netlist.json"]
+    mapped = run_yosys(script, inputs={"design.v": design.text}, outputs=["netlist.json"])[
+        "netlist.json"
+    ]
 
     def cells(text: str) -> list[dict[str, Any]]:
         return list(json.loads(text)["modules"]["ring"]["cells"].values())

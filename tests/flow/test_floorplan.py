@@ -96,6 +96,8 @@ def test_the_netlist_stays_what_it_was(netlist: str, sites: dict[str, list[Site]
         assert cell == before[path]
 
 
-def test_too_many_blocks_are_for_the_placer_to_refuse(netlist: str, sites: dict[str, list[Site]]) -> None:
+def test_too_many_blocks_are_for_the_placer_to_refuse(
+    netlist: str, sites: dict[str, list[Site]]
+) -> None:
     few = {**sites, "MULT18X18D": sites["MULT18X18D"][:3]}
     assert floorplanned(netlist, CONFIG, few) == netlist

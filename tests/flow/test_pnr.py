@@ -59,7 +59,9 @@ def test_check_counts_sums(netlist: str, cell: str, what: str) -> None:
 
 
 def test_check_sees_a_build_of_another_width(netlist: str) -> None:
-    with pytest.raises(ValueError, match=r"^netlist: expected 28 flip-flops of acc_\* per PE, got 27$"):
+    with pytest.raises(
+        ValueError, match=r"^netlist: expected 28 flip-flops of acc_\* per PE, got 27$"
+    ):
         check(netlist, Config(modes=CONFIG.modes, rows=2, cols=2, k_max=8192))
 
 
@@ -83,7 +85,9 @@ def test_place_and_route(netlist: str) -> None:
         assert 100 < placement.fmax_mhz < 400
         delay = sum(step.logic_ns + step.routing_ns for step in placement.path)
         assert delay == pytest.approx(1000 / placement.fmax_mhz, abs=0.02)
-        assert all("TRELLIS" not in step.signal and "$" not in step.signal for step in placement.path)
+        assert all(
+            "TRELLIS" not in step.signal and "$" not in step.signal for step in placement.path
+        )
         record = json.loads(json.dumps(placement.record()))
         assert record["fmax_mhz"] == round(placement.fmax_mhz, 2)
         assert record["critical_path"][0].keys() == {"signal", "logic_ns", "routing_ns"}
@@ -104,7 +108,17 @@ def test_cells_by_unit(netlist: str) -> None:
 def test_a_core_by_unit() -> None:
     config = Config(modes=CONFIG.modes, rows=2, cols=2, k_max=64)
     units = cells_by_unit(mapped(config, "core"), "core")
-    parts = {"array", "collector", "controller", "drain", "feeder", "harness", "loader", "pe", "requantizer"}
+    parts = {
+        "array",
+        "collector",
+        "controller",
+        "drain",
+        "feeder",
+        "harness",
+        "loader",
+        "pe",
+        "requantizer",
+    }
     assert units.keys() >= parts | {"p_ring", "w_ring", "x_ring"}
     assert units["pe"].dsp == 4
     assert units["requantizer"].dsp == 8
@@ -158,15 +172,15 @@ def test_what_was_finished_is_kept(
 ) -> None:
     original = nextpnr.place_and_route
 
-    def second_fails(folder: Path, family: str, part: list[str], seed: int, *options: Any) -> dict[str, Any]:
+    def second_fails(
+        folder: Path, family: str, part: list[str], seed: int, *options: Any
+    ) -> dict[str, Any]:
         if seed == 2:
             raise error
         return original(folder, family, part, seed, *options)
 
     monkeypatch.setattr(nextpnr, "place_and_route", second_fails)
-    words = (
-        "synth --unit pe --target ice40 --mode w8a8 --k-max 64 --pnr --clock 50 --seed 1 --seed 2 --seed 3"
-    )
+    words = "synth --unit pe --target ice40 --mode w8a8 --k-max 64 --pnr --clock 50 --seed 1 --seed 2 --seed 3"
     assert run([*words.split(), "--json", str(tmp_path / "pe.json")]) == status
     assert capfd.readouterr().err.splitlines()[-1] == f"tilebert: {line}"
     kept = json.loads((tmp_path / "pe.json").read_text())
@@ -209,7 +223,9 @@ def test_routing_for_a_clock_is_given_up(
 
 
 def test_unknown_device(netlist: str) -> None:
-    with pytest.raises(ValueError, match=r"^device: expected one of LFE5U-25F, .*, iCE40HX8K, got 'x'$"):
+    with pytest.raises(
+        ValueError, match=r"^device: expected one of LFE5U-25F, .*, iCE40HX8K, got 'x'$"
+    ):
         place_and_route(netlist, "x")
 
 
@@ -245,5 +261,7 @@ def test_hops_for_one_signal_are_one_step() -> None:
         hop("routing", 0.2, "b_TRELLIS_FF_Q_1", "b_TRELLIS_FF_Q_1_DI"),
         hop("setup", 0.3, "b_TRELLIS_FF_Q_1"),
     ]
-    steps = [(step.signal, round(step.logic_ns, 3), round(step.routing_ns, 3)) for step in _steps(path)]
+    steps = [
+        (step.signal, round(step.logic_ns, 3), round(step.routing_ns, 3)) for step in _steps(path)
+    ]
     assert steps == [("a[0]", 0.5, 1.0), ("b", 0.8, 0.2)]

@@ -29,17 +29,22 @@ def cases() -> list:
                     marks = [pytest.mark.in_ci] if every and unit in IN_CI else [pytest.mark.long]
                     name = "all" if every else modes[0]
                     label = f"{unit}-{name}{'' if dsp else '-no-dsp'}-{family}-{flow}"
-                    found.append(pytest.param(unit, modes, dsp, 2, family, flow, marks=marks, id=label))
+                    found.append(
+                        pytest.param(unit, modes, dsp, 2, family, flow, marks=marks, id=label)
+                    )
     largest = ("core", MODE_NAMES, True, 8, "generic", "synth_ecp5")
-    return [*found, pytest.param(*largest, marks=[pytest.mark.long], id="core-all-8x8-generic-synth_ecp5")]
+    return [
+        *found,
+        pytest.param(*largest, marks=[pytest.mark.long], id="core-all-8x8-generic-synth_ecp5"),
+    ]
 
 
 @pytest.mark.parametrize(("unit", "modes", "dsp", "size", "family", "flow"), cases())
-def test_stock_flow(unit: str, modes: tuple[str, ...], dsp: bool, size: int, family: str, flow: str) -> None:
+def test_stock_flow(
+    unit: str, modes: tuple[str, ...], dsp: bool, size: int, family: str, flow: str
+) -> None:
     design = generate(unit, config(*modes, rows=size, cols=size, dsp=dsp), family)
-    script = (
-        f"read_verilog -sv design.v\nhierarchy -auto-top\n{flow}\ncheck -assert\ntee -q -o cells.txt stat"
-    )
+    script = f"read_verilog -sv design.v\nhierarchy -auto-top\n{flow}\ncheck -assert\ntee -q -o cells.txt stat"
     cells = run_yosys(script, inputs={"design.v": design.text}, outputs=["cells.txt"])["cells.txt"]
     assert "$_" not in cells
     assert "=== " in cells

@@ -19,7 +19,12 @@ from tests.support.refusal import refused
 def header(fields: str, version: tuple[int, int] = (1, 0), length: int = 118) -> bytes:
     """The beginning of a .npy file whose header is `fields`."""
     text = fields.encode().ljust(length) + b"\n"
-    return b"\x93NUMPY" + bytes(version) + len(text).to_bytes(2 if version == (1, 0) else 4, "little") + text
+    return (
+        b"\x93NUMPY"
+        + bytes(version)
+        + len(text).to_bytes(2 if version == (1, 0) else 4, "little")
+        + text
+    )
 
 
 def claim(shape: str, descr: str = "'|i1'") -> bytes:
@@ -41,19 +46,30 @@ def test_whole_files_are_read_as_numpy_reads_them(shape: tuple[int, ...], dtype:
 
 
 def test_a_file_with_a_longer_header_is_read() -> None:
-    content = header("{'descr': '|i1', 'fortran_order': False, 'shape': (3,), }", (2, 0)) + b"\1\2\3"
+    content = (
+        header("{'descr': '|i1', 'fortran_order': False, 'shape': (3,), }", (2, 0)) + b"\1\2\3"
+    )
     assert load_array(io.BytesIO(content)).tolist() == [1, 2, 3]
 
 
 DAMAGED = {
-    "1 TiB in 200 bytes": (claim("(1048576, 1048576)"), "a header for 1099511627776 bytes before 64"),
+    "1 TiB in 200 bytes": (
+        claim("(1048576, 1048576)"),
+        "a header for 1099511627776 bytes before 64",
+    ),
     "one byte more": (claim("(5, 13)"), "a header for 65 bytes before 64"),
-    "more than a size can be": (claim(f"({2**62}, {2**62})"), f"a header for {2**124} bytes before 64"),
+    "more than a size can be": (
+        claim(f"({2**62}, {2**62})"),
+        f"a header for {2**124} bytes before 64",
+    ),
     "wide items": (claim("(2,)", f"'|V{2**30}'"), f"a header for {2**31} bytes before 64"),
     "a negative size": (claim("(-1, 4)"), "shape (-1, 4)"),
     "objects": (claim("(1,)", "'|O'"), "Object arrays cannot be loaded"),
     "a later version": (header("{}", (9, 0)), "version 9.0"),
-    "a header cut short": (claim("(2, 2)")[:40], "EOF: reading array header, expected 119 bytes got 30"),
+    "a header cut short": (
+        claim("(2, 2)")[:40],
+        "EOF: reading array header, expected 119 bytes got 30",
+    ),
     "no header": (b"\x93NUM", "EOF: reading magic string, expected 8 bytes got 4"),
     "text": (b"no array", "the magic string is not correct"),
     "an archive": (b"PK\3\4" + bytes(60), "the magic string is not correct"),
@@ -92,9 +108,7 @@ def test_a_command_refuses_what_claims_too_much(
         np.save(f"{name}.npy", array)
         words += [f"--{name}", f"{name}.npy"]
     (tmp_path / f"{option}.npy").write_bytes(claim("(1048576, 1048576)"))
-    message = (
-        f"--{option}: expected a .npy file, got {option}.npy (a header for 1099511627776 bytes before 64)"
-    )
+    message = f"--{option}: expected a .npy file, got {option}.npy (a header for 1099511627776 bytes before 64)"
     refused(words, message, capfd)
     assert not (tmp_path / "y.npy").exists()
 

@@ -44,7 +44,9 @@ def test_piecewise_formats():
     weights = tiny.tiny_weights()
     dense = quantize_model(weights, mode("wpw-a8"), tiny.SENTENCES).layers[0].dense["ffn1"]
     assert (dense.format, dense.scale) == search_piecewise(weights.layers[0].dense["ffn1"].weight)
-    plain = quantize_model(weights, mode("wpw-a8"), tiny.SENTENCES, clip=False).layers[0].dense["ffn1"]
+    plain = (
+        quantize_model(weights, mode("wpw-a8"), tiny.SENTENCES, clip=False).layers[0].dense["ffn1"]
+    )
     assert plain.format == Piecewise()
     assert plain.scale == max_scale(weights.layers[0].dense["ffn1"].weight, Piecewise())
 

@@ -138,7 +138,9 @@ def test_not_a_checkpoint(tmp_path):
     with pytest.raises(ValueError, match=r"/m: not a safetensors file"):
         load(path)
     save_file({"a": np.zeros(3)}, path)
-    with pytest.raises(ValueError, match=r"/m: not a checkpoint of a quantized model: no format_version$"):
+    with pytest.raises(
+        ValueError, match=r"/m: not a checkpoint of a quantized model: no format_version$"
+    ):
         load(path)
     save_file({"a": np.zeros(3)}, path, {"format_version": str(FORMAT_VERSION)})
     with pytest.raises(ValueError, match=r"/m: expected a header in JSON, got none$"):
@@ -206,7 +208,10 @@ def list_header(tensors, metadata, header):
         (next_version, r"format_version: expected 3, got 4$"),
         (drop_site, r"layers\.1\.activations: expected a field 'context', got none$"),
         (drop_layer, r"layers: expected 2, got 1$"),
-        (other_kind, r"layers\.0\.key\.format\.kind: expected one of linear, log2, piecewise, got 'posit'$"),
+        (
+            other_kind,
+            r"layers\.0\.key\.format\.kind: expected one of linear, log2, piecewise, got 'posit'$",
+        ),
         (other_width, r"layers\.0\.ffn1: format: expected linear-8, got linear-4$"),
         (other_mode, r"layers\.0\.query: expected linear-8 weights, got linear-4$"),
         (wide_bias, r"layers\.0\.key\.bias: type: expected float32, got float64$"),

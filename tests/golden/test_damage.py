@@ -165,8 +165,12 @@ LEGAL = {
     "a norm": lambda tensors, header: tensors["embedding_norm.weight"].__setitem__(3, 0.25),
     "a head": lambda tensors, header: tensors["head.weight"].__setitem__(0, 0.25),
     "a code": lambda tensors, header: tensors["layers.1.ffn1.codes"].__setitem__(5, 1),
-    "a scale": lambda tensors, header: header["layers"][0]["activations"]["hidden"].update(scale=30.0),
-    "a ratio": lambda tensors, header: header["layers"][0]["dense"]["key"]["format"].update(ratio=7),
+    "a scale": lambda tensors, header: header["layers"][0]["activations"]["hidden"].update(
+        scale=30.0
+    ),
+    "a ratio": lambda tensors, header: header["layers"][0]["dense"]["key"]["format"].update(
+        ratio=7
+    ),
     "tokens": lambda tensors, header: header["config"].update(max_tokens=11),
     "a task": lambda tensors, header: header.update(task="sst-2"),
 }
@@ -214,7 +218,9 @@ def test_a_type_that_numpy_lacks(tmp_path: Path) -> None:
     header["head.bias"] |= {"dtype": "BF16", "shape": [4]}
     text = json.dumps(header).encode()
     path.write_bytes(len(text).to_bytes(8, "little") + text + content[start:])
-    with pytest.raises(ValueError, match=rf"^{path}: head\.bias: expected one of F32, .*, got BF16$"):
+    with pytest.raises(
+        ValueError, match=rf"^{path}: head\.bias: expected one of F32, .*, got BF16$"
+    ):
         load(path)
 
 
@@ -224,7 +230,9 @@ def test_a_file_of_before_loads_with_a_warning(tmp_path: Path) -> None:
     metadata, tensors = parts(path)
     header = json.loads(metadata["tilebert"])
     save_file(tensors, path, {"format_version": "2", "tilebert": json.dumps(header)})
-    with pytest.warns(UserWarning, match=rf"^{path}: no digest in the file; a changed bit may go unnoticed$"):
+    with pytest.warns(
+        UserWarning, match=rf"^{path}: no digest in the file; a changed bit may go unnoticed$"
+    ):
         assert load(path).head is not None
     # Version 2's first files knew no tasks.
     del header["task"]
@@ -244,13 +252,16 @@ def test_a_digest_belongs_to_the_version(tmp_path: Path) -> None:
         load(path)
     del metadata["sha256"]
     save_file(tensors, path, metadata)
-    with pytest.raises(ValueError, match=r"/m: sha256: expected a digest in the metadata, got none$"):
+    with pytest.raises(
+        ValueError, match=r"/m: sha256: expected a digest in the metadata, got none$"
+    ):
         load(path)
 
 
 def test_another_model_s_tables_are_not_taken(tmp_path: Path) -> None:
     with pytest.raises(
-        ValueError, match=r"^tables\.word: expected tables in the file, as they are not those of gt-"
+        ValueError,
+        match=r"^tables\.word: expected tables in the file, as they are not those of gt-",
     ):
         save(tiny_model(), tmp_path / "m")
     assert list(tmp_path.iterdir()) == []

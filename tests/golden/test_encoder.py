@@ -48,7 +48,9 @@ def weights():
 def bert():
     import transformers
 
-    return transformers.BertModel.from_pretrained(str(model_folder()), add_pooling_layer=False).eval()
+    return transformers.BertModel.from_pretrained(
+        str(model_folder()), add_pooling_layer=False
+    ).eval()
 
 
 def reference_states(bert, ids):
@@ -110,7 +112,9 @@ def test_host_functions():
 def test_ids_errors(weights):
     encoder = float_encoder(tiny.tiny_weights())
     for ids in ([1, 2], [[]], np.ones((1, 17), int)):
-        with pytest.raises(ValueError, match=r"^ids: expected \[B, S\] with S in 1\.\.16, got shape"):
+        with pytest.raises(
+            ValueError, match=r"^ids: expected \[B, S\] with S in 1\.\.16, got shape"
+        ):
             encoder.hidden_states(ids)
     for ids in ([[50]], [[-1]], [[0.5]]):
         with pytest.raises(ValueError, match=r"^ids: expected integers in 0\.\.49, got"):
@@ -121,7 +125,9 @@ def test_embed_orders_and_batches():
     encoder = float_encoder(tiny.tiny_weights())
     sequences = [*tiny.SENTENCES, tiny.SENTENCES[0], tiny.SENTENCES[1]]
     seen = []
-    vectors = embed(encoder, sequences, batch=2, progress=lambda done, total: seen.append((done, total)))
+    vectors = embed(
+        encoder, sequences, batch=2, progress=lambda done, total: seen.append((done, total))
+    )
     assert seen == [(1, 4), (3, 4), (4, 4)]
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-6)
     for vector, ids in zip(vectors, sequences, strict=True):
@@ -166,7 +172,12 @@ def test_jobs(name, exponent_bits):
     ]
     assert query.epilogue.bits == 8
     assert context.epilogue.bits == (4 if name == "w4a4" else 8)
-    assert [job.bias is None for job in (query, scores, context, output)] == [False, True, True, False]
+    assert [job.bias is None for job in (query, scores, context, output)] == [
+        False,
+        True,
+        True,
+        False,
+    ]
 
 
 @pytest.mark.parametrize(("name", "exponent_bits"), MODES)
@@ -178,7 +189,9 @@ def test_products_by_hand(name, exponent_bits):
     rng = np.random.default_rng(3)
     scale = {site: activation.scale for site, activation in layer.activations.items()}
     assert all(
-        a.format == Linear(8) for site, a in layer.activations.items() if site in ("query", "probabilities")
+        a.format == Linear(8)
+        for site, a in layer.activations.items()
+        if site in ("query", "probabilities")
     )
 
     def value(part):
@@ -237,14 +250,18 @@ def test_scale_per_column():
         columns[name] = scale
     states = quantized_encoder(model, golden_backend).hidden_states([[1, 5, 2]])
     whole = quantize_model(tiny.tiny_weights(), mode("w8a8"), tiny.SENTENCES)
-    np.testing.assert_array_equal(states, quantized_encoder(whole, golden_backend).hidden_states([[1, 5, 2]]))
+    np.testing.assert_array_equal(
+        states, quantized_encoder(whole, golden_backend).hidden_states([[1, 5, 2]])
+    )
 
 
 def test_bias_out_of_reach():
     weights = tiny.tiny_weights()
     model = quantize_model(weights, mode("w8a8"), tiny.SENTENCES)
     model.layers[0].dense["ffn1"].bias[3] = 1e9
-    with pytest.raises(ValueError, match=r"^layers\.0\.ffn1\.bias: expected at most 2147483647 in units"):
+    with pytest.raises(
+        ValueError, match=r"^layers\.0\.ffn1\.bias: expected at most 2147483647 in units"
+    ):
         quantized_encoder(model, golden_backend)
 
 
@@ -254,7 +271,11 @@ def test_quantized_similarity(weights, tokenizer):
     model = quantize_model(weights, mode("w8a8"), calibration)
     recorder = Recorder()
     encoder = quantized_encoder(model, recorder)
-    texts = ["A man is playing a guitar.", "A man plays the guitar.", "The stock market fell today."]
+    texts = [
+        "A man is playing a guitar.",
+        "A man plays the guitar.",
+        "The stock market fell today.",
+    ]
     sequences = tokenizer.encode_all(texts)
     exact = embed(float_encoder(weights), sequences)
     vectors = embed(encoder, sequences)
@@ -271,4 +292,6 @@ def test_quantized_similarity(weights, tokenizer):
         for first, second in zip(both, one, strict=False):
             np.testing.assert_array_equal(first.x[: len(second.x)], second.x)
             np.testing.assert_array_equal(first.w, second.w)
-    np.testing.assert_array_equal(encoder.sentence_vectors(batch)[:1], encoder.sentence_vectors(batch[:1]))
+    np.testing.assert_array_equal(
+        encoder.sentence_vectors(batch)[:1], encoder.sentence_vectors(batch[:1])
+    )

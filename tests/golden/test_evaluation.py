@@ -5,7 +5,15 @@ import pytest
 from scipy import stats
 
 from golden.bert.encoder import float_encoder
-from golden.bert.evaluation import METRICS, Similarity, evaluate_sts, pearson, ranks, similarity, spearman
+from golden.bert.evaluation import (
+    METRICS,
+    Similarity,
+    evaluate_sts,
+    pearson,
+    ranks,
+    similarity,
+    spearman,
+)
 from golden.bert.tokens import Tokenizer
 from golden.bert.weights import read_weights
 from golden.tasks.glue import TASKS, Example, read_examples
@@ -44,7 +52,9 @@ def test_metrics_against_scipy():
 
 
 def test_metrics_errors():
-    with pytest.raises(ValueError, match=r"^samples: expected differing values, got a constant sample$"):
+    with pytest.raises(
+        ValueError, match=r"^samples: expected differing values, got a constant sample$"
+    ):
         pearson([1, 1], [1, 2])
     with pytest.raises(
         ValueError, match=r"^samples: expected two of one length, got shapes \(2,\) and \(3,\)$"
@@ -94,7 +104,9 @@ def test_malformed_row(folder, row, message):
 
 
 def test_malformed_file(folder):
-    with pytest.raises(FileNotFoundError, match=r"expected STS-B/dev\.csv or STS-B/dev\.tsv, found neither$"):
+    with pytest.raises(
+        FileNotFoundError, match=r"expected STS-B/dev\.csv or STS-B/dev\.tsv, found neither$"
+    ):
         read_examples(STS, folder)
     path = folder / "STS-B" / "dev.csv"
     path.write_text("")
@@ -108,15 +120,22 @@ def test_malformed_file(folder):
 def test_evaluate():
     encoder, tokenizer = float_encoder(read_weights()), Tokenizer()
     calls = []
-    result = evaluate_sts(encoder, tokenizer, PAIRS, progress=lambda done, total: calls.append((done, total)))
+    result = evaluate_sts(
+        encoder, tokenizer, PAIRS, progress=lambda done, total: calls.append((done, total))
+    )
     assert result.pairs == 5
     vectors = [
-        [encoder.sentence_vectors([tokenizer.encode(text)])[0] for text in (pair.first, pair.second)]
+        [
+            encoder.sentence_vectors([tokenizer.encode(text)])[0]
+            for text in (pair.first, pair.second)
+        ]
         for pair in PAIRS
     ]
     cosines, scores = [float(a @ b) for a, b in vectors], [pair.label for pair in PAIRS]
     assert result.pearson == pytest.approx(100 * np.corrcoef(cosines, scores)[0, 1], abs=1e-3)
     assert result.spearman == pytest.approx(100)
     assert calls[-1] == (8, 8)
-    with pytest.raises(ValueError, match=r"^pairs: expected two or more of different scores, got 1 without$"):
+    with pytest.raises(
+        ValueError, match=r"^pairs: expected two or more of different scores, got 1 without$"
+    ):
         evaluate_sts(encoder, tokenizer, PAIRS[:1])

@@ -30,7 +30,9 @@ def unfinished(folder: Path) -> list[Path]:
 @pytest.fixture
 def writer(tmp_path: Path) -> "subprocess.Popen[bytes]":
     """A process that has written half of tmp_path/y."""
-    code = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{BEGUN.format(path=str(tmp_path / 'y'))}"
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{BEGUN.format(path=str(tmp_path / 'y'))}"
+    )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.read(5) == b"begun"
@@ -38,7 +40,9 @@ def writer(tmp_path: Path) -> "subprocess.Popen[bytes]":
         process.kill()
 
 
-def test_what_a_killed_process_had_begun_goes(writer: "subprocess.Popen[bytes]", tmp_path: Path) -> None:
+def test_what_a_killed_process_had_begun_goes(
+    writer: "subprocess.Popen[bytes]", tmp_path: Path
+) -> None:
     (tmp_path / "y").write_bytes(b"old")
     writer.send_signal(signal.SIGKILL)
     writer.wait()
@@ -48,7 +52,9 @@ def test_what_a_killed_process_had_begun_goes(writer: "subprocess.Popen[bytes]",
     assert [path.name for path in tmp_path.iterdir()] == ["y"]
 
 
-def test_what_a_living_process_writes_stays(writer: "subprocess.Popen[bytes]", tmp_path: Path) -> None:
+def test_what_a_living_process_writes_stays(
+    writer: "subprocess.Popen[bytes]", tmp_path: Path
+) -> None:
     write_bytes(tmp_path / "y", b"new")
     (left,) = unfinished(tmp_path)
     assert left.read_bytes() == b"half"

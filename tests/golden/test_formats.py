@@ -7,7 +7,15 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from golden.numeric.codec import TypeName, all_codes, check_codes, code_range, decode, decode_as, decode_code
+from golden.numeric.codec import (
+    TypeName,
+    all_codes,
+    check_codes,
+    code_range,
+    decode,
+    decode_as,
+    decode_code,
+)
 from golden.spec.formats import Format, Linear, Log2, Piecewise
 from golden.spec.modes import MODE_NAMES, mode, sum_width
 
@@ -64,7 +72,9 @@ def test_every_code(fmt: Format) -> None:
     assert codes.dtype == fmt.dtype
     assert codes.tolist() == sorted(expected)
     assert code_range(fmt) == (min(expected), max(expected))
-    assert [decode_code(code, fmt) for code in codes.tolist()] == [expected[code] for code in codes.tolist()]
+    assert [decode_code(code, fmt) for code in codes.tolist()] == [
+        expected[code] for code in codes.tolist()
+    ]
     for name in get_args(TypeName):
         real = decode_as(name, codes, fmt)
         assert real.dtype == name
@@ -161,7 +171,11 @@ def planted(shape: tuple[int, ...], index: tuple[int, ...], code: int, dtype: ty
         (Log2(4), np.zeros(3, np.int8), "x: expected uint8 codes for log2-4, got int8"),
         (Linear(8), np.zeros(3, np.int64), "x: expected int8 codes for linear-8, got int64"),
         (Linear(8), np.zeros(3, np.float64), "x: expected int8 codes for linear-8, got float64"),
-        (Piecewise(), np.zeros(0, np.uint8), "x: expected int8 codes for piecewise-8(r=9,t=7), got uint8"),
+        (
+            Piecewise(),
+            np.zeros(0, np.uint8),
+            "x: expected int8 codes for piecewise-8(r=9,t=7), got uint8",
+        ),
     ],
 )
 def test_check_names_what_is_wrong(fmt: Format, codes: np.ndarray, message: str) -> None:
@@ -191,7 +205,8 @@ def test_impossible_formats_and_modes(make: Callable[[], object], message: str) 
 
 
 @pytest.mark.parametrize(
-    ("ratio", "offset"), [(1, 63), (2, 32), (5, 13), (6, 10), (9, 7), (14, 4), (18, 4), (42, 2), (63, 1)]
+    ("ratio", "offset"),
+    [(1, 63), (2, 32), (5, 13), (6, 10), (9, 7), (14, 4), (18, 4), (42, 2), (63, 1)],
 )
 def test_default_offset_is_rint_of_63_over_ratio(ratio: int, offset: int) -> None:
     assert Piecewise(ratio).offset == offset == int(np.rint(63 / ratio))

@@ -23,7 +23,10 @@ MODES = [
     mode("w4a4"),
     *(mode("wlog-a8", bits) for bits in (3, 4, 5)),
     *(mode("wlog-alog", bits) for bits in (3, 4)),
-    *(replace(mode("wpw-a8"), w_format=Piecewise(r, t)) for r, t in ((9, 7), (5, 13), (1, 0), (63, 63))),
+    *(
+        replace(mode("wpw-a8"), w_format=Piecewise(r, t))
+        for r, t in ((9, 7), (5, 13), (1, 0), (63, 63))
+    ),
     replace(mode("w8a8"), x_format=Linear(5), w_format=Linear(6)),
 ]
 
@@ -44,7 +47,9 @@ def exact(x: np.ndarray, w: np.ndarray, subject: Mode) -> list[list[int]]:
     """The sums in Python integers, which have no width."""
     rows = [[decode_code(code, subject.x_format) for code in row] for row in x.tolist()]
     columns = [[decode_code(code, subject.w_format) for code in column] for column in w.T.tolist()]
-    return [[sum(a * b for a, b in zip(row, column, strict=True)) for column in columns] for row in rows]
+    return [
+        [sum(a * b for a, b in zip(row, column, strict=True)) for column in columns] for row in rows
+    ]
 
 
 @pytest.mark.parametrize("subject", MODES, ids=mode_id)
@@ -108,7 +113,9 @@ def test_dual_accumulators(subject: Mode) -> None:
             pairs = list(zip(x[m].tolist(), w[:, n].tolist(), strict=True))
             assert acc1[m, n] == sum(a * q for a, q in pairs if -64 < q < 64)
             outer = [
-                (a, q - 64 + fmt.offset if q > 0 else q + 64 - fmt.offset) for a, q in pairs if abs(q) >= 64
+                (a, q - 64 + fmt.offset if q > 0 else q + 64 - fmt.offset)
+                for a, q in pairs
+                if abs(q) >= 64
             ]
             assert acc2[m, n] == sum(a * b for a, b in outer)
 
@@ -216,7 +223,9 @@ def test_sums_are_exact_on_both_sides_of_float32(subject: Mode) -> None:
         x[0, 0] = w[0, 0] = 1
         total = (depth - 1) * bound + 1
         assert gemm(x, w, subject, k_max=depth).tolist() == [[total]]
-        assert gemm_stack(x[np.newaxis], w[np.newaxis], subject, k_max=depth).tolist() == [[[total]]]
+        assert gemm_stack(x[np.newaxis], w[np.newaxis], subject, k_max=depth).tolist() == [
+            [[total]]
+        ]
         lost += int(np.float32(total)) != total
     assert lost
 
@@ -229,7 +238,9 @@ def test_a_stack_equals_its_matrices(subject: Mode) -> None:
     w = random_codes(rng, subject.w_format, 3, 17, 5)
     result = gemm_stack(x, w, subject)
     assert result.dtype == np.int64
-    assert result.tolist() == [gemm_reference(a, b, subject).tolist() for a, b in zip(x, w, strict=True)]
+    assert result.tolist() == [
+        gemm_reference(a, b, subject).tolist() for a, b in zip(x, w, strict=True)
+    ]
     assert gemm_stack(x[:, :1], w.swapaxes(1, 2).copy().swapaxes(1, 2), subject).shape == (3, 1, 5)
 
 
@@ -280,9 +291,14 @@ def test_backend() -> None:
         (unbiased, np.zeros(3, np.int32), epilogues[0]),
     ):
         assert result.dtype == np.int8
-        columns = list(zip(offsets.tolist(), epilogue.mult.tolist(), epilogue.shift.tolist(), strict=True))
+        columns = list(
+            zip(offsets.tolist(), epilogue.mult.tolist(), epilogue.shift.tolist(), strict=True)
+        )
         assert result.tolist() == [
-            [requantize_value(a, b, m, s, epilogue.bits) for a, (b, m, s) in zip(row, columns, strict=True)]
+            [
+                requantize_value(a, b, m, s, epilogue.bits)
+                for a, (b, m, s) in zip(row, columns, strict=True)
+            ]
             for row in acc.tolist()
         ]
     assert len({str(y.tolist()) for y in (coded, narrow, unbiased)}) == 3
@@ -296,16 +312,30 @@ def test_backend_stacks_what_belongs_together(bits: int | None) -> None:
     print("seed", SEED)
     epilogue = other = None
     if bits is not None:
-        epilogue, other = (Epilogue(rng.integers(1, 2**15, 5), np.full(5, s), bits) for s in (21, 19))
+        epilogue, other = (
+            Epilogue(rng.integers(1, 2**15, 5), np.full(5, s), bits) for s in (21, 19)
+        )
 
-    def job(rows: int, name: str = "w8a8", epilogue: Epilogue | None = epilogue, biased: bool = False) -> Job:
+    def job(
+        rows: int, name: str = "w8a8", epilogue: Epilogue | None = epilogue, biased: bool = False
+    ) -> Job:
         chosen = mode(name)
-        x, w = random_codes(rng, chosen.x_format, rows, 30), random_codes(rng, chosen.w_format, 30, 5)
+        x, w = (
+            random_codes(rng, chosen.x_format, rows, 30),
+            random_codes(rng, chosen.w_format, 30, 5),
+        )
         bias = rng.integers(-(2**14), 2**14, 5).astype(np.int32) if biased else None
         return Job(name, chosen, x, w, bias, epilogue)
 
     jobs = [job(3), job(3), job(3), job(2), job(3, "w4a8"), job(3, "w4a8"), job(3, biased=True)]
-    jobs += [job(3, biased=True), job(3), job(3), job(3, epilogue=other), job(1, "wlog-a8"), job(1, "wpw-a8")]
+    jobs += [
+        job(3, biased=True),
+        job(3),
+        job(3),
+        job(3, epilogue=other),
+        job(1, "wlog-a8"),
+        job(1, "wpw-a8"),
+    ]
     for y, subject in zip(golden_backend(jobs), jobs, strict=True):
         acc = gemm_reference(subject.x, subject.w, subject.mode) + (
             0 if subject.bias is None else subject.bias
@@ -317,7 +347,10 @@ def test_backend_stacks_what_belongs_together(bits: int | None) -> None:
             mult, shift = subject.epilogue.mult.tolist(), subject.epilogue.shift.tolist()
             assert y.dtype == np.int8
             assert y.tolist() == [
-                [requantize_value(a, 0, m, s, bits) for a, m, s in zip(row, mult, shift, strict=True)]
+                [
+                    requantize_value(a, 0, m, s, bits)
+                    for a, m, s in zip(row, mult, shift, strict=True)
+                ]
                 for row in acc.tolist()
             ]
 

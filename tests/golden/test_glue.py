@@ -66,7 +66,9 @@ def test_every_task_s_rows(name: str, tmp_path: Path) -> None:
 
 def test_numbers_stand_for_entailment_s_names(tmp_path: Path) -> None:
     write(
-        tmp_path, "RTE/train.tsv", "sentence1\tsentence2\tlabel\tidx\nOne.\tTwo.\t1\t0\nThree.\tFour.\t0\t1\n"
+        tmp_path,
+        "RTE/train.tsv",
+        "sentence1\tsentence2\tlabel\tidx\nOne.\tTwo.\t1\t0\nThree.\tFour.\t0\t1\n",
     )
     assert [each.label for each in read_examples(TASKS["rte"], tmp_path, "train")] == [1, 0]
 
@@ -81,7 +83,11 @@ MALFORMED = {
         "4: label: expected one of entailment, not_entailment, 0, 1, got ",
     ),
     "an empty sentence": ("cola", "gj04\t1\t\t \n", "3: expected a sentence, got an empty one"),
-    "an empty question": ("qnli", "2\t\tHe.\tentailment\n", "4: expected two sentences, got an empty one"),
+    "an empty question": (
+        "qnli",
+        "2\t\tHe.\tentailment\n",
+        "4: expected two sentences, got an empty one",
+    ),
 }
 
 
@@ -127,7 +133,9 @@ def test_an_empty_file_is_named(tmp_path: Path) -> None:
 
 def test_a_header_without_a_column_is_named(tmp_path: Path) -> None:
     write(tmp_path, "SST-2/dev.tsv", "text\tlabel\nfine\t1\n")
-    with pytest.raises(ValueError, match=r"dev\.tsv:1: expected a column 'sentence', got text, label$"):
+    with pytest.raises(
+        ValueError, match=r"dev\.tsv:1: expected a column 'sentence', got text, label$"
+    ):
         read_examples(TASKS["sst-2"], tmp_path)
 
 
@@ -138,5 +146,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_another_task() -> None:
     assert task_of("similarity") is TASKS["sts-b"]
-    with pytest.raises(ValueError, match=r"^--task: expected one of similarity, sts-b, .*, qqp, got 'mnli'$"):
+    with pytest.raises(
+        ValueError, match=r"^--task: expected one of similarity, sts-b, .*, qqp, got 'mnli'$"
+    ):
         task_of("mnli")

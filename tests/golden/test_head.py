@@ -41,10 +41,14 @@ def head(task: str = "rte", seed: int = 2) -> Head:
 def test_outputs_one_by_one(batch: int) -> None:
     encoder = float_encoder(tiny_weights())
     calls = []
-    got = evaluate_head(encoder, head(), TEXTS, batch, lambda done, total: calls.append((done, total)))
+    got = evaluate_head(
+        encoder, head(), TEXTS, batch, lambda done, total: calls.append((done, total))
+    )
     for text, row in zip(TEXTS, got, strict=True):
         states = encoder.hidden_states([text.ids], [text.kinds])[0]
-        np.testing.assert_allclose(row, states.mean(axis=0) @ head().weight + head().bias, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(
+            row, states.mean(axis=0) @ head().weight + head().bias, rtol=0, atol=1e-5
+        )
     assert calls[-1] == (5, 5)
 
 
@@ -78,7 +82,10 @@ def test_metrics_by_hand() -> None:
     )
     assert matthews([1, 1, 1], [1, 0, 1]) == 0
     examples = [Example("a", "b", label) for label in (1, 0, 0, 1)]
-    assert metrics(TASKS["mrpc"], [1, 0, 1, 1], examples) == {"f1": pytest.approx(80), "accuracy": 75}
+    assert metrics(TASKS["mrpc"], [1, 0, 1, 1], examples) == {
+        "f1": pytest.approx(80),
+        "accuracy": 75,
+    }
     with pytest.raises(
         ValueError, match=r"^samples: expected two of one length, got shapes \(1,\) and \(2,\)$"
     ):
@@ -90,8 +97,14 @@ def test_metrics_by_hand() -> None:
     [
         ({"task": "mnli"}, r"^task: expected one of sts-b, .*, got 'mnli'$"),
         ({"task": "sts-b"}, r"^head.weight: expected float32 \(24, 1\), got float32 \(24, 2\)$"),
-        ({"bias": np.zeros(3, np.float32)}, r"^head.bias: expected float32 \(2,\), got float32 \(3,\)$"),
-        ({"weight": np.zeros((24, 2))}, r"^head.weight: expected float32 \(24, 2\), got float64 \(24, 2\)$"),
+        (
+            {"bias": np.zeros(3, np.float32)},
+            r"^head.bias: expected float32 \(2,\), got float32 \(3,\)$",
+        ),
+        (
+            {"weight": np.zeros((24, 2))},
+            r"^head.weight: expected float32 \(24, 2\), got float64 \(24, 2\)$",
+        ),
     ],
 )
 def test_a_head_that_does_not_fit(change: dict, message: str) -> None:
@@ -100,13 +113,16 @@ def test_a_head_that_does_not_fit(change: dict, message: str) -> None:
 
 
 def test_a_head_in_a_checkpoint(tmp_path) -> None:
-    model = dataclasses.replace(quantize_model(tiny_weights(), mode("w8a8"), SENTENCES), head=head())
+    model = dataclasses.replace(
+        quantize_model(tiny_weights(), mode("w8a8"), SENTENCES), head=head()
+    )
     checkpoint.save(model, tmp_path / "rte.safetensors", embeddings=True)
     loaded = checkpoint.load(tmp_path / "rte.safetensors")
     assert loaded.head is not None
     assert loaded.head.task == "rte"
     outputs = [
-        evaluate_head(quantized_encoder(each, golden_backend), each.head, TEXTS) for each in (model, loaded)
+        evaluate_head(quantized_encoder(each, golden_backend), each.head, TEXTS)
+        for each in (model, loaded)
     ]
     np.testing.assert_array_equal(*outputs)
 
@@ -121,9 +137,9 @@ def test_six_bits_ride_in_eight(tmp_path) -> None:
         assert max(np.abs(dense.codes).max() for dense in layer.dense.values()) == 31
         formats = {site: activation.format for site, activation in layer.activations.items()}
         assert {formats[site] for site in ("hidden", "output", "ffn1", "ffn2")} == {Linear(6)}
-        assert {formats[site] for site in ("query", "key", "value", "probabilities", "context")} == {
-            Linear(8)
-        }
+        assert {
+            formats[site] for site in ("query", "key", "value", "probabilities", "context")
+        } == {Linear(8)}
     encoder = quantized_encoder(loaded, spy := Spy())
     encoder.hidden_states([[1, 5, 9, 2]])
     # The requantizer clamps to 8 bits, so the codes of `output` come from the host.
@@ -170,4 +186,7 @@ def test_pairs_as_one_text() -> None:
     with pytest.raises(ValueError, match=r"^text: expected at least one word, got ' '$"):
         tokenizer.read("A dog.", " ")
     with pytest.warns(UserWarning, match=r"^text cut to 10 tokens: "):
-        assert len(Tokenizer(max_tokens=10).read("One two three four five.", "Six seven eight.").ids) == 10
+        assert (
+            len(Tokenizer(max_tokens=10).read("One two three four five.", "Six seven eight.").ids)
+            == 10
+        )

@@ -11,7 +11,13 @@ from golden.numeric.codec import all_codes
 from golden.numeric.packing import file_bits, pack, pack_bits, packed_shape, unpack, unpack_bits
 from golden.spec.formats import Format, Linear, Log2, Piecewise
 
-FORMATS: list[Format] = [*(Linear(bits) for bits in range(2, 9)), Log2(3), Log2(4), Log2(5), Piecewise(9)]
+FORMATS: list[Format] = [
+    *(Linear(bits) for bits in range(2, 9)),
+    Log2(3),
+    Log2(4),
+    Log2(5),
+    Piecewise(9),
+]
 
 
 def raises(message: str) -> "pytest.RaisesExc[ValueError]":
@@ -46,7 +52,9 @@ def test_bytes(fmt: Format, codes: list[int], octets: list[int]) -> None:
 @given(st.data(), st.sampled_from(FORMATS), st.lists(st.integers(0, 5), min_size=1, max_size=3))
 def test_round_trip(data: st.DataObject, fmt: Format, shape: list[int]) -> None:
     count = int(np.prod(shape))
-    choice = data.draw(st.lists(st.sampled_from(all_codes(fmt).tolist()), min_size=count, max_size=count))
+    choice = data.draw(
+        st.lists(st.sampled_from(all_codes(fmt).tolist()), min_size=count, max_size=count)
+    )
     codes = np.array(choice, dtype=fmt.dtype).reshape(shape)
     packed = pack(codes, fmt)
     assert packed.shape == packed_shape(shape, fmt)

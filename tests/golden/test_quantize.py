@@ -67,7 +67,15 @@ def corners(fmt: Format, rounding: Rounding) -> list[float]:
         bounds = [(low + high) / 2 for low, high in pairwise(levels)]
     around = [math.nextafter(b, end) for b in bounds for end in (0.0, math.inf)]
     top = float(levels[-1])
-    return [*bounds, *around, *map(float, levels), 5e-324, math.nextafter(top, math.inf), 2 * top, 1e300]
+    return [
+        *bounds,
+        *around,
+        *map(float, levels),
+        5e-324,
+        math.nextafter(top, math.inf),
+        2 * top,
+        1e300,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -160,7 +168,8 @@ def test_no_code_is_nearer(value: Fraction, rule: tuple[Format, Rounding]) -> No
     if rounding == "nearest":
         chosen = decode_code(quantize_value(value, fmt), fmt)
         assert all(
-            abs(value - chosen) <= abs(value - decode_code(code, fmt)) for code in all_codes(fmt).tolist()
+            abs(value - chosen) <= abs(value - decode_code(code, fmt))
+            for code in all_codes(fmt).tolist()
         )
 
 
@@ -297,7 +306,9 @@ def test_rejects() -> None:
     with raises("scale: expected finite numbers above 0, got nan at [1]"):
         dequantize(np.ones((2, 2), np.int8), Linear(8), np.array([1.0, math.nan]))
     for shape in ((2,), (4, 2, 3)):
-        with raises(f"scale: expected one number or a shape that broadcasts to (2, 3), got shape {shape}"):
+        with raises(
+            f"scale: expected one number or a shape that broadcasts to (2, 3), got shape {shape}"
+        ):
             quantize(good, Linear(8), np.ones(shape))
     with raises("rounding: expected nearest for linear-8, got 'log'"):
         quantize(good, Linear(8), 1.0, rounding="log")

@@ -29,7 +29,9 @@ def exact(acc: int, bias: int, mult: int, shift: int, bits: int) -> int:
 
 
 def one(acc: int, bias: int, mult: int, shift: int, bits: int = 8) -> int:
-    result = requantize(np.array([[acc]]), np.array([bias]), np.array([mult]), np.array([shift]), bits)
+    result = requantize(
+        np.array([[acc]]), np.array([bias]), np.array([mult]), np.array([shift]), bits
+    )
     assert result.dtype == np.int8
     return int(result[0, 0])
 
@@ -60,7 +62,9 @@ def one(acc: int, bias: int, mult: int, shift: int, bits: int = 8) -> int:
         (-(2**32) - 1, 0, 2**14, 47, 8, -1),
     ],
 )
-def test_documented_and_extreme(acc: int, bias: int, mult: int, shift: int, bits: int, y: int) -> None:
+def test_documented_and_extreme(
+    acc: int, bias: int, mult: int, shift: int, bits: int, y: int
+) -> None:
     assert requantize_value(acc, bias, mult, shift, bits) == y
     assert one(acc, bias, mult, shift, bits) == y
 
@@ -87,7 +91,8 @@ def test_columns_have_their_own_parameters() -> None:
         result = requantize(acc, bias, mult, shift, bits).tolist()
         columns = list(zip(bias.tolist(), mult.tolist(), shift.tolist(), strict=True))
         assert result == [
-            [exact(a, *column, bits) for a, column in zip(row, columns, strict=True)] for row in acc.tolist()
+            [exact(a, *column, bits) for a, column in zip(row, columns, strict=True)]
+            for row in acc.tolist()
         ]
     assert len(np.unique(requantize(acc, bias, mult, shift))) == 255
 
@@ -145,7 +150,12 @@ def searched(f: float) -> tuple[int, int] | None:
 
 
 CORNERS = [
-    *(math.nextafter(f, end) for e in range(-34, 16) for f in (2.0**e,) for end in (0.0, f, math.inf)),
+    *(
+        math.nextafter(f, end)
+        for e in range(-34, 16)
+        for f in (2.0**e,)
+        for end in (0.0, f, math.inf)
+    ),
     *(
         m / 2**s
         for m in (16384.5, 16385.5, 32766.5, 32767.5, 32767.49999, 32767.0)

@@ -90,7 +90,9 @@ def assert_operand(panel: bytes, operand: np.ndarray, width: int, lanes: int, fi
     np.testing.assert_array_equal(found, expected)
 
 
-def check(subject: Config, jobs: list[Job], plan: Schedule, heads: tuple[int, int, int] = (0, 0, 0)) -> None:
+def check(
+    subject: Config, jobs: list[Job], plan: Schedule, heads: tuple[int, int, int] = (0, 0, 0)
+) -> None:
     stream, rings = plan.load_stream(), buffers(subject, heads)
     position = 0
     panels, places = deque(plan.panels), deque(plan.places)
@@ -145,7 +147,9 @@ def assert_tile(
         assert (now.output == Output.FOUR) == (job.epilogue is not None and job.epilogue.bits == 4)
         content, behind[2] = rings[2].read(command.p, -(-command.columns // subject.results))
         columns = slice(place.column, min(place.column + command.columns, n))
-        for column, record in zip(range(n)[columns], zip(*[iter(content)] * 8, strict=True), strict=False):
+        for column, record in zip(
+            range(n)[columns], zip(*[iter(content)] * 8, strict=True), strict=False
+        ):
             bias = 0 if job.bias is None else int(job.bias[column])
             assert int.from_bytes(record[:4], "little", signed=True) == bias
             if job.epilogue is not None:
@@ -212,11 +216,18 @@ def test_schedules_keep_the_contract(subject: Config, seed: int, count: int) -> 
 
 
 @settings(deadline=None, max_examples=100)
-@given(st.sampled_from((RingName.X, RingName.W)), st.integers(1, 5), st.integers(0, 2**32 - 1), st.booleans())
+@given(
+    st.sampled_from((RingName.X, RingName.W)),
+    st.integers(1, 5),
+    st.integers(0, 2**32 - 1),
+    st.booleans(),
+)
 def test_every_order_that_fits_keeps_the_contract(
     resident: RingName, block: int, seed: int, raw: bool
 ) -> None:
-    subject = config("w8a8", "w4a4", rows=3, cols=5, k_max=16, x_words=80, w_words=80, bus=4, panels=5)
+    subject = config(
+        "w8a8", "w4a4", rows=3, cols=5, k_max=16, x_words=80, w_words=80, bus=4, panels=5
+    )
     rng = np.random.default_rng(seed)
     shape = (int(rng.integers(1, 40)), int(rng.integers(1, 17)), int(rng.integers(1, 40)))
     job = random_job(rng, mode("w8a8"), shape, requantize=not raw, biased=not raw)
@@ -237,7 +248,9 @@ def test_every_mode_on_every_bus(name: str, bus: int) -> None:
 
 
 def small(**parameters: int) -> tuple[Config, Geometry]:
-    subject = config("w8a8", rows=2, cols=2, k_max=16, x_words=40, w_words=40, panels=2, **parameters)
+    subject = config(
+        "w8a8", rows=2, cols=2, k_max=16, x_words=40, w_words=40, panels=2, **parameters
+    )
     return subject, geometry(subject)
 
 
@@ -255,7 +268,9 @@ def test_a_deep_job_is_named() -> None:
 def test_an_order_that_does_not_fit_is_named(ring: RingName) -> None:
     subject, size = small()
     job = zeros(8, 16, 8)
-    with pytest.raises(ValueError, match=rf"^order: expected panels that fit the {ring.name} buffer$"):
+    with pytest.raises(
+        ValueError, match=rf"^order: expected panels that fit the {ring.name} buffer$"
+    ):
         schedule([job], size, subject.index, orders=[Order(ring, 3)])
 
 

@@ -36,7 +36,10 @@ def test_all_together_are_small() -> None:
 @pytest.mark.parametrize("name", MODES)
 def test_a_trained_model_is_the_default(name: str) -> None:
     model = load_model(mode(name))
-    assert origin(mode(name), None, post_training=False) == f"checkpoints/similarity-{name}.safetensors"
+    assert (
+        origin(mode(name), None, post_training=False)
+        == f"checkpoints/similarity-{name}.safetensors"
+    )
     assert origin(mode(name), None, post_training=True) == "post-training"
     found = evaluate_sts(quantized_encoder(model, golden_backend), Tokenizer(), PAIRS)
     assert found.pearson > 90

@@ -12,7 +12,14 @@ from golden.bert.encoder import float_encoder
 from golden.bert.quantized import QuantizedProducts, quantized_encoder
 from golden.bert.weights import DENSE_NAMES, Dense, LayerWeights, Norm, Weights
 from golden.numeric.codec import decode
-from golden.numeric.quantize import clip_scale, dequantize, max_scale, quantize, scale_for, search_piecewise
+from golden.numeric.quantize import (
+    clip_scale,
+    dequantize,
+    max_scale,
+    quantize,
+    scale_for,
+    search_piecewise,
+)
 from golden.schedule.backend import golden_backend
 from golden.spec.formats import Format, Log2, Piecewise
 from golden.spec.modes import MODE_NAMES, Mode, mode
@@ -36,7 +43,9 @@ def test_tensors(fmt: Format, size: float) -> None:
         assert (np.abs(back - x) <= np.abs(x).max()).all()
         if size >= 1e-300 and not isinstance(fmt, Log2):
             # As large ones are: a scale makes no difference.
-            assert np.array_equal(quantize(x, chosen, scale), quantize(x / size, chosen, scale * size))
+            assert np.array_equal(
+                quantize(x, chosen, scale), quantize(x / size, chosen, scale * size)
+            )
 
 
 def test_scales_end_at_the_largest_float() -> None:
@@ -111,12 +120,14 @@ def test_models(chosen: Mode, bits: int | None, clip: bool) -> None:
     for what, change in CHANGES.items():
         weights = change(tiny.tiny_weights())
         model = quantize_model(weights, chosen, tiny.SENTENCES, clip, bits)
-        assert np.isfinite(quantized_encoder(model, golden_backend).sentence_vectors([[1, 5, 9, 2]])).all(), (
-            what
-        )
+        assert np.isfinite(
+            quantized_encoder(model, golden_backend).sentence_vectors([[1, 5, 9, 2]])
+        ).all(), what
         layer, real = model.layers[1], weights.layers[1]
         scale = {site: activation.scale for site, activation in layer.activations.items()}
-        x = np.linspace(-1, 1, 48, dtype=np.float32).reshape(2, 24) * np.float32(127 / scale["hidden"])
+        x = np.linspace(-1, 1, 48, dtype=np.float32).reshape(2, 24) * np.float32(
+            127 / scale["hidden"]
+        )
         codes = QuantizedProducts(model, golden_backend).project(1, x)
         x_values = decode(
             quantize(x, layer.activations["hidden"].format, scale["hidden"]), model.mode.x_format
@@ -124,10 +135,11 @@ def test_models(chosen: Mode, bits: int | None, clip: bool) -> None:
         for name, code in zip(("query", "key", "value"), codes, strict=True):
             dense = layer.dense[name]
             unit = scale["hidden"] * float(dense.scale)
-            # A bias is rounded to half a sum's unit, a result to half a code and a factor of 15 bits.
-            exact = (x_values @ decode(dense.codes, dense.format)) / unit + real.dense[name].bias.astype(
-                np.float64
-            )
+            # A bias is rounded to half a sum's unit, a result to half a code and a factor of 15
+            # bits.
+            exact = (x_values @ decode(dense.codes, dense.format)) / unit + real.dense[
+                name
+            ].bias.astype(np.float64)
             wanted = np.clip(exact * scale[name], -127, 127)
             slack = 0.51 + 0.5 * scale[name] / unit
             assert np.abs(code - wanted).max() <= slack, (what, name)
@@ -142,7 +154,9 @@ def test_zeros_answer_as_in_float() -> None:
         encoder.sentence_vectors([[1, 44, 2]])
         for encoder in (
             float_encoder(weights),
-            quantized_encoder(quantize_model(weights, mode("w8a8"), tiny.SENTENCES), golden_backend),
+            quantized_encoder(
+                quantize_model(weights, mode("w8a8"), tiny.SENTENCES), golden_backend
+            ),
         )
     ]
     assert (vectors[0] * vectors[1]).sum() > 0.999
@@ -150,5 +164,7 @@ def test_zeros_answer_as_in_float() -> None:
 
 def test_a_value_that_is_none_is_named_by_its_layer() -> None:
     weights = times(1e38, "ffn1")(tiny.tiny_weights())
-    with pytest.raises(ValueError, match=r"^layers\.0\.ffn2: expected finite numbers, got -?(inf|nan) at \["):
+    with pytest.raises(
+        ValueError, match=r"^layers\.0\.ffn2: expected finite numbers, got -?(inf|nan) at \["
+    ):
         quantize_model(weights, mode("w8a8"), tiny.SENTENCES)

@@ -46,7 +46,9 @@ def test_signal_to_noise_by_hand() -> None:
 def test_signal_to_noise_of_a_uniform_signal(bits: int) -> None:
     """Over [-1, 1] the signal is 1/3 and the noise, even over a step of 1/M, is 1/(12 M^2)."""
     values, fmt = np.linspace(-1, 1, 100_001), Linear(bits)
-    approximation = dequantize(quantize(values, fmt, max_scale(values, fmt)), fmt, max_scale(values, fmt))
+    approximation = dequantize(
+        quantize(values, fmt, max_scale(values, fmt)), fmt, max_scale(values, fmt)
+    )
     assert signal_to_noise(values, approximation) == pytest.approx(
         20 * math.log10(2 * fmt.max_value), abs=0.05
     )
@@ -95,11 +97,14 @@ def test_edges_put_zero_codes_apart() -> None:
     assert errors.counts[40] == 3
 
 
-@pytest.mark.parametrize("fmt", [Linear(8), Linear(4), Log2(3), Log2(4), Log2(5), Piecewise(9)], ids=str)
+@pytest.mark.parametrize(
+    "fmt", [Linear(8), Linear(4), Log2(3), Log2(4), Log2(5), Piecewise(9)], ids=str
+)
 def test_code_usage(fmt: Format) -> None:
     """Each code as often as its place says: counts come back in the order of the codes' values."""
     by_value = {
-        decode_code(code, fmt): code for code in sorted(all_codes(fmt).tolist(), key=abs, reverse=True)
+        decode_code(code, fmt): code
+        for code in sorted(all_codes(fmt).tolist(), key=abs, reverse=True)
     }
     codes = all_codes(fmt)
     if isinstance(fmt, Piecewise):
@@ -113,7 +118,9 @@ def test_code_usage(fmt: Format) -> None:
 
 
 def test_both_zeros_of_log2_are_one() -> None:
-    assert code_usage(np.array([0, 16, 1, 17, 31], np.uint8), Log2(4))[[0, 14, 15, 16]].tolist() == [
+    assert code_usage(np.array([0, 16, 1, 17, 31], np.uint8), Log2(4))[
+        [0, 14, 15, 16]
+    ].tolist() == [
         1,
         1,
         2,
@@ -169,9 +176,15 @@ def test_results_of_a_layer(chosen) -> None:
         acc = gemm_reference(codes, dense.codes, replace(chosen, w_format=dense.format))
         approximation = acc / activation.scale / dense.scale
         real = x.astype(np.float64) @ weights.layers[1].dense[name].weight
-        assert result.signal_to_noise[name] == pytest.approx(signal_to_noise(real, approximation), rel=1e-4)
-    assert result.errors.total == 4 * (4 * tiny.CONFIG.hidden + tiny.CONFIG.intermediate + tiny.CONFIG.hidden)
-    assert result.mean_signal_to_noise == pytest.approx(np.mean(list(result.signal_to_noise.values())))
+        assert result.signal_to_noise[name] == pytest.approx(
+            signal_to_noise(real, approximation), rel=1e-4
+        )
+    assert result.errors.total == 4 * (
+        4 * tiny.CONFIG.hidden + tiny.CONFIG.intermediate + tiny.CONFIG.hidden
+    )
+    assert result.mean_signal_to_noise == pytest.approx(
+        np.mean(list(result.signal_to_noise.values()))
+    )
 
 
 def test_more_bits_lose_less() -> None:

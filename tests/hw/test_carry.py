@@ -30,8 +30,8 @@ OPERANDS = {
 class Adders(wiring.Component):
     """One sum for each kind of operands; members u, v, a, b In(width), c In(1), carry In(2), totals Out.
 
-    Of `carry` the first `carries` bits enter, two of them as one term. As many adders share a chain as `longest`
-    bits allow.
+    Of `carry` the first `carries` bits enter, two of them as one term. As many adders share a chain
+    as `longest` bits allow.
     """
 
     def __init__(self, *, width: int, carries: int = 0, longest: int = 0):
@@ -106,7 +106,9 @@ def test_cells_used(width: int, carries: int, longest: int, cells: int) -> None:
 
 def test_a_cell_takes_four_inputs() -> None:
     a, b, c, d, e = (Signal(name=name) for name in "abcde")
-    check_refused(both(a, b), select(c, d, e), "carry cell: expected terms of four inputs .*, got 5 inputs")
+    check_refused(
+        both(a, b), select(c, d, e), "carry cell: expected terms of four inputs .*, got 5 inputs"
+    )
 
 
 def test_a_cell_that_would_generate_a_wrong_carry() -> None:

@@ -31,7 +31,9 @@ def narrower(fmt: Format) -> list[Format]:
         case Log2(bits):
             return [Log2(fewer) for fewer in range(3, bits + 1)]
     return [
-        Piecewise(ratio, offset, bits) for ratio, offset in ((1, 0), (9, 7), (63, 63)) for bits in range(4, 9)
+        Piecewise(ratio, offset, bits)
+        for ratio, offset in ((1, 0), (9, 7), (63, 63))
+        for bits in range(4, 9)
     ]
 
 
@@ -49,12 +51,16 @@ def legal(built: Mode, given: Mode) -> bool:
     return (
         built.name == given.name
         and exponents(built) == exponents(given)
-        and all(fmt.bits == 8 for fmt in (given.x_format, given.w_format) if isinstance(fmt, Piecewise))
+        and all(
+            fmt.bits == 8 for fmt in (given.x_format, given.w_format) if isinstance(fmt, Piecewise)
+        )
     )
 
 
 def exponents(chosen: Mode) -> list[int]:
-    return [fmt.exponent_bits for fmt in (chosen.x_format, chosen.w_format) if isinstance(fmt, Log2)]
+    return [
+        fmt.exponent_bits for fmt in (chosen.x_format, chosen.w_format) if isinstance(fmt, Log2)
+    ]
 
 
 GIVEN = list(dict.fromkeys(variant for chosen in BUILT for variant in variants(chosen)))
@@ -101,7 +107,9 @@ def test_the_message_names_both_layouts() -> None:
     ],
 )
 def test_codes_of_another_width_number_or_kind_are_refused(given: Mode) -> None:
-    with pytest.raises(ValueError, match=rf"^mode: expected {given.name} \(.*, got {given.name} \("):
+    with pytest.raises(
+        ValueError, match=rf"^mode: expected {given.name} \(.*, got {given.name} \("
+    ):
         config("w8a8", "w4a4", rows=2, cols=2).index(given)
 
 
@@ -109,7 +117,8 @@ def test_codes_of_another_width_number_or_kind_are_refused(given: Mode) -> None:
 def test_no_build_has_piecewise_codes_of_other_bits(bits: int) -> None:
     narrow = replace(mode("wpw-a8"), w_format=Piecewise(bits=bits))
     with pytest.raises(
-        ValueError, match=rf"^mode: expected piece-wise codes of 8 bits in wpw-a8, got piecewise-{bits}"
+        ValueError,
+        match=rf"^mode: expected piece-wise codes of 8 bits in wpw-a8, got piecewise-{bits}",
     ):
         Config(modes=(narrow,), rows=2, cols=2)
 

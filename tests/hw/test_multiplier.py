@@ -57,7 +57,11 @@ class Multipliers(wiring.Component):
 @cache
 def design_of(family: str, *widths: int) -> Design:
     """One multiplier, or one of each width."""
-    return emit(Multiplier(*widths), "multiplier", family) if widths else emit(Multipliers(), "all", family)
+    return (
+        emit(Multiplier(*widths), "multiplier", family)
+        if widths
+        else emit(Multipliers(), "all", family)
+    )
 
 
 def products(
@@ -67,7 +71,9 @@ def products(
     design, index = design_of(family), WIDTHS.index(widths)
     late = Multiplier.latency
     pad = np.zeros(late, np.int64)
-    stimulus = stimulus_of(design, **{f"x{index}": np.append(x, pad), f"w{index}": np.append(w, pad)})
+    stimulus = stimulus_of(
+        design, **{f"x{index}": np.append(x, pad), f"w{index}": np.append(w, pad)}
+    )
     outputs = simulate(design, stimulus, simulator, folder, MODELS[family])
     values = np.array(values_at(design, f"p{index}", outputs), np.int64)
     # Registers start at zero, on a device as in the plain operator.
@@ -164,7 +170,8 @@ def test_a_reset_of_one_cycle_clears_a_pe(name: str, simulator: str, tmp_path: P
         stimulus.append(word)
     drained = values_at(design, "drain_o", simulate(design, stimulus, simulator, tmp_path))
     assert len(set(drained[:20])) > 1
-    # Until what was in flight has passed, sums of it may drain; the `last` in cycle 40 captures nothing else.
+    # Until what was in flight has passed, sums of it may drain; the `last` in cycle 40 captures
+    # nothing else.
     assert set(drained[30:]) == {0}
 
 
@@ -215,21 +222,42 @@ def test_a_wrong_instance_is_seen(family: str, name: str, simulator: str, tmp_pa
 @pytest.mark.parametrize(
     ("pattern", "replacement", "message"),
     [
-        (r'REG_OUTPUT_CLK\("CLK0"\)', 'REG_OUTPUT_CLK("CLK1")', "a register's clock is not modelled"),
+        (
+            r'REG_OUTPUT_CLK\("CLK0"\)',
+            'REG_OUTPUT_CLK("CLK1")',
+            "a register's clock is not modelled",
+        ),
         (r'REG_INPUTA_CE\("CE0"\)', 'REG_INPUTA_CE("CE3")', "a register's enable is not modelled"),
-        (r'REG_OUTPUT_RST\("RST0"\)', 'REG_OUTPUT_RST("RST1")', "a register's reset is not modelled"),
+        (
+            r'REG_OUTPUT_RST\("RST0"\)',
+            'REG_OUTPUT_RST("RST1")',
+            "a register's reset is not modelled",
+        ),
         (r'RESETMODE\("SYNC"\)', 'RESETMODE("ASYNC")', "RESETMODE ASYNC is not modelled"),
         (r'GSR\("DISABLED"\)', 'GSR("ENABLED")', "GSR ENABLED is not modelled"),
-        (r'GSR\("DISABLED"\)', 'GSR("DISABLED"), .MULT_BYPASS("ENABLED")', "differs from its default"),
-        (r'GSR\("DISABLED"\)', 'GSR("DISABLED"), .SOURCEB_MODE("C_SHIFT")', "the C operand is not modelled"),
+        (
+            r'GSR\("DISABLED"\)',
+            'GSR("DISABLED"), .MULT_BYPASS("ENABLED")',
+            "differs from its default",
+        ),
+        (
+            r'GSR\("DISABLED"\)',
+            'GSR("DISABLED"), .SOURCEB_MODE("C_SHIFT")',
+            "the C operand is not modelled",
+        ),
         (r"SOURCEA\(1'h0\)", "SOURCEA(1'h1)", "operands from a neighbour are not modelled"),
-        # Of what is not connected Icarus makes an x, which the model refuses; Verilator refuses it by itself.
+        # Of what is not connected Icarus makes an x, which the model refuses; Verilator refuses it
+        # by itself.
         (
             r"SOURCEB\(1'h0\)",
             "SOURCEB()",
             "operands from a neighbour are not modelled|empty reference: 'SOURCEB'",
         ),
-        (r"\.CE0\(1'h1\),", "", "CE0, RST0, SIGNEDA or SIGNEDB is not connected|missing pin: 'CE0'"),
+        (
+            r"\.CE0\(1'h1\),",
+            "",
+            "CE0, RST0, SIGNEDA or SIGNEDB is not connected|missing pin: 'CE0'",
+        ),
         (r"\.CE0\(1'h1\)", ".CE0(1'h1), .SRIA0(1'h0)", "SRIA0"),
     ],
 )
@@ -248,5 +276,6 @@ def test_widths(x_width: int, w_width: int, name: str) -> None:
     got = {"x_width": x_width, "w_width": w_width}[name]
     with pytest.raises(ValueError, match=f"^{name}: expected 1 to 18 bits, got {got}$"):
         Multiplier(x_width, w_width)
-    # What was refused complains that it is not elaborated when it is collected: here, where that is expected.
+    # What was refused complains that it is not elaborated when it is collected: here, where that is
+    # expected.
     gc.collect()

@@ -21,7 +21,11 @@ def test_products(widths: tuple[int, int]) -> None:
     rng = np.random.default_rng(SEED)
     pairs = [
         *corners,
-        *zip(rng.integers(low, high + 1, 500).tolist(), rng.integers(0, most + 1, 500).tolist(), strict=True),
+        *zip(
+            rng.integers(low, high + 1, 500).tolist(),
+            rng.integers(0, most + 1, 500).tolist(),
+            strict=True,
+        ),
     ]
     late = RowMultiplier.latency_of(w_width)
 

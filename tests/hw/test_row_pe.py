@@ -30,7 +30,9 @@ BUILDS = {
     "mixed": MIXED,
 }
 CASES = [
-    pytest.param(modes, mode, id=f"{name}-{mode.name}") for name, modes in BUILDS.items() for mode in modes
+    pytest.param(modes, mode, id=f"{name}-{mode.name}")
+    for name, modes in BUILDS.items()
+    for mode in modes
 ]
 ON_SIMULATORS = pytest.mark.parametrize("simulator", SIMULATORS)
 FAMILIES = pytest.mark.parametrize("family", ["generic", "ecp5"])
@@ -46,19 +48,25 @@ def build(modes: tuple[Mode, ...], family: str = "generic") -> Config:
 def test_every_pair(name: str, family: str, simulator: str) -> None:
     (mode,) = modes = BUILDS[name]
     beats = pairs(mode, all_codes(mode.x_format), all_codes(mode.w_format))
-    np.testing.assert_array_equal(simulated(build(modes, family), beats, family, simulator), expected(beats))
+    np.testing.assert_array_equal(
+        simulated(build(modes, family), beats, family, simulator), expected(beats)
+    )
 
 
 @ON_SIMULATORS
 @FAMILIES
 @pytest.mark.parametrize(("modes", "mode"), CASES)
-def test_random_tiles_with_bubbles(modes: tuple[Mode, ...], mode: Mode, family: str, simulator: str) -> None:
+def test_random_tiles_with_bubbles(
+    modes: tuple[Mode, ...], mode: Mode, family: str, simulator: str
+) -> None:
     rng = np.random.default_rng(SEED)
     x = rng.choice(all_codes(mode.x_format), (4000, mode.x_lanes))
     w = rng.choice(all_codes(mode.w_format), (4000, mode.w_lanes))
     # A beat without `valid` keeps its operands and its `last`: neither may count.
     beats = Beats(mode, x, w, last=rng.random(4000) < 0.1, valid=rng.random(4000) < 0.7)
-    np.testing.assert_array_equal(simulated(build(modes, family), beats, family, simulator), expected(beats))
+    np.testing.assert_array_equal(
+        simulated(build(modes, family), beats, family, simulator), expected(beats)
+    )
 
 
 @ON_SIMULATORS
@@ -79,14 +87,18 @@ def test_longest_sums(name: str, family: str, simulator: str) -> None:
 
 @ON_SIMULATORS
 @pytest.mark.parametrize(("modes", "mode"), CASES)
-def test_a_reset_of_one_cycle_clears_the_sum(modes: tuple[Mode, ...], mode: Mode, simulator: str) -> None:
+def test_a_reset_of_one_cycle_clears_the_sum(
+    modes: tuple[Mode, ...], mode: Mode, simulator: str
+) -> None:
     rng = np.random.default_rng(SEED)
     x = rng.choice(all_codes(mode.x_format), (40, mode.x_lanes))
     w = rng.choice(all_codes(mode.w_format), (40, mode.w_lanes))
     last, valid = np.arange(40) == 39, np.ones(40, np.bool_)
     after = Beats(mode, x[21:], w[21:], last[21:], valid[21:])
     beats = Beats(mode, x, w, last, valid, reset=20)
-    np.testing.assert_array_equal(simulated(build(modes), beats, "generic", simulator), expected(after))
+    np.testing.assert_array_equal(
+        simulated(build(modes), beats, "generic", simulator), expected(after)
+    )
 
 
 @pytest.mark.parametrize("modes", BUILDS.values(), ids=BUILDS)

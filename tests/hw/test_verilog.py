@@ -30,7 +30,12 @@ def prove(first: str, second: str) -> None:
     """Raise YosysError unless both texts of a module `top` give the same outputs for all inputs."""
     script = []
     for name in ("first", "second"):
-        script += [f"read_verilog -sv {name}.v", "hierarchy -check -top top", "proc", f"design -stash {name}"]
+        script += [
+            f"read_verilog -sv {name}.v",
+            "hierarchy -check -top top",
+            "proc",
+            f"design -stash {name}",
+        ]
     script += [f"design -copy-from {name} -as {name} top" for name in ("first", "second")]
     script += ["miter -equiv -flatten first second miter", "sat -verify -prove trigger 0 miter"]
     run_yosys("\n".join(script), inputs={"first.v": first, "second.v": second})
@@ -54,8 +59,12 @@ def test_the_proof_can_fail(change: tuple[str, str]) -> None:
 
 
 def test_cleared_memories_are_loops() -> None:
-    design = generate("core", config("w8a8", rows=1, cols=1, k_max=8, x_words=16, w_words=16), flat=True)
-    words = dict(re.findall(r"^  reg (?:\[\d+:0\] )?(\S+ ?) ?\[(\d+):0\];", design.flat, re.MULTILINE))
+    design = generate(
+        "core", config("w8a8", rows=1, cols=1, k_max=8, x_words=16, w_words=16), flat=True
+    )
+    words = dict(
+        re.findall(r"^  reg (?:\[\d+:0\] )?(\S+ ?) ?\[(\d+):0\];", design.flat, re.MULTILINE)
+    )
     loops = re.findall(
         r"for \(int i = 0; i < (\d+); i = i \+ 1\) (\S+ ?) ?\[i\] = \d+'(?:h0+|d0);", design.flat
     )

@@ -42,7 +42,9 @@ def fill(folder: Path) -> None:
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != cache.MANIFEST}
+    return {
+        path.name: path.read_bytes() for path in folder.iterdir() if path.name != cache.MANIFEST
+    }
 
 
 WHOLE = {"a": b"content of a", "b": b""}
@@ -79,12 +81,16 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "manifest empty": lambda folder: os.truncate(folder / cache.MANIFEST, 0),
     "manifest missing": lambda folder: (folder / cache.MANIFEST).unlink(),
     "manifest of something else": lambda folder: (folder / cache.MANIFEST).write_text("[1]"),
-    "manifest of no sizes": lambda folder: (folder / cache.MANIFEST).write_text('{"files": {"a": 3}}'),
+    "manifest of no sizes": lambda folder: (folder / cache.MANIFEST).write_text(
+        '{"files": {"a": 3}}'
+    ),
 }
 
 
 @pytest.mark.parametrize("case", DAMAGE)
-def test_damage_is_found_and_mended(case: str, place: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_damage_is_found_and_mended(
+    case: str, place: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     folder, _ = cache.entry("builds", "key", fill)
     DAMAGE[case](folder)
     assert cache.find("builds", "key") is None
@@ -113,7 +119,8 @@ def test_a_full_or_read_only_disk_is_named(number: int, place: Path) -> None:
         raise OSError(number, os.strerror(number), str(folder / "a"))
 
     with pytest.raises(
-        ToolError, match=f"cache: expected a folder to write, got .*{os.strerror(number)}.*TILEBERT_CACHE"
+        ToolError,
+        match=f"cache: expected a folder to write, got .*{os.strerror(number)}.*TILEBERT_CACHE",
     ):
         cache.entry("builds", "key", fail)
     with pytest.raises(OSError, match="elsewhere") as caught:
@@ -154,7 +161,8 @@ def test_several_make_the_same_at_once(place: Path) -> None:
         fill(folder)
 
     threads = [
-        threading.Thread(target=lambda: results.append(cache.entry("builds", "key", make))) for _ in range(4)
+        threading.Thread(target=lambda: results.append(cache.entry("builds", "key", make)))
+        for _ in range(4)
     ]
     for thread in threads:
         thread.start()
@@ -179,7 +187,9 @@ def test_orphans_are_removed_and_what_is_being_made_is_not(place: Path) -> None:
         subprocess.Popen([sys.executable, "-c", code], env=environment(), stdout=subprocess.PIPE)
         for _ in range(2)
     ]
-    killed, alive = (Path(os.fsdecode(maker.stdout.readline().strip())) for maker in makers if maker.stdout)
+    killed, alive = (
+        Path(os.fsdecode(maker.stdout.readline().strip())) for maker in makers if maker.stdout
+    )
     makers[0].send_signal(signal.SIGKILL)
     makers[0].communicate()
     assert (killed / "begun").exists()
@@ -264,7 +274,9 @@ def checked(simulator: str) -> Build:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("simulator", ["verilator", "cocotb"])
-def test_a_cache_of_any_name(simulator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_of_any_name(
+    simulator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     move_cache(tmp_path / ODD, simulator, monkeypatch)
     assert checked(simulator).folder.is_relative_to(tmp_path / ODD)
 

@@ -38,7 +38,9 @@ def library(folder: Path, text: str) -> Build:
     (folder / "harness.cpp").write_text(text)
     command = ["g++", "-std=c++20", "-shared", "-fPIC", "-o", LIBRARY, "harness.cpp"]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
-    return Build(config("w8a8", rows=2, cols=2), Design("top", "", (), ()), "verilator", folder, 0.0)
+    return Build(
+        config("w8a8", rows=2, cols=2), Design("top", "", (), ()), "verilator", folder, 0.0
+    )
 
 
 def test_the_library_has_the_structure_that_python_passes(tmp_path: Path) -> None:
@@ -50,7 +52,11 @@ FIRST = "commands:0:8"
 
 CHANGES = {
     "narrower": ({"(int64_t, idle)": "(int32_t, idle)"}, "idle:144:8", "idle:144:4"),
-    "one more": ({"(int64_t, period)": "(int64_t, period) FIELD(char, x)"}, "pause_from:168:32", "x:168:1"),
+    "one more": (
+        {"(int64_t, period)": "(int64_t, period) FIELD(char, x)"},
+        "pause_from:168:32",
+        "x:168:1",
+    ),
     "one less": (
         {"FIELD(int64_t, load_offered)": "", "s.load_offered": "s.command_offered"},
         "load_offered:240:8",

@@ -28,7 +28,9 @@ ARRAYS = {(1, 1): 12_000, (4, 4): 150_000, (3, 5): 150_000, (8, 8): 10**8}
 def pairwise_shapes() -> list[tuple[int, int, int]]:
     """Every pair of sizes in every two of M, K, N: a Latin square."""
     count = len(SIZES)
-    return [(SIZES[i], SIZES[j], SIZES[(i + j) % count]) for i in range(count) for j in range(count)]
+    return [
+        (SIZES[i], SIZES[j], SIZES[(i + j) % count]) for i in range(count) for j in range(count)
+    ]
 
 
 def assert_exact(run: Run) -> None:
@@ -38,7 +40,9 @@ def assert_exact(run: Run) -> None:
             assert comparison.exact, f"{job.name} {job.mode.name} {job.shape}: {comparison}"
 
 
-def run_exact(names: Sequence[str], size: tuple[int, int], groups: list[list[Job]], **options: object) -> Run:
+def run_exact(
+    names: Sequence[str], size: tuple[int, int], groups: list[list[Job]], **options: object
+) -> Run:
     run = simulate(build(config(*names, rows=size[0], cols=size[1])), groups, **options)
     assert_exact(run)
     return run
@@ -70,17 +74,27 @@ def test_cycles_are_those_predicted(size: tuple[int, int]) -> None:
     rows, cols = size
     depths = sorted({1, 2, rows, 2 * rows - 2, 2 * rows - 1, 2 * rows, 40, 300} - {0})
     groups = [
-        [random_job(rng, mode("w8a8"), (6 * rows, k, 7 * cols), requantize=requantize, biased=biased)]
+        [
+            random_job(
+                rng, mode("w8a8"), (6 * rows, k, 7 * cols), requantize=requantize, biased=biased
+            )
+        ]
         for k in depths
         for requantize, biased in ((False, False), (False, True), (True, True))
     ]
     groups += [[random_job(rng, mode("w8a8"), (33, k, 50), requantize=True) for k in (17, 64, 9)]]
-    groups += [[random_job(rng, mode("w8a8"), (33, k, 50), requantize=False) for k in (8, 128, 100)]]
+    groups += [
+        [random_job(rng, mode("w8a8"), (33, k, 50), requantize=False) for k in (8, 128, 100)]
+    ]
     run = run_exact(["w8a8"], size, groups)
     for group in run.groups:
         predicted = group.schedule.cycles
         shapes = [job.shape for job in group.jobs]
-        assert abs(group.cycles - predicted) <= max(8, predicted / 100), (shapes, group.cycles, predicted)
+        assert abs(group.cycles - predicted) <= max(8, predicted / 100), (
+            shapes,
+            group.cycles,
+            predicted,
+        )
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -114,7 +128,9 @@ def test_modes_follow_each_other_at_random(size: tuple[int, int]) -> None:
             shape = tuple(int(size) for size in rng.integers(1, 24, 3))
             chosen = legal.any_mode(rng, MODE_NAMES)
             patterns = tuple(rng.choice(PATTERNS, 2, p=[0.7, 0.1, 0.1, 0.1]))
-            jobs.append(random_job(rng, chosen, shape, requantize=bool(rng.integers(2)), patterns=patterns))
+            jobs.append(
+                random_job(rng, chosen, shape, requantize=bool(rng.integers(2)), patterns=patterns)
+            )
         groups.append(jobs)
     built = build(config(*MODE_NAMES, rows=size[0], cols=size[1]))
     assert_exact(simulate(built, groups))
@@ -126,7 +142,10 @@ def test_the_delivered_text_gives_what_the_fast_simulator_gives(simulator: str) 
     """The same results after the same cycles, in every mode: of one flat module, and of the very text delivered."""
     rng = np.random.default_rng(SEED)
     groups = [
-        [random_job(rng, legal.any_mode(rng, (name,)), (5, k, 7), requantize=k > 4) for name in MODE_NAMES]
+        [
+            random_job(rng, legal.any_mode(rng, (name,)), (5, k, 7), requantize=k > 4)
+            for name in MODE_NAMES
+        ]
         for k in (1, 5, 20)
     ]
     subject = config(*MODE_NAMES, rows=2, cols=3, k_max=32)
@@ -155,7 +174,11 @@ def test_the_largest_sum_of_the_deepest_gemm() -> None:
     groups = [
         [
             random_job(
-                np.random.default_rng(SEED), mode("w8a8"), (1, 4096, 1), requantize=False, patterns=patterns
+                np.random.default_rng(SEED),
+                mode("w8a8"),
+                (1, 4096, 1),
+                requantize=False,
+                patterns=patterns,
             )
         ]
         for patterns in (("highest", "highest"), ("highest", "lowest"))

@@ -64,7 +64,9 @@ def largest_sums(chosen: Mode) -> Job:
     columns = [weights[reals.argmax()], weights[reals.argmin()]]
     if isinstance(chosen.w_format, Piecewise):
         columns += [weights.dtype.type(63), weights.dtype.type(-63)]
-    return Job(f"largest {chosen.w_format}", chosen, x, np.tile(columns, (K_MAX, 1)).astype(weights.dtype))
+    return Job(
+        f"largest {chosen.w_format}", chosen, x, np.tile(columns, (K_MAX, 1)).astype(weights.dtype)
+    )
 
 
 def variants(chosen: Mode) -> list[Mode]:
@@ -79,7 +81,8 @@ def test_every_pair_and_the_largest_sums(name: str, exponent_bits: int, dsp: boo
     jobs = [all_pairs(variant) for variant in variants(chosen)]
     jobs += [largest_sums(variant) for variant in (variants(chosen)[0], variants(chosen)[-1])]
     pairs = (
-        len(all_codes(chosen.x_format)) ** chosen.x_lanes * len(all_codes(chosen.w_format)) ** chosen.w_lanes
+        len(all_codes(chosen.x_format)) ** chosen.x_lanes
+        * len(all_codes(chosen.w_format)) ** chosen.w_lanes
     )
     assert jobs[0].x.size * jobs[0].w.size == pairs * chosen.products
     built = build(config(name, rows=4, cols=4, exponent_bits=exponent_bits, dsp=dsp))

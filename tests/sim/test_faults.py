@@ -10,7 +10,16 @@ import pytest
 
 from golden.schedule.backend import golden_backend
 from golden.schedule.scheduler import Schedule, schedule
-from golden.spec.commands import COMMAND_WIDTH, FIELDS, Compute, Configure, Load, Opcode, Status, encode
+from golden.spec.commands import (
+    COMMAND_WIDTH,
+    FIELDS,
+    Compute,
+    Configure,
+    Load,
+    Opcode,
+    Status,
+    encode,
+)
 from hw.gateware.core.core import geometry
 from sim import streams
 from sim.build import Build, build
@@ -58,7 +67,9 @@ def work() -> Schedule:
 
 
 def run(model: Model, plan: Schedule, **options: object) -> Traffic:
-    return model.run(streams.commands(plan), streams.loads(plan), streams.result_beats(plan), **options)
+    return model.run(
+        streams.commands(plan), streams.loads(plan), streams.result_beats(plan), **options
+    )
 
 
 def assert_exact(plan: Schedule, traffic: Traffic) -> None:
@@ -75,7 +86,9 @@ def words(*commands: Configure | Load | Compute | int) -> np.ndarray:
     """Commands, or their bits, as payloads."""
     size = COMMAND_WIDTH // 8
     numbers = [command if isinstance(command, int) else encode(command) for command in commands]
-    return np.frombuffer(b"".join(n.to_bytes(size, "little") for n in numbers), np.uint8).reshape(-1, size)
+    return np.frombuffer(b"".join(n.to_bytes(size, "little") for n in numbers), np.uint8).reshape(
+        -1, size
+    )
 
 
 def noise(rng: np.random.Generator, beats: int) -> np.ndarray:
@@ -141,18 +154,32 @@ def malformed() -> list[tuple[str, tuple, int, Status]]:
         ("ratio", Status.RATIO, (0, 64, 255)),
         ("offset", Status.OFFSET, (64, 128, 255)),
     ):
-        cases += [(f"{name} {value}", (), fields(GOOD, **{name: value}), status) for value in values]
+        cases += [
+            (f"{name} {value}", (), fields(GOOD, **{name: value}), status) for value in values
+        ]
     load = Load(0, 1)
     cases += [(f"ring {value}", (), fields(load, ring=value), Status.RING) for value in (3, 4, 255)]
     for ring, most in enumerate(LINES):
         for lines in (0, most + 1, 1 << 16, (1 << 16) + 1, (1 << 32) - 1):
             cases.append(
-                (f"ring {ring}, {lines} lines", (), fields(Load(ring, 1), lines=lines), Status.LINES)
+                (
+                    f"ring {ring}, {lines} lines",
+                    (),
+                    fields(Load(ring, 1), lines=lines),
+                    Status.LINES,
+                )
             )
         cases.append(
-            (f"ring {ring} beyond its room", (Load(ring, most),), encode(Load(ring, 1)), Status.FULL)
+            (
+                f"ring {ring} beyond its room",
+                (Load(ring, most),),
+                encode(Load(ring, 1)),
+                Status.FULL,
+            )
         )
-        cases.append((f"ring {ring} too full", (Load(ring, 1),), encode(Load(ring, most)), Status.FULL))
+        cases.append(
+            (f"ring {ring} too full", (Load(ring, 1),), encode(Load(ring, most)), Status.FULL)
+        )
     cases.append(("unconfigured", FILLED[1:], encode(TILE), Status.UNCONFIGURED))
     refused = (*FILLED, fields(GOOD, k=0))
     cases.append(("a refused configuration", refused, encode(TILE), Status.UNCONFIGURED))
@@ -163,7 +190,9 @@ def malformed() -> list[tuple[str, tuple, int, Status]]:
         ("w", Status.W, (1, LINES[1] - 1, LINES[1], 65535)),
         ("p", Status.P, (1, LINES[2] - 1, LINES[2], 65535)),
     ):
-        cases += [(f"{name} {value}", FILLED, fields(TILE, **{name: value}), status) for value in values]
+        cases += [
+            (f"{name} {value}", FILLED, fields(TILE, **{name: value}), status) for value in values
+        ]
     for ring, (name, status) in enumerate((("x", Status.X), ("w", Status.W), ("p", Status.P))):
         without = tuple(command for i, command in enumerate(FILLED) if i != ring + 1)
         cases.append((f"{name} before its load", without, encode(TILE), status))
@@ -184,7 +213,9 @@ def answers(model: Model, rng: np.random.Generator, commands: tuple) -> None:
 @pytest.mark.parametrize(
     ("before", "bits", "status"), [pytest.param(*case[1:], id=case[0]) for case in malformed()]
 )
-def test_a_malformed_command_is_refused_and_does_nothing(before: tuple, bits: int, status: Status) -> None:
+def test_a_malformed_command_is_refused_and_does_nothing(
+    before: tuple, bits: int, status: Status
+) -> None:
     rng = np.random.default_rng(SEED)
     model = Model(built())
     answers(model, rng, before)
@@ -214,7 +245,8 @@ class Reference:
         if opcode not in (1, 2, 3):
             return Status.OPCODE
         values = {
-            name: bits >> start & (1 << width) - 1 for name, (start, width) in FIELDS[Opcode(opcode)].items()
+            name: bits >> start & (1 << width) - 1
+            for name, (start, width) in FIELDS[Opcode(opcode)].items()
         }
         return {1: self._configure, 2: self._load, 3: self._compute}[opcode](values)
 
@@ -259,7 +291,9 @@ class Reference:
             if ring == 2 and self.settings["output"] == 0:
                 ends.append(0)
                 continue
-            end = (values[name] - self.tails[ring]) % LINES[ring] + -(-needed // SUBJECT.rings[ring].factor)
+            end = (values[name] - self.tails[ring]) % LINES[ring] + -(
+                -needed // SUBJECT.rings[ring].factor
+            )
             if values[name] >= LINES[ring] or end > self.fills[ring]:
                 return Status((Status.X, Status.W, Status.P)[ring])
             ends.append(end)
@@ -314,7 +348,9 @@ class Fuzzer:
             case "lines":
                 ring = self._ring % 3
                 room = LINES[ring] - state.fills[ring]
-                return draw.choice((draw.randint(1, max(1, min(6, room))), room, room + draw.randint(-1, 1)))
+                return draw.choice(
+                    (draw.randint(1, max(1, min(6, room))), room, room + draw.randint(-1, 1))
+                )
             case "free":
                 return draw.getrandbits(8) & (0xFF if draw.random() < 0.5 else draw.getrandbits(8))
             case "rows":
@@ -376,7 +412,10 @@ def test_random_commands_are_answered_by_the_contract() -> None:
         model.reset()
         stalls = Stalls(*rng.choice([0.0, 0.5], 4), seed=number) if number % 4 == 0 else None
         traffic = model.run(words(*commands), data, state.result_beats, stalls=stalls, patience=400)
-        assert traffic.statuses.tolist() == expected, (number, [hex(command) for command in commands])
+        assert traffic.statuses.tolist() == expected, (
+            number,
+            [hex(command) for command in commands],
+        )
         assert traffic.complete, (number, [hex(command) for command in commands])
         if number % 50 == 0:
             # The loads behind the last tile end too; no result comes that nobody asked for.

@@ -68,7 +68,9 @@ def test_random_gemms_in_every_mode(seed: int) -> None:
     print(f"seed {seed}")
     rng = np.random.default_rng(seed)
     jobs = [random_gemm(rng, MODE_NAMES, 300, 300) for _ in range(JOBS)]
-    assert_exact(build(config(*MODE_NAMES, rows=4, cols=4, k_max=512)), jobs, random_stalls(rng, seed))
+    assert_exact(
+        build(config(*MODE_NAMES, rows=4, cols=4, k_max=512)), jobs, random_stalls(rng, seed)
+    )
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,9 @@ def test_tiles_of_any_order_under_stalls(names: tuple[str, ...], exponent_bits: 
         chosen = legal.any_mode(rng, names, exponent_bits)
         shape = tuple(int(size) for size in rng.integers(1, 20, 3))
         patterns = tuple(rng.choice(PATTERNS, 2, p=[0.7, 0.1, 0.1, 0.1]))
-        jobs.append(random_job(rng, chosen, shape, requantize=bool(rng.integers(2)), patterns=patterns))
+        jobs.append(
+            random_job(rng, chosen, shape, requantize=bool(rng.integers(2)), patterns=patterns)
+        )
     built = build(config(*names, rows=2, cols=3, exponent_bits=exponent_bits))
     for stalls in (Stalls(), Stalls(0.2, 0.4, 0.3, 0.4, seed=SEED)):
         (group,) = simulate(built, [jobs], stalls).groups

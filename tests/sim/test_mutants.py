@@ -25,7 +25,9 @@ def drop_carry(monkeypatch: pytest.MonkeyPatch) -> None:
     original = PE._addends
 
     def addends(self: PE, *arguments: Value) -> list[list[tuple[Value, Value]]]:
-        return [[(addend, Value.cast(0)) for addend, _ in lanes] for lanes in original(self, *arguments)]
+        return [
+            [(addend, Value.cast(0)) for addend, _ in lanes] for lanes in original(self, *arguments)
+        ]
 
     monkeypatch.setattr(PE, "_addends", addends)
 
@@ -94,7 +96,8 @@ def test_broken_hardware_is_caught(
     damage(monkeypatch)
     # A kept design would be the whole one.
     monkeypatch.setattr(
-        "sim.build.kept_design", lambda config, flat, kept: generate("core", config, flat=flat, kept=kept)
+        "sim.build.kept_design",
+        lambda config, flat, kept: generate("core", config, flat=flat, kept=kept),
     )
     output = tmp_path / "y.npy"
     assert run([*arguments, "-o", str(output)]) == 1

@@ -80,11 +80,18 @@ def test_a_product_beyond_a_raw_result_keeps_its_sign(bits: int, dsp: bool) -> N
 def test_the_draws_reach_every_corner() -> None:
     """A generator that stays near a trained model's parameters would prove little."""
     rng = np.random.default_rng(SEED)
-    bias, mult, shift = legal.biases(rng, 20_000), legal.mults(rng, 20_000), legal.shifts(rng, 20_000)
+    bias, mult, shift = (
+        legal.biases(rng, 20_000),
+        legal.mults(rng, 20_000),
+        legal.shifts(rng, 20_000),
+    )
     assert {bias.min(), bias.max()} == {-(2**31), 2**31 - 1}
     assert {0, 1, 2**14 - 1, 2**14, 2**14 + 1, MULT_MAX} <= set(mult.tolist())
     assert set(shift.tolist()) == set(range(1, SHIFT_MAX + 1))
-    results = [requantize_value(0, int(b), int(m), int(s)) for b, m, s in zip(bias, mult, shift, strict=True)]
+    results = [
+        requantize_value(0, int(b), int(m), int(s))
+        for b, m, s in zip(bias, mult, shift, strict=True)
+    ]
     whole = [int(b) * int(m) >> int(s) for b, m, s in zip(bias, mult, shift, strict=True)]
     assert {-127, -1, 0, 1, 127} <= set(results)
     assert len(set(results)) > 200

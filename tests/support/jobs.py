@@ -14,17 +14,23 @@ from tests.support import legal
 PATTERNS = ("random", "highest", "lowest", "alternating")
 
 
-def config(*names: str, rows: int = 8, cols: int = 8, exponent_bits: int = 4, **parameters: Any) -> Config:
+def config(
+    *names: str, rows: int = 8, cols: int = 8, exponent_bits: int = 4, **parameters: Any
+) -> Config:
     modes = tuple(mode(name, exponent_bits) for name in names)
     return Config(modes=modes, rows=rows, cols=cols, **parameters)
 
 
-def codes(rng: np.random.Generator, fmt: Format, shape: tuple[int, int], pattern: str) -> np.ndarray:
+def codes(
+    rng: np.random.Generator, fmt: Format, shape: tuple[int, int], pattern: str
+) -> np.ndarray:
     if pattern == "random":
         return rng.choice(all_codes(fmt), shape)
     legal = all_codes(fmt)
     # Of log2 codes the sign is the highest bit: the largest value stands in the middle.
-    high, low = (legal[len(legal) // 2 - 1], legal[-1]) if isinstance(fmt, Log2) else (legal[-1], legal[0])
+    high, low = (
+        (legal[len(legal) // 2 - 1], legal[-1]) if isinstance(fmt, Log2) else (legal[-1], legal[0])
+    )
     if pattern == "alternating":
         return np.where(np.indices(shape).sum(axis=0) % 2, high, low).astype(legal.dtype)
     return np.full(shape, high if pattern == "highest" else low, legal.dtype)

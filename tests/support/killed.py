@@ -34,7 +34,9 @@ os.replace = replace
 """Python runs this before anything else, in the program and in its workers, whose parent it kills."""
 
 
-def program(words: list[str], folder: Path, **environment: str) -> "subprocess.CompletedProcess[bytes]":
+def program(
+    words: list[str], folder: Path, **environment: str
+) -> "subprocess.CompletedProcess[bytes]":
     """Run the program in a folder, and wait for all of its processes."""
     code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from scripts.cli import run; sys.exit(run())"
     return subprocess.run(
@@ -64,7 +66,9 @@ def killed(
     path = os.pathsep.join(
         [str(hooks), *filter(None, [more.pop("PYTHONPATH", os.environ.get("PYTHONPATH"))])]
     )
-    result = program(words, folder, KILL_AT=f"{pattern}|{number}|{moment}|", PYTHONPATH=path, **more)
+    result = program(
+        words, folder, KILL_AT=f"{pattern}|{number}|{moment}|", PYTHONPATH=path, **more
+    )
     assert result.returncode == -signal.SIGKILL, result.stderr.decode()
 
 

@@ -74,7 +74,9 @@ def simulated(config: Config, beats: Beats, family: str, simulator: str) -> NDAr
     with TemporaryDirectory() as folder:
         outputs = simulate(design, stimulus, simulator, Path(folder), MODELS[family])
     drained, sums = (values_at(design, name, outputs) for name in ("drained", "sums"))
-    return np.array([_sums(word, config, mode) for word, ends in zip(sums, drained, strict=True) if ends])
+    return np.array(
+        [_sums(word, config, mode) for word, ends in zip(sums, drained, strict=True) if ends]
+    )
 
 
 def _byte(codes: NDArray[np.integer]) -> NDArray[np.int64]:

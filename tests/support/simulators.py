@@ -28,7 +28,18 @@ COMPILER = ["g++", "-std=c++20", "-fcoroutines", "-pthread", "-O0"]
 RUNTIME = ("verilated", "verilated_threads", "verilated_timing")
 
 VERILATE = [
-    *("--cc", "--exe", "--main", "--timing", "--top-module", "bench", "--prefix", "Vtop", "-Mdir", "."),
+    *(
+        "--cc",
+        "--exe",
+        "--main",
+        "--timing",
+        "--top-module",
+        "bench",
+        "--prefix",
+        "Vtop",
+        "-Mdir",
+        ".",
+    ),
     # What nothing sets is what +verilator+rand+reset says when the program starts.
     *("--x-assign", "unique", "--x-initial", "unique", "-fno-inline"),
     "-Wno-fatal",
@@ -41,19 +52,25 @@ class SimulationError(RuntimeError):
     """The compiler or the simulation stopped; the message is what it printed."""
 
 
-def run(sources: Mapping[str, str], simulator: str, folder: Path, arguments: Sequence[str] = ()) -> str:
+def run(
+    sources: Mapping[str, str], simulator: str, folder: Path, arguments: Sequence[str] = ()
+) -> str:
     """Compile `sources`, texts by file name, with module `bench` on top, and run it in `folder`; returns its output.
 
-    The folder holds the files that the bench reads, and then those that it writes. Sources ending in .vlt are
-    Verilator's waivers. `arguments` are the program's, +name=value for the bench's $value$plusargs. The program that
-    Verilator makes is kept by the hash of the sources.
-    Raises SimulationError if a compiler refuses the sources, or on $fatal.
+    The folder holds the files that the bench reads, and then those that it writes. Sources ending
+    in .vlt are Verilator's waivers. `arguments` are the program's, +name=value for the bench's
+    $value$plusargs. The program that Verilator makes is kept by the hash of the sources. Raises
+    SimulationError if a compiler refuses the sources, or on $fatal.
     """
     if simulator == "icarus":
         with tempfile.TemporaryDirectory() as build:
-            verilog = _written({name: text for name, text in sources.items() if name[-4:] != ".vlt"}, build)
+            verilog = _written(
+                {name: text for name, text in sources.items() if name[-4:] != ".vlt"}, build
+            )
             program = Path(build, "bench.vvp")
-            _execute(["iverilog", "-g2012", "-s", "bench", "-o", str(program), *verilog], Path(build))
+            _execute(
+                ["iverilog", "-g2012", "-s", "bench", "-o", str(program), *verilog], Path(build)
+            )
             return _execute(["vvp", "-n", str(program), *arguments], folder)
     return _execute([str(_verilated(sources)), *arguments], folder)
 
@@ -66,7 +83,13 @@ def _written(sources: Mapping[str, str], folder: str) -> list[str]:
 
 def _verilated(sources: Mapping[str, str]) -> Path:
     """The program of a bench."""
-    content = [dict(sources), VERILATE, COMPILER, version("verilator"), os.path.realpath(_compiler())]
+    content = [
+        dict(sources),
+        VERILATE,
+        COMPILER,
+        version("verilator"),
+        os.path.realpath(_compiler()),
+    ]
     key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:24]
     program = cache_folder() / "benches" / key
     if program.exists():
@@ -75,10 +98,14 @@ def _verilated(sources: Mapping[str, str]) -> Path:
         binary = os.path.join(os.environ["VERILATOR_ROOT"], "bin", "verilator_bin")
         _execute([binary, *VERILATE, *_written(sources, build)], Path(build))
         header, objects = _runtime()
-        parts = "\n".join(f'#include "{file.name}"' for file in sorted(Path(build).glob("Vtop*.cpp")))
+        parts = "\n".join(
+            f'#include "{file.name}"' for file in sorted(Path(build).glob("Vtop*.cpp"))
+        )
         Path(build, "all.cpp").write_text(parts)
         flags = ["-I.", *_flags(), "-include", str(header)]
-        _execute([*COMPILER, *flags, "all.cpp", *map(str, objects), "-s", "-o", "bench"], Path(build))
+        _execute(
+            [*COMPILER, *flags, "all.cpp", *map(str, objects), "-s", "-o", "bench"], Path(build)
+        )
         # Copied beside its place first, so that another process finds it whole or not at all.
         program.parent.mkdir(parents=True, exist_ok=True)
         beside = program.with_name(f".{key}-{os.getpid()}")
@@ -94,9 +121,23 @@ def _compiler() -> str:
 def _flags() -> list[str]:
     """What Verilator's own makefile would give the compiler."""
     include = Path(os.environ["VERILATOR_ROOT"], "include")
-    options = ("COVERAGE=0", "SC=0", "TIMING=1", "TRACE=0", "TRACE_FST=0", "TRACE_VCD=0", "TRACE_SAIF=0")
+    options = (
+        "COVERAGE=0",
+        "SC=0",
+        "TIMING=1",
+        "TRACE=0",
+        "TRACE_FST=0",
+        "TRACE_VCD=0",
+        "TRACE_SAIF=0",
+    )
     defines = [f"-DVM_{option}" for option in options]
-    return [f"-I{include}", f"-I{include / 'vltstd'}", "-DVERILATOR=1", "-DVL_TIME_CONTEXT", *defines]
+    return [
+        f"-I{include}",
+        f"-I{include / 'vltstd'}",
+        "-DVERILATOR=1",
+        "-DVL_TIME_CONTEXT",
+        *defines,
+    ]
 
 
 @cache

@@ -7,7 +7,14 @@ import numpy as np
 from golden.bert.weights import DENSE_NAMES, Config, Dense, LayerWeights, Norm, Tables, Weights
 
 CONFIG = Config(
-    layers=2, hidden=24, heads=3, intermediate=40, vocabulary=50, positions=16, max_tokens=12, eps=1e-12
+    layers=2,
+    hidden=24,
+    heads=3,
+    intermediate=40,
+    vocabulary=50,
+    positions=16,
+    max_tokens=12,
+    eps=1e-12,
 )
 
 SENTENCES = [[1, 5, 9, 2], [1, 44, 2], [1, 7, 7, 30, 21, 2], [1, 12, 13, 2]]
@@ -39,7 +46,9 @@ def tiny_weights(seed: int = 1, config: Config = CONFIG) -> Weights:
             rows, cols = config.dense_shape(name)
             dense[name] = Dense(real(rows, cols), real(cols))
         layers.append(LayerWeights(dense, norm(), norm()))
-    tables = Tables(*(real(rows, config.hidden) for rows in (config.vocabulary, config.positions, 2)))
+    tables = Tables(
+        *(real(rows, config.hidden) for rows in (config.vocabulary, config.positions, 2))
+    )
     return Weights(config, tables, norm(), tuple(layers))
 
 
@@ -55,7 +64,9 @@ def state_dict(weights: Weights, prefix: str = "") -> dict[str, np.ndarray]:
         norms[f"encoder.layer.{index}.attention.output.LayerNorm"] = layer.attention_norm
         norms[f"encoder.layer.{index}.output.LayerNorm"] = layer.output_norm
         for name, dense in layer.dense.items():
-            state[f"encoder.layer.{index}.{KEYS[name]}.weight"] = np.ascontiguousarray(dense.weight.T)
+            state[f"encoder.layer.{index}.{KEYS[name]}.weight"] = np.ascontiguousarray(
+                dense.weight.T
+            )
             state[f"encoder.layer.{index}.{KEYS[name]}.bias"] = dense.bias
     for key, norm in norms.items():
         state |= {f"{key}.weight": norm.weight, f"{key}.bias": norm.bias}

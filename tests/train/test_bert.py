@@ -27,7 +27,9 @@ MODES = [
     mode("wlog-a8", 5),
     mode("wlog-alog", 3),
 ]
-EVERY_MODE = pytest.mark.parametrize("chosen", MODES, ids=lambda chosen: f"{chosen.name}-{chosen.w_format}")
+EVERY_MODE = pytest.mark.parametrize(
+    "chosen", MODES, ids=lambda chosen: f"{chosen.name}-{chosen.w_format}"
+)
 
 
 def quantized(chosen: Mode, size: float = 1, **options: bool) -> QuantizedBert:
@@ -38,7 +40,9 @@ def quantized(chosen: Mode, size: float = 1, **options: bool) -> QuantizedBert:
     for layer in weights.layers:
         for dense in layer.dense.values():
             dense.weight[:] *= np.float32(size)
-    bert.load_state_dict({name: torch.from_numpy(array) for name, array in state_dict(weights).items()})
+    bert.load_state_dict(
+        {name: torch.from_numpy(array) for name, array in state_dict(weights).items()}
+    )
     return QuantizedBert(bert, quantize_model(weights, chosen, SENTENCES), **options)
 
 
@@ -71,7 +75,9 @@ def test_exported_codes_are_what_training_computed_with(chosen: Mode, learned: b
     step(model)
     model.fit()
     moved = False
-    for layer, exact, start in zip(model.layers, exported(model).layers, model.start.layers, strict=True):
+    for layer, exact, start in zip(
+        model.layers, exported(model).layers, model.start.layers, strict=True
+    ):
         for name in DENSE_NAMES:
             dense = exact.dense[name]
             values = dequantize(dense.codes, dense.format, float(dense.scale)).astype(np.float32)
@@ -92,7 +98,9 @@ def test_evaluation_is_golden_s(chosen: Mode) -> None:
     encoder = quantized_encoder(exported(model), golden_backend)
     for ids in SENTENCES:
         got = model.sentence_vectors(torch.tensor([ids]), torch.ones(1, len(ids), dtype=torch.long))
-        np.testing.assert_allclose(got.detach().numpy(), encoder.sentence_vectors([ids]), rtol=0, atol=1e-6)
+        np.testing.assert_allclose(
+            got.detach().numpy(), encoder.sentence_vectors([ids]), rtol=0, atol=1e-6
+        )
 
 
 @EVERY_MODE
@@ -117,7 +125,9 @@ def test_training_moves_all_but_the_tables() -> None:
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     step(model)
     still = {name for name, p in model.named_parameters() if torch.equal(p, before[name])}
-    tables = {f"bert.embeddings.{table}_embeddings.weight" for table in ("word", "position", "token_type")}
+    tables = {
+        f"bert.embeddings.{table}_embeddings.weight" for table in ("word", "position", "token_type")
+    }
     # The bias of keys adds the same to all scores of a query: softmax does not see it.
     assert {name for name in still if not name.endswith("self.key.bias")} == tables
 
@@ -135,7 +145,9 @@ def test_an_export_does_not_train_on() -> None:
 def test_padding_takes_no_part() -> None:
     model = quantized(mode("w8a8")).eval()
     short = model.sentence_vectors(torch.tensor([[1, 5, 9, 2]]), torch.ones(1, 4, dtype=torch.long))
-    padded = model.sentence_vectors(torch.tensor([[1, 5, 9, 2, 7, 7]]), torch.tensor([[1, 1, 1, 1, 0, 0]]))
+    padded = model.sentence_vectors(
+        torch.tensor([[1, 5, 9, 2, 7, 7]]), torch.tensor([[1, 1, 1, 1, 0, 0]])
+    )
     torch.testing.assert_close(padded, short, rtol=0, atol=1e-6)
 
 
@@ -153,7 +165,9 @@ def test_activations_follow_the_largest_and_freeze() -> None:
 
 
 def test_a_weight_s_ratio_survives_its_state() -> None:
-    weight = torch.from_numpy(np.random.default_rng(3).standard_normal((40, 40)).astype(np.float32) ** 3)
+    weight = torch.from_numpy(
+        np.random.default_rng(3).standard_normal((40, 40)).astype(np.float32) ** 3
+    )
     fitted, restored = WeightQuantizer(Piecewise()), WeightQuantizer(Piecewise())
     fitted.fit(weight)
     assert (fitted.format, float(fitted.scale)) == search_piecewise(weight.numpy())

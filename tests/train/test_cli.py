@@ -37,7 +37,9 @@ def folder(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 
 def test_similarity(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    command = "train --task similarity --glue glue --mode wlog-a8 --exponent-bits 3 -o log.safetensors"
+    command = (
+        "train --task similarity --glue glue --mode wlog-a8 --exponent-bits 3 -o log.safetensors"
+    )
     assert run(f"{command} --epochs 2 --json log.json".split()) == 0
     out, err = capfd.readouterr()
     record = json.loads((folder / "log.json").read_text())
@@ -80,10 +82,23 @@ def test_a_head(folder: Path, cache: Path, capfd: pytest.CaptureFixture[str]) ->
     model = checkpoint.load(folder / "six.safetensors")
     assert model.head is not None
     assert model.head.task == "rte"
-    assert max(np.abs(dense.codes).max() for layer in model.layers for dense in layer.dense.values()) == 31
+    assert (
+        max(np.abs(dense.codes).max() for layer in model.layers for dense in layer.dense.values())
+        == 31
+    )
     assert (
         run(
-            ["eval", "--task", "rte", "--glue", "glue", "--checkpoint", "six.safetensors", "--json", "e.json"]
+            [
+                "eval",
+                "--task",
+                "rte",
+                "--glue",
+                "glue",
+                "--checkpoint",
+                "six.safetensors",
+                "--json",
+                "e.json",
+            ]
         )
         == 0
     )
@@ -126,7 +141,8 @@ def test_a_stop_at_the_comparison_resumes_at_the_evaluation(
         patch.setattr(WeightQuantizer, "forward", counted)
         patch.setattr(agreement, "agreement", watched)
         assert run(command.split()) == 0
-    # The comparison quantizes every weight once, and tells a fraction for each example, and then golden's.
+    # The comparison quantizes every weight once, and tells a fraction for each example, and then
+    # golden's.
     assert len(calls) == len(set(calls)) == 6 * 6
     assert fractions[:4] == [1 / 8, 2 / 8, 3 / 8, 4 / 8]
     assert fractions == sorted(fractions)
@@ -160,7 +176,11 @@ def test_a_stop_at_the_comparison_resumes_at_the_evaluation(
 
 def weights_of(path: Path) -> dict[tuple[int, str], np.ndarray]:
     layers = checkpoint.load(path).layers
-    return {(index, name): d.codes for index, layer in enumerate(layers) for name, d in layer.dense.items()}
+    return {
+        (index, name): d.codes
+        for index, layer in enumerate(layers)
+        for name, d in layer.dense.items()
+    }
 
 
 def test_broken_rows_and_a_damaged_state_are_told_once(
@@ -195,7 +215,10 @@ def test_a_loss_that_is_no_number(
     from train.objectives import Headed
 
     monkeypatch.setattr(Headed, "loss", lambda self, features, labels: features.sum() * torch.nan)
-    assert run(["train", "--task", "rte", "--glue", "glue", "--from-scratch", "-o", "x.safetensors"]) == 1
+    assert (
+        run(["train", "--task", "rte", "--glue", "glue", "--from-scratch", "-o", "x.safetensors"])
+        == 1
+    )
     out, err = capfd.readouterr()
     assert out == ""
     assert err == (
@@ -206,8 +229,14 @@ def test_a_loss_that_is_no_number(
 
 CASES = {
     "no folder": ("--task rte --glue gone", "--glue: gone: expected RTE/train.tsv, found none"),
-    "no such task's": ("--task cola --glue empty", "--glue: empty: expected CoLA/train.tsv, found none"),
-    "a row": ("--task rte --glue short", "--glue: short/RTE/train.tsv:8: expected 3 columns, got 2"),
+    "no such task's": (
+        "--task cola --glue empty",
+        "--glue: empty: expected CoLA/train.tsv, found none",
+    ),
+    "a row": (
+        "--task rte --glue short",
+        "--glue: short/RTE/train.tsv:8: expected 3 columns, got 2",
+    ),
     "task": (
         "--task mnli --glue glue",
         "--task: expected one of similarity, sts-b, mrpc, rte, cola, sst-2, qnli",
@@ -237,7 +266,9 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_train_names_what_is_wrong(case: str, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_train_names_what_is_wrong(
+    case: str, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     options, message = CASES[case]
     before = sorted(folder.rglob("*"))
     place = "" if "-o " in options else " -o x.safetensors"

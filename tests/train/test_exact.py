@@ -28,7 +28,9 @@ def values(
     """Decoded integers, and the float32 values that training has for them."""
     codes = rng.choice(all_codes(fmt), shape)
     real = dequantize(codes, fmt, scale)
-    return np.rint(real * scale).astype(np.int64).tolist(), torch.from_numpy(real.astype(np.float32))
+    return np.rint(real * scale).astype(np.int64).tolist(), torch.from_numpy(
+        real.astype(np.float32)
+    )
 
 
 def scalar(scale: float) -> object:
@@ -49,13 +51,17 @@ def test_sums_and_codes_are_golden_s(x_format: Format, w_format: Format, result:
         for row in x
     ]
 
-    sums, unit = exact.dense(x_real, scalar(x_scale), w_real, scalar(w_scale), torch.from_numpy(bias))
+    sums, unit = exact.dense(
+        x_real, scalar(x_scale), w_real, scalar(w_scale), torch.from_numpy(bias)
+    )
     assert sums.tolist() == expected
     assert unit.item() == 1 / (x_scale * w_scale)
 
     scale = result.max_value / 8.0
     mult, shift = encode_factor(scale / (x_scale * w_scale))
-    codes = [[requantize_value(total, 0, mult, shift, result.bits) for total in row] for row in expected]
+    codes = [
+        [requantize_value(total, 0, mult, shift, result.bits) for total in row] for row in expected
+    ]
     got = exact.requantized(sums, unit, result, scalar(scale))
     np.testing.assert_array_equal(got.numpy(), (np.array(codes) / scale).astype(np.float32))
     assert len(set(np.ravel(codes))) > 5

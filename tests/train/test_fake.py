@@ -5,7 +5,14 @@ import pytest
 import torch
 
 from golden.bert.weights import read_weights
-from golden.numeric.quantize import Rounding, clip_scale, dequantize, levels, quantize, search_piecewise
+from golden.numeric.quantize import (
+    Rounding,
+    clip_scale,
+    dequantize,
+    levels,
+    quantize,
+    search_piecewise,
+)
 from golden.spec.formats import Format, Linear, Log2, Piecewise
 from train.fake import fake_quantize
 
@@ -13,7 +20,10 @@ SEED = 20261122
 FORMATS: list[tuple[Format, Rounding]] = [
     *((Linear(bits), "nearest") for bits in range(2, 9)),
     *((Log2(bits), rounding) for bits in (3, 4, 5) for rounding in ("nearest", "log")),
-    *((Piecewise(ratio, offset), "nearest") for ratio, offset in ((1, 0), (9, -1), (63, 63), (17, 2))),
+    *(
+        (Piecewise(ratio, offset), "nearest")
+        for ratio, offset in ((1, 0), (9, -1), (63, 63), (17, 2))
+    ),
     (Piecewise(bits=6), "nearest"),
 ]
 CASES = pytest.mark.parametrize(("fmt", "rounding"), FORMATS, ids=lambda value: str(value))
@@ -69,13 +79,15 @@ def test_equals_golden_on_the_model_s_weights(fmt: Format) -> None:
 
 
 @CASES
-def test_gradient_is_straight_through_up_to_the_clipping_point(fmt: Format, rounding: Rounding) -> None:
+def test_gradient_is_straight_through_up_to_the_clipping_point(
+    fmt: Format, rounding: Rounding
+) -> None:
     clip = 2.0
     x = torch.linspace(-3, 3, 601, dtype=torch.float64, requires_grad=True)
     upstream = torch.arange(1.0, 602.0, dtype=torch.float64)
-    fake_quantize(x, fmt, torch.tensor(fmt.max_value / clip, dtype=torch.float64), rounding).backward(
-        upstream
-    )
+    fake_quantize(
+        x, fmt, torch.tensor(fmt.max_value / clip, dtype=torch.float64), rounding
+    ).backward(upstream)
     wide = np.abs(x.detach().numpy()) * (fmt.max_value / clip) <= fmt.max_value
     np.testing.assert_array_equal(x.grad.numpy(), np.where(wide, upstream.numpy(), 0))
 
@@ -84,20 +96,28 @@ def test_gradient_is_straight_through_up_to_the_clipping_point(fmt: Format, roun
 def test_gradient_of_the_scale(fmt: Format) -> None:
     """Beyond the clipping point the value is max / scale, so its derivative is -max / scale^2."""
     scale = torch.tensor(fmt.max_value / 2.0, dtype=torch.float64, requires_grad=True)
-    fake_quantize(torch.tensor([5.0, -7.0, 9.0]).double(), fmt, scale).backward(torch.ones(3).double())
-    assert scale.grad.item() == pytest.approx(-fmt.max_value / (fmt.max_value / 2.0) ** 2, rel=1e-12)
+    fake_quantize(torch.tensor([5.0, -7.0, 9.0]).double(), fmt, scale).backward(
+        torch.ones(3).double()
+    )
+    assert scale.grad.item() == pytest.approx(
+        -fmt.max_value / (fmt.max_value / 2.0) ** 2, rel=1e-12
+    )
 
 
 def test_gradient_of_the_scale_inside() -> None:
     """0.6 at scale 2 is 1.2 and becomes 1: the step's derivative is 1 - 1.2, and d step / d scale is -1/4."""
     scale = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
-    fake_quantize(torch.tensor([0.6], dtype=torch.float64), Linear(4), scale).backward(torch.ones(1).double())
+    fake_quantize(torch.tensor([0.6], dtype=torch.float64), Linear(4), scale).backward(
+        torch.ones(1).double()
+    )
     assert scale.grad.item() == pytest.approx(0.2 / 4, rel=1e-12)
 
 
 @CASES
 def test_nan_stays(fmt: Format, rounding: Rounding) -> None:
-    assert fake_quantize(torch.tensor([float("nan")]), fmt, torch.tensor(1.0), rounding).isnan().all()
+    assert (
+        fake_quantize(torch.tensor([float("nan")]), fmt, torch.tensor(1.0), rounding).isnan().all()
+    )
 
 
 def test_refuses_a_rounding_the_format_does_not_know() -> None:

@@ -17,7 +17,20 @@ from tests.support.killed import finished, killed
 
 pytestmark = pytest.mark.slow
 
-WORDS = ("baker", "bread", "oven", "river", "morning", "woman", "fence", "bus", "noon", "cat", "sofa", "rain")
+WORDS = (
+    "baker",
+    "bread",
+    "oven",
+    "river",
+    "morning",
+    "woman",
+    "fence",
+    "bus",
+    "noon",
+    "cat",
+    "sofa",
+    "rain",
+)
 TRAIN, DEV = 512, 6
 """Examples. In batches of 32, four epochs are 64 steps; a state is kept after 50."""
 
@@ -58,11 +71,19 @@ def without_times(path: Path) -> dict[str, Any]:
 
 def test_a_training_goes_on(folder: Path, tmp_path: Path) -> None:
     words = ["train", "--task", "rte", "--glue", "glue", "--mode", "w4a8", "--epochs", "4"]
-    finished([*words, "-o", "whole.st", "--json", "whole.json"], folder, **surroundings(folder, "whole"))
+    finished(
+        [*words, "-o", "whole.st", "--json", "whole.json"], folder, **surroundings(folder, "whole")
+    )
     again = [*words, "-o", "again.st", "--json", "again.json"]
     # In FP32, in 4 bits, and with all but the record done.
-    for pattern, moment in (("rte-*.state", "after"), ("again.st.state", "after"), ("again.json", "before")):
-        killed(again, folder, tmp_path / "hooks", pattern, 1, moment, **surroundings(folder, "again"))
+    for pattern, moment in (
+        ("rte-*.state", "after"),
+        ("again.st.state", "after"),
+        ("again.json", "before"),
+    ):
+        killed(
+            again, folder, tmp_path / "hooks", pattern, 1, moment, **surroundings(folder, "again")
+        )
         assert not (folder / "again.json").exists()
     finished(again, folder, **surroundings(folder, "again"))
     assert without_times(folder / "again.json") == without_times(folder / "whole.json")
@@ -79,16 +100,42 @@ def content(path: Path) -> dict[str, Any]:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         metadata = file.metadata()
     assert len(tensors) > 20
-    parts = {name: (array.dtype.str, array.shape, array.tobytes()) for name, array in tensors.items()}
+    parts = {
+        name: (array.dtype.str, array.shape, array.tobytes()) for name, array in tensors.items()
+    }
     return {"metadata": metadata, **parts}
 
 
 def test_a_table_goes_on(folder: Path, tmp_path: Path) -> None:
-    words = ["table", "--glue", "glue", "--task", "rte", "--row", "fp32", "--row", "w4a8", "--epochs", "4"]
-    finished([*words, "--records", "whole.jsonl", "--workers", "1"], folder, **surroundings(folder, "whole"))
+    words = [
+        "table",
+        "--glue",
+        "glue",
+        "--task",
+        "rte",
+        "--row",
+        "fp32",
+        "--row",
+        "w4a8",
+        "--epochs",
+        "4",
+    ]
+    finished(
+        [*words, "--records", "whole.jsonl", "--workers", "1"],
+        folder,
+        **surroundings(folder, "whole"),
+    )
     again = [*words, "--records", "again.jsonl", "--workers", "2"]
     # In a worker, in the middle of the second cell.
-    killed(again, folder, tmp_path / "hooks", "rte-w4a8*.state", 1, "after", **surroundings(folder, "table"))
+    killed(
+        again,
+        folder,
+        tmp_path / "hooks",
+        "rte-w4a8*.state",
+        1,
+        "after",
+        **surroundings(folder, "table"),
+    )
     assert len(grid.read_records(folder / "again.jsonl")) == 1
     finished(again, folder, **surroundings(folder, "table"))
     whole, found = (grid.read_records(folder / f"{name}.jsonl") for name in ("whole", "again"))

@@ -27,7 +27,8 @@ TEXTS = [
 ]
 
 PAIRS = Data(
-    list(zip(TEXTS[0::2], TEXTS[1::2], strict=True)), [float(score) for score in RANDOM.uniform(0, 5, 11)]
+    list(zip(TEXTS[0::2], TEXTS[1::2], strict=True)),
+    [float(score) for score in RANDOM.uniform(0, 5, 11)],
 )
 SINGLES = Data([(text,) for text in TEXTS], [float(label) for label in RANDOM.integers(0, 2, 22)])
 
@@ -51,14 +52,18 @@ def quantized(name: str = "w8a8", *, learned: bool = False) -> tuple[Similarity,
 
 def weights(objective: Objective) -> dict[str, torch.Tensor]:
     return {
-        name: tensor.clone() for name, tensor in objective.state_dict().items() if torch.is_tensor(tensor)
+        name: tensor.clone()
+        for name, tensor in objective.state_dict().items()
+        if torch.is_tensor(tensor)
     }
 
 
 def test_batches_hold_every_example_once() -> None:
     epochs = [PAIRS.batches(4, seed=0, epoch=epoch) for epoch in (0, 1)]
     for batches in epochs:
-        assert sorted(index for batch in batches for index in batch.indices.tolist()) == list(range(11))
+        assert sorted(index for batch in batches for index in batch.indices.tolist()) == list(
+            range(11)
+        )
     orders = [[batch.indices.tolist() for batch in batches] for batches in epochs]
     assert orders[0] != orders[1]
     assert orders[0] == [batch.indices.tolist() for batch in PAIRS.batches(4, seed=0, epoch=0)]
@@ -100,7 +105,9 @@ def test_a_head_learns_its_labels() -> None:
     objective = Headed(tower(), TASKS["sst-2"])
     train(objective, SINGLES, Settings(epochs=40, batch=8, rate=3e-3))
     with torch.no_grad():
-        outputs = torch.cat([objective.outputs(SINGLES.batch([index])) for index in range(len(SINGLES))])
+        outputs = torch.cat(
+            [objective.outputs(SINGLES.batch([index])) for index in range(len(SINGLES))]
+        )
     assert outputs.argmax(1).tolist() == [int(label) for label in SINGLES.labels]
 
 
@@ -124,7 +131,13 @@ def test_an_interrupted_training_goes_on(learned: bool, tmp_path: Path) -> None:
             if done.step == stop and len(steps) == stop:
                 raise InterruptedError
 
-        options = {"refit": model.fit, "state": state, "key": "k", "report": report, "keep_every": 2}
+        options = {
+            "refit": model.fit,
+            "state": state,
+            "key": "k",
+            "report": report,
+            "keep_every": 2,
+        }
         if stop is not None:
             with pytest.raises(InterruptedError):
                 train(objective, PAIRS, SETTINGS, **options)
@@ -149,7 +162,9 @@ def test_a_loss_that_is_no_number_stops(value: float, tmp_path: Path) -> None:
         if done.step == 3:
             kept.update(torch.load(tmp_path / "x.state", weights_only=True)["model"])
             with torch.no_grad():
-                next(iter(objective.bert.encoder.layer[1].output.LayerNorm.parameters())).fill_(value)
+                next(iter(objective.bert.encoder.layer[1].output.LayerNorm.parameters())).fill_(
+                    value
+                )
 
     with pytest.raises(
         TrainingError, match=r"^loss: expected a number, got nan in step 4 of 6; .*x\.state holds"
@@ -166,7 +181,9 @@ def test_a_loss_that_is_no_number_stops(value: float, tmp_path: Path) -> None:
         )
     content = torch.load(tmp_path / "x.state", weights_only=True)
     assert content["step"] == 2
-    assert all(tensor.isfinite().all() for tensor in content["model"].values() if torch.is_tensor(tensor))
+    assert all(
+        tensor.isfinite().all() for tensor in content["model"].values() if torch.is_tensor(tensor)
+    )
 
 
 @pytest.mark.parametrize(("epochs", "steps"), [(0.5, 2), (1, 3), (1.4, 4), (0.01, 1)])
@@ -174,4 +191,6 @@ def test_a_part_of_an_epoch(epochs: float, steps: int) -> None:
     objective, _ = quantized()
     calls: list[Progress] = []
     train(objective, PAIRS, Settings(epochs=epochs, batch=4), report=calls.append)
-    assert [(done.step, done.steps) for done in calls] == [(step + 1, steps) for step in range(steps)]
+    assert [(done.step, done.steps) for done in calls] == [
+        (step + 1, steps) for step in range(steps)
+    ]

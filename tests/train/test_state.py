@@ -124,8 +124,12 @@ def test_a_state_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
     assert list(tmp_path.iterdir()) == [state]
 
 
-@pytest.mark.parametrize("content", [b"", b"cut short", None], ids=["empty", "cut", "of other data"])
-def test_damaged_features_of_a_teacher_are_computed_again(content: bytes | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "content", [b"", b"cut short", None], ids=["empty", "cut", "of other data"]
+)
+def test_damaged_features_of_a_teacher_are_computed_again(
+    content: bytes | None, tmp_path: Path
+) -> None:
     place = tmp_path / "features.safetensors"
     told: list[str] = []
     objective = Similarity(tower())
@@ -137,5 +141,7 @@ def test_damaged_features_of_a_teacher_are_computed_again(content: bytes | None,
     else:
         place.write_bytes(content)
     assert torch.equal(_taught(objective, PAIRS, tmp_path, None, told.append), expected)
-    assert told == [f"{place}: expected features of 11 examples, got a damaged file; computed again"]
+    assert told == [
+        f"{place}: expected features of 11 examples, got a damaged file; computed again"
+    ]
     assert torch.equal(load_file(place)["features"], expected)

@@ -27,13 +27,26 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_table(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (folder / "page.md").write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    words = ["table", "--glue", "glue", "--task", "rte", "--records", "cells.jsonl", "--page", "page.md"]
+    words = [
+        "table",
+        "--glue",
+        "glue",
+        "--task",
+        "rte",
+        "--records",
+        "cells.jsonl",
+        "--page",
+        "page.md",
+    ]
     words += ["-o", "plots", "--workers", "1", "--row", "fp32", "--row", "wlog-a8, 3"]
     assert run(words) == 0
     _, err = capfd.readouterr()
     assert err == "1 of 2: rte in fp32\n2 of 2: rte in wlog-a8, 3\n"
     records = grid.read_records(folder / "cells.jsonl")
-    assert [(record["task"], record["row"]) for record in records] == [("rte", "fp32"), ("rte", "wlog-a8, 3")]
+    assert [(record["task"], record["row"]) for record in records] == [
+        ("rte", "fp32"),
+        ("rte", "wlog-a8, 3"),
+    ]
     figures = [f"{records[1][when]['accuracy']:.2f}" for when in ("post", "trained")]
     text = (folder / "page.md").read_text()
     assert text.startswith(f"before\n{BEGIN}\n| format | weights, kB | rte, accuracy |\n")
@@ -53,7 +66,12 @@ def test_table(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
 def test_one_class_is_told() -> None:
     from scripts.commands.table import markdown
 
-    record = {"task": "rte", "row": "w4a8", "seed": 0, "trained": {"accuracy": 52.7, "classes": 1.0}}
+    record = {
+        "task": "rte",
+        "row": "w4a8",
+        "seed": 0,
+        "trained": {"accuracy": 52.7, "classes": 1.0},
+    }
     assert "| w4a8 |  | 52.70 (one class) |" in markdown([record], ("rte",))
 
 
@@ -64,12 +82,18 @@ def test_one_class_is_told() -> None:
         ("--row w2a2", "--row: expected one of fp32; 8 bits, direct; "),
         ("--workers -1", "--workers: expected 0 or more, got -1"),
         ("--page gone.md", "--page: expected a page, got gone.md (no such file)"),
-        ("--records bad.jsonl --show", "bad.jsonl:1: expected a record of task, row and seed, got 'text'"),
+        (
+            "--records bad.jsonl --show",
+            "bad.jsonl:1: expected a record of task, row and seed, got 'text'",
+        ),
         (
             "--task sts-b --glue equal",
             "--glue: equal/STS-B: expected examples of dev with different scores, got",
         ),
-        ("--page bad.jsonl", f"--page: expected the lines {BEGIN} and {END}, got bad.jsonl without"),
+        (
+            "--page bad.jsonl",
+            f"--page: expected the lines {BEGIN} and {END}, got bad.jsonl without",
+        ),
     ],
 )
 def test_table_names_what_is_wrong(

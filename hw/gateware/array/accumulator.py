@@ -1,9 +1,10 @@
 """The sum of a PE, and its place in the drain chain.
 
-Two forms. Behind the adder (`accumulate`) the sum is captured as it is formed, which takes any addend that a carry cell
-can hold. From its register (`accumulate_from_register`), a cycle later, while the next sum starts beside it: nothing
-stands behind the adder, and place and route packs each register with its carry cell, which it does only where the
-cell drives nothing else. That asks for an input of the cell, and so for addends of two signals per bit at most.
+Two forms. Behind the adder (`accumulate`) the sum is captured as it is formed, which takes any
+addend that a carry cell can hold. From its register (`accumulate_from_register`), a cycle later,
+while the next sum starts beside it: nothing stands behind the adder, and place and route packs each
+register with its carry cell, which it does only where the cell drives nothing else. That asks for
+an input of the cell, and so for addends of two signals per bit at most.
 """
 
 from collections.abc import Sequence
@@ -36,9 +37,10 @@ def accumulate(
 ) -> Value:
     """acc += addend + carry_in; with `last` the sum goes to the returned register and acc starts from zero.
 
-    Without `last` the returned register takes `drain_i`. All are of len(addend) bits. The register behind
-    `last` needs the reset value 1: it clears the sum, which has no reset of its own. Where `config.parts` has a
-    late part, it works and drains one cycle behind the other, the carry between them registered.
+    Without `last` the returned register takes `drain_i`. All are of len(addend) bits. The register
+    behind `last` needs the reset value 1: it clears the sum, which has no reset of its own. Where
+    `config.parts` has a late part, it works and drains one cycle behind the other, the carry
+    between them registered.
 
     Latency `ADDER_LATENCY`, one addend per cycle.
     """
@@ -81,8 +83,9 @@ def accumulate_from_register(
 ) -> tuple[Value, Value]:
     """acc += addend + carry_in; a cycle after `last` acc goes to the returned register and starts from zero.
 
-    In other cycles that register takes `drain_i`, of len(addend) bits as it is. Also returned is the carry out of
-    the adder, where something `carries` it on. The register behind `last` needs the reset value 1.
+    In other cycles that register takes `drain_i`, of len(addend) bits as it is. Also returned is
+    the carry out of the adder, where something `carries` it on. The register behind `last` needs
+    the reset value 1.
 
     Latency `REGISTER_LATENCY`, one addend per cycle.
     """
@@ -128,4 +131,6 @@ def _delayed(m: Module, name: str, terms: Sequence[Term]) -> list[Term]:
     """The same terms one cycle later."""
     values = {id(value): value for term in terms for value in term.inputs}
     registers = {key: _register(m, f"delayed_{name}", value) for key, value in values.items()}
-    return [replace(term, inputs=tuple(registers[id(value)] for value in term.inputs)) for term in terms]
+    return [
+        replace(term, inputs=tuple(registers[id(value)] for value in term.inputs)) for term in terms
+    ]

@@ -29,11 +29,13 @@ class Array(wiring.Component):
       sums Out(cols x sum_width)          the sums of one PE per column, on its way out
       drained Out(cols)                   whether `sums` of that column is a result in this cycle
 
-    x flows right and w flows down, skewed so that row r and column c lag by r + c cycles. Sums leave towards
-    row 0, against the skew: a row captures one cycle after the row above it and is one step farther, so results
-    follow each other every second cycle and a chain is free again after 2 * rows - 1 cycles.
+    x flows right and w flows down, skewed so that row r and column c lag by r + c cycles. Sums
+    leave towards row 0, against the skew: a row captures one cycle after the row above it and is
+    one step farther, so results follow each other every second cycle and a chain is free again
+    after 2 * rows - 1 cycles.
 
-    Latency from a `last` beat to row r in column c: `array_latency` + c + 2 * r cycles. No flow control.
+    Latency from a `last` beat to row r in column c: `array_latency` + c + 2 * r cycles. No flow
+    control.
     """
 
     def __init__(self, config: Config):
@@ -53,14 +55,18 @@ class Array(wiring.Component):
         pes = []
         first: Value = ResetSignal(allow_reset_less=True)
         for r in range(config.rows):
-            # A reset goes to the PEs, two at a time, before the operands, so what comes in behind it stays behind it.
-            # One for all, or for a row, would have far to go.
+            # A reset goes to the PEs, two at a time, before the operands, so what comes in behind
+            # it stays behind it. One for all, or for a row, would have far to go.
             first = reset = staged(m, f"{r}_0", first, platform)
             row = []
             for c in range(config.cols):
                 if c and c % 2 == 0:
                     reset = staged(m, f"{r}_{c}", reset, platform)
-                row.append(place(m, f"pe_{r}_{c}", "pe", lambda: processing_element(config), platform, reset))
+                row.append(
+                    place(
+                        m, f"pe_{r}_{c}", "pe", lambda: processing_element(config), platform, reset
+                    )
+                )
             pes.append(row)
         for r, row in enumerate(pes):
             for c, pe in enumerate(row):
@@ -71,7 +77,8 @@ class Array(wiring.Component):
                     m.d.comb += [below.w.eq(pe.w_o), pe.drain_i.eq(below.drain_o)]
                     if config.has_regions:
                         m.d.comb += below.region.eq(pe.region_o)
-        # A row lags by a cycle, as a PE does behind its left neighbour: tags go down the first column, too.
+        # A row lags by a cycle, as a PE does behind its left neighbour: tags go down the first
+        # column, too.
         m.d.comb += pes[0][0].tag.eq(self._tag(m))
         m.d.comb += [below[0].tag.eq(row[0].tag_o) for row, below in pairwise(pes)]
         self._feed_rows(m, platform, [row[0] for row in pes])
@@ -98,7 +105,9 @@ class Array(wiring.Component):
         """Skew and decode x."""
         mode, valid = self.beat.mode, self.valid
         for r, pe in enumerate(edge):
-            decoder = place(m, f"x_decoder_{r}", "x_decoder", lambda: XDecoder(self.config), platform)
+            decoder = place(
+                m, f"x_decoder_{r}", "x_decoder", lambda: XDecoder(self.config), platform
+            )
             code = self.beat.x[r]
             for stage in range(self._skew(r)):
                 code = _delayed(m, code, f"x_{r}_{stage}")
@@ -112,7 +121,9 @@ class Array(wiring.Component):
         """Skew and decode w."""
         mode, offset = self.beat.mode, self.beat.offset
         for c, pe in enumerate(edge):
-            decoder = place(m, f"w_decoder_{c}", "w_decoder", lambda: WDecoder(self.config), platform)
+            decoder = place(
+                m, f"w_decoder_{c}", "w_decoder", lambda: WDecoder(self.config), platform
+            )
             code = self.beat.w[c]
             for stage in range(self._skew(c)):
                 # What is not valid passes: x is zero then.
@@ -122,7 +133,10 @@ class Array(wiring.Component):
             if self.config.has_regions:
                 m.d.comb += pe.region.eq(_delayed(m, decoder.region, f"region_{c}"))
             if c + 1 < len(edge):
-                mode, offset = _delayed(m, mode, f"w_mode_{c}"), _delayed(m, offset, f"w_offset_{c}")
+                mode, offset = (
+                    _delayed(m, mode, f"w_mode_{c}"),
+                    _delayed(m, offset, f"w_offset_{c}"),
+                )
 
     def _skew(self, index: int) -> int:
         """Cycles that row or column `index` lags."""
@@ -145,7 +159,10 @@ class Array(wiring.Component):
                 m.d.sync += [left.eq(left - following), between.eq(~between)]
         drained = _delayed(m, following, "drained_first", reset=True)
         for c, pe in enumerate(edge):
-            m.d.comb += [self.sums[c].eq(self._aligned(m, pe.drain_o, c)), self.drained[c].eq(drained)]
+            m.d.comb += [
+                self.sums[c].eq(self._aligned(m, pe.drain_o, c)),
+                self.drained[c].eq(drained),
+            ]
             if c + 1 < len(edge):
                 drained = _delayed(m, drained, f"drained_{c}", reset=True)
 

@@ -35,8 +35,8 @@ class XDecoder(wiring.Component):
 
     Members: code In(8), valid In(1), mode In(mode_width), x Out(signed x_width).
     A code that is not valid gives an operand of zeros, as code 0 does in every mode.
-    For a multiplier two 4-bit codes become x0 + 2^7 * x1; what else PEs take stands in `hw.operands`.
-    Latency `decoder_latency`, one code per cycle.
+    For a multiplier two 4-bit codes become x0 + 2^7 * x1; what else PEs take stands in
+    `hw.operands`. Latency `decoder_latency`, one code per cycle.
     """
 
     def __init__(self, config: Config):
@@ -84,8 +84,8 @@ class WDecoder(wiring.Component):
     """The w operand of a column.
 
     Members: code In(8), mode In(mode_width), offset In(6), w Out(signed w_width), region Out(1).
-    A piece-wise code becomes q, or sign(q)(|q| - 64 + t) with t = offset and region 1. For a multiplier two
-    4-bit codes become w0 + 2^14 * w1; what else PEs take stands in `hw.operands`.
+    A piece-wise code becomes q, or sign(q)(|q| - 64 + t) with t = offset and region 1. For a
+    multiplier two 4-bit codes become w0 + 2^14 * w1; what else PEs take stands in `hw.operands`.
     Latency `decoder_latency`, one code per cycle.
     """
 
@@ -143,7 +143,9 @@ def mode_tags(config: Config, mode: Value) -> dict[str, Value]:
     """How the products of a mode split, as the fields `pair` and `quad` of a PE's tag."""
 
     def any_of(products: int) -> Value:
-        tags = [index for index, candidate in enumerate(config.modes) if candidate.products == products]
+        tags = [
+            index for index, candidate in enumerate(config.modes) if candidate.products == products
+        ]
         return Cat(*(mode == tag for tag in tags)).any() if tags else C(0)
 
     return {"pair": any_of(2), "quad": any_of(4)}
@@ -198,7 +200,8 @@ def _coarse(code: Value, fmt: Format) -> Value:
     power = data.View(layout, _power(code, fmt, layout.size))
     magnitude = Mux(power.nonzero, C(1) << power.exponent[:3], 0)
     return Cat(
-        Mux(power.negative, -magnitude, magnitude)[: CODE_WIDTH + 1], power.exponent[3:] & power.nonzero
+        Mux(power.negative, -magnitude, magnitude)[: CODE_WIDTH + 1],
+        power.exponent[3:] & power.nonzero,
     )
 
 
@@ -221,7 +224,9 @@ def _decoded(code: Value, fmt: Format) -> Value:
     # A power of two below zero has ones from its place upwards: no negation, so no carry.
     field, negative = code[: fmt.exponent_bits], code[fmt.exponent_bits]
     last = fmt.max_exponent + 1
-    ones = [Mux(negative, field.any() & (field <= place), field == place) for place in range(1, last)]
+    ones = [
+        Mux(negative, field.any() & (field <= place), field == place) for place in range(1, last)
+    ]
     ones.append(Mux(negative, field.any(), field == last))
     return Cat(*ones, negative & field.any()).as_signed()
 
@@ -234,7 +239,8 @@ def _is_outer(code: Value) -> Value:
 def _outer(code: Value, offset: Value) -> Value:
     """sign(q)(|q| - 64 + t) of a piece-wise code of the outer region."""
     negative = code[7]
-    # |q| - 64 with the sign of q: its low bits are those of q, and -64 alone has no place below them.
+    # |q| - 64 with the sign of q: its low bits are those of q, and -64 alone has no place below
+    # them.
     distance = Cat(code[:6], negative & ~code[6]).as_signed()
     step = Cat(offset ^ negative.replicate(len(offset)), negative).as_signed()
     return (distance + step + negative)[:CODE_WIDTH].as_signed()

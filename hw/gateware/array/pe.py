@@ -25,8 +25,8 @@ def tag_layout(config: Config) -> data.StructLayout:
 def has_addend_stage(config: Config) -> bool:
     """Whether the parts of a product are registered before they are added.
 
-    Where the mode selects them, and always behind a DSP block: blocks stand in a few rows of the part, so a
-    product's way to its adder takes up to a cycle of its own.
+    Where the mode selects them, and always behind a DSP block: blocks stand in a few rows of the
+    part, so a product's way to its adder takes up to a cycle of its own.
     """
     return config.dsp or len(tag_layout(config).members) > 1 or config.has_regions
 
@@ -34,8 +34,8 @@ def has_addend_stage(config: Config) -> bool:
 def product_stages(config: Config) -> int:
     """Registers between the multiplier and the choice of what its product means, where there is a choice.
 
-    Blocks stand far from half of the PEs they serve: 5.8 ns of wire before a multiplexer held an 8 x 8 array of
-    all modes to 133 MHz.
+    Blocks stand far from half of the PEs they serve: 5.8 ns of wire before a multiplexer held an 8
+    x 8 array of all modes to 133 MHz.
     """
     return int(len(tag_layout(config).members) > 1)
 
@@ -63,18 +63,21 @@ class PE(wiring.Component):
     Members (widths from the build's `Config`):
       x In(signed), tag In(tag_layout)      from the left, at x_o and tag_o to the right one cycle later
       w In(signed), region In(1)            from above, at w_o and region_o below one cycle later;
-                                            region 1 adds to the upper half (builds with piece-wise codes only)
+                                            region 1 adds to the upper half (builds with piece-wise
+                                            codes only)
       drain_i In, drain_o Out(sum_width)    the drain chain, one PE per cycle
 
-    A product p splits as the tag says: whole, into the lower half; `pair`, into p[0:14] and p[14:], one per
-    half; `quad`, into four fields of 7 bits, one per lane. A field above another is one too small when the bits
-    below it are negative, so their sign bit enters as its carry (the correction of White, "DSP packing").
+    A product p splits as the tag says: whole, into the lower half; `pair`, into p[0:14] and p[14:],
+    one per half; `quad`, into four fields of 7 bits, one per lane. A field above another is one too
+    small when the bits below it are negative, so their sign bit enters as its carry (the correction
+    of White, "DSP packing").
 
-    Where halves are split and also used whole, the upper lane works one cycle behind the lower, its carry
-    registered, and its part of drain_o is one cycle late.
+    Where halves are split and also used whole, the upper lane works one cycle behind the lower, its
+    carry registered, and its part of drain_o is one cycle late.
 
-    Latency `latency`, one set of operands per cycle, no flow control: zero operands add nothing. A reset of
-    one cycle clears every sum: `last` of each stage resets to 1, so what is in flight enters none.
+    Latency `latency`, one set of operands per cycle, no flow control: zero operands add nothing. A
+    reset of one cycle clears every sum: `last` of each stage resets to 1, so what is in flight
+    enters none.
     """
 
     def __init__(self, config: Config):
@@ -84,7 +87,12 @@ class PE(wiring.Component):
     @staticmethod
     def latency_of(config: Config) -> int:
         """`latency` of a PE of this build."""
-        return Multiplier.latency + product_stages(config) + int(has_addend_stage(config)) + REGISTER_LATENCY
+        return (
+            Multiplier.latency
+            + product_stages(config)
+            + int(has_addend_stage(config))
+            + REGISTER_LATENCY
+        )
 
     @property
     def latency(self) -> int:
@@ -99,14 +107,22 @@ class PE(wiring.Component):
         x = Signal.like(self.x_o, reset_less=True)
         w = Signal.like(self.w_o, reset_less=True)
         m.d.sync += [x.eq(self.x), w.eq(self.w)]
-        m.d.comb += [multiplier.x.eq(self.x), multiplier.w.eq(self.w), self.x_o.eq(x), self.w_o.eq(w)]
+        m.d.comb += [
+            multiplier.x.eq(self.x),
+            multiplier.w.eq(self.w),
+            self.x_o.eq(x),
+            self.w_o.eq(w),
+        ]
 
         tag, previous = self.tag, self.tag
         region: Value = self.region if config.has_regions else C(0)
         outer = region
         for stage in range(Multiplier.latency + product_stages(config)):
             # Reset as if a tile ended in every cycle: operands in flight at a reset enter no sum.
-            previous, tag = tag, Signal(tag_layout(config), name=f"tag_{stage + 1}", init={"last": 1})
+            previous, tag = (
+                tag,
+                Signal(tag_layout(config), name=f"tag_{stage + 1}", init={"last": 1}),
+            )
             outer, region = region, _registered(m, region, f"region_{stage + 1}")
             m.d.sync += tag.eq(previous)
             if stage == 0:
@@ -119,7 +135,8 @@ class PE(wiring.Component):
             product = _registered(m, product, "product", reset_less=True)
         clears: list[Value] = [C(0), C(0)]
         if config.has_regions:
-            # Of a piece-wise product one half takes nothing, by its registers' reset: no gate, and a wire of its own.
+            # Of a piece-wise product one half takes nothing, by its registers' reset: no gate, and
+            # a wire of its own.
             clears = [region, _registered(m, ~(outer | self._packed(previous)), "inner")]
         halves = self._addends(m, product, tag, previous)
         last = tag.last
@@ -131,7 +148,9 @@ class PE(wiring.Component):
 
         offset = 0
         overflow = Value.cast(0)
-        for name, widths, lanes, clear in zip(("lower", "upper"), config.lanes, halves, clears, strict=False):
+        for name, widths, lanes, clear in zip(
+            ("lower", "upper"), config.lanes, halves, clears, strict=False
+        ):
             for lane, (width, (part, carry)) in enumerate(zip(widths, lanes, strict=False)):
                 if config.has_regions:
                     part = Mux(clear, 0, part)
@@ -141,8 +160,11 @@ class PE(wiring.Component):
                 ends, carries = last, config.joined
                 if lane == 1 and config.joined:
                     part = _registered(m, part, "late_addend", reset_less=True)
-                    # Straight from the chain into its register: a gate in between held an array to 162 MHz.
-                    overflow = _registered(m, Mux(quad, 0, overflow), "late_overflow", reset_less=True)
+                    # Straight from the chain into its register: a gate in between held an array to
+                    # 162 MHz.
+                    overflow = _registered(
+                        m, Mux(quad, 0, overflow), "late_overflow", reset_less=True
+                    )
                     carry = _registered(m, carry & quad, "late_carry", reset_less=True)
                     ends, carries = _registered(m, last, "late_last", init=1), False
                     carry_in: Term | None = either(carry, overflow)
@@ -150,7 +172,15 @@ class PE(wiring.Component):
                     carry_in = None if isinstance(carry, Const) else bit(carry)
                 span = slice(offset, offset + width)
                 captured, overflow = accumulate_from_register(
-                    m, config, platform, str(offset), part, carry_in, ends, self.drain_i[span], carries
+                    m,
+                    config,
+                    platform,
+                    str(offset),
+                    part,
+                    carry_in,
+                    ends,
+                    self.drain_i[span],
+                    carries,
                 )
                 m.d.comb += self.drain_o[span].eq(captured)
                 offset += width
@@ -190,7 +220,9 @@ class PE(wiring.Component):
         others = {name: _registered(m, ~previous[name], f"not_{name}", init=1) for name in told}
 
         packed = self._packed(tag) if told else Value.cast(1)
-        carry = p[W_PITCH - 1] & packed if len(config.lanes) == 2 and (pair or quad) else Value.cast(0)
+        carry = (
+            p[W_PITCH - 1] & packed if len(config.lanes) == 2 and (pair or quad) else Value.cast(0)
+        )
         inner = [p[X_PITCH - 1], p[3 * X_PITCH - 1]] if quad else [Value.cast(0)] * 2
         carries = [[Value.cast(0), inner[0]], [carry, inner[1]]]
         halves = []
@@ -202,7 +234,9 @@ class PE(wiring.Component):
                 addend = choices[otherwise][half][part]
                 for name in reversed(told):
                     meant = choices[name][half][part]
-                    addend = Mux(others[name], addend, meant) if half else Mux(tag[name], meant, addend)
+                    addend = (
+                        Mux(others[name], addend, meant) if half else Mux(tag[name], meant, addend)
+                    )
                 lanes.append((addend, into))
                 start += width
             halves.append(lanes)
@@ -214,7 +248,9 @@ def _extended(field: Value, width: int) -> Value:
     return Cat(field, field[-1].replicate(max(0, width - len(field))))[:width]
 
 
-def _registered(m: Module, value: Value, name: str, init: int = 0, reset_less: bool = False) -> Value:
+def _registered(
+    m: Module, value: Value, name: str, init: int = 0, reset_less: bool = False
+) -> Value:
     if isinstance(value, Const):
         return value
     register = Signal.like(value, name=name, init=init, reset_less=reset_less)

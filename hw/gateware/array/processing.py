@@ -8,7 +8,10 @@ from hw.operands import Product
 
 
 def pe_class(config: Config) -> type[PE] | type[ShiftPE] | type[RowPE]:
-    """The cheapest PE that serves all modes of the build. All have the ports of `PE` and a `latency`."""
+    """The cheapest PE that serves all modes of the build.
+
+    All have the ports of `PE` and a `latency`.
+    """
     match config.product:
         case Product.SHIFTER:
             return ShiftPE

@@ -21,12 +21,13 @@ LONGEST_ROWS = 8
 class RowPE(wiring.Component):
     """acc += x * w; with tag.last the sum enters the drain chain and the next one starts from zero.
 
-    Members, all as in `PE`, with x and w as sign and magnitude (`hw.operands`): 8-bit or two 4-bit codes
-    each, so that -128 is no operand. For builds whose `product` is rows.
+    Members, all as in `PE`, with x and w as sign and magnitude (`hw.operands`): 8-bit or two 4-bit
+    codes each, so that -128 is no operand. For builds whose `product` is rows.
 
-    |x| * |w| is the sum of |x| gated by each bit of |w|, three such rows by two adders between registers. The
-    accumulator's adder inverts the product where signs differ and takes their difference as its carry.
-    Piece-wise codes have a second accumulator; `region` gates what each of them adds.
+    |x| * |w| is the sum of |x| gated by each bit of |w|, three such rows by two adders between
+    registers. The accumulator's adder inverts the product where signs differ and takes their
+    difference as its carry. Piece-wise codes have a second accumulator; `region` gates what each of
+    them adds.
 
     Latency `latency`, one set of operands per cycle, no flow control: x = 0 adds nothing.
     """
@@ -64,17 +65,25 @@ class RowPE(wiring.Component):
             products = self._by_region(m, *products)
         offset = 0
         chain = Chain(m, platform, LONGEST_SUMS)
-        for (terms, negative), width, name in zip(products, sum(config.lanes, ()), "0123", strict=False):
+        for (terms, negative), width, name in zip(
+            products, sum(config.lanes, ()), "0123", strict=False
+        ):
             addend = [inverted(term, negative) for term in terms]
             addend += [bit(negative)] * (width - len(addend))
             span = slice(offset, offset + width)
-            sums = accumulate(m, config, chain, name, addend, bit(negative), last, self.drain_i[span])
+            sums = accumulate(
+                m, config, chain, name, addend, bit(negative), last, self.drain_i[span]
+            )
             m.d.comb += self.drain_o[span].eq(sums)
             offset += width
         return m
 
     def _products(
-        self, m: Module, platform: object, names: list[str], factors: list[tuple[data.View, data.View]]
+        self,
+        m: Module,
+        platform: object,
+        names: list[str],
+        factors: list[tuple[data.View, data.View]],
     ) -> list[tuple[list[Term], Value]]:
         """Magnitude, lowest bit first, and sign of each product."""
         chain = Chain(m, platform, LONGEST_ROWS)
@@ -92,10 +101,14 @@ class RowPE(wiring.Component):
         joined = chain.add("joined", _padded(low[3:], len(high)), high)
         upper, row = [bit(u) for u in joined[3:]], [both(x[j], top) for j in range(len(x))]
         total = chain.add("magnitude", _padded(upper, len(x) + 1), _padded(row, len(x) + 1))
-        product = _registered(m, Cat(*(term.value for term in low[:3]), joined[:3], total), "product")
+        product = _registered(
+            m, Cat(*(term.value for term in low[:3]), joined[:3], total), "product"
+        )
         return [([bit(p) for p in product], _registered(m, negative, "sign"))]
 
-    def _by_region(self, m: Module, product: tuple[list[Term], Value]) -> list[tuple[list[Term], Value]]:
+    def _by_region(
+        self, m: Module, product: tuple[list[Term], Value]
+    ) -> list[tuple[list[Term], Value]]:
         """The product for region 0, and for region 1."""
         region = self.region
         for stage in range(1, addend_latency(self._config) + 1):
@@ -105,7 +118,10 @@ class RowPE(wiring.Component):
         terms, negative = product
         outer = [gated(term, region) for term in terms]
         inner = [
-            Term(lambda r, *inputs, function=term.function: function(*inputs) & ~r, (region, *term.inputs))
+            Term(
+                lambda r, *inputs, function=term.function: function(*inputs) & ~r,
+                (region, *term.inputs),
+            )
             for term in terms
         ]
         return [(inner, negative), (outer, negative)]
@@ -121,8 +137,8 @@ def _three_rows(
 ) -> list[list[Term]]:
     """For each x, and w of three bits, x * w one cycle later.
 
-    The lowest bit is left to the adder that takes it. All first adders stand before the second ones, so that
-    no path seems to pass through three of them.
+    The lowest bit is left to the adder that takes it. All first adders stand before the second
+    ones, so that no path seems to pass through three of them.
     """
     width = len(factors[0][0]) + 1
     firsts = [
@@ -137,7 +153,9 @@ def _three_rows(
     for name, (x, w), first in zip(names, factors, firsts, strict=True):
         upper, row = [bit(f) for f in first[1:]], [both(a, w[2]) for a in x]
         second = chain.add(f"second_{name}", _padded(upper, width), _padded(row, width))
-        lowest = both(_registered(m, x[0], f"lowest_x_{name}"), _registered(m, w[0], f"lowest_w_{name}"))
+        lowest = both(
+            _registered(m, x[0], f"lowest_x_{name}"), _registered(m, w[0], f"lowest_w_{name}")
+        )
         rest = _registered(m, Cat(first[0], second), f"rows_{name}")
         products.append([lowest, *(bit(r) for r in rest)])
     return products
@@ -145,7 +163,9 @@ def _three_rows(
 
 def _lanes(operand: Value, count: int) -> list[data.View]:
     width = CODE_WIDTH // count
-    return [data.View(magnitude_layout(width), operand[width * lane :][:width]) for lane in range(count)]
+    return [
+        data.View(magnitude_layout(width), operand[width * lane :][:width]) for lane in range(count)
+    ]
 
 
 def _padded(terms: Sequence[Term], width: int) -> list[Term]:

@@ -23,13 +23,13 @@ COARSE = 8
 class ShiftPE(wiring.Component):
     """acc += x * (-1)^s * 2^e; with tag.last the sum enters the drain chain, and the next starts from zero.
 
-    Members, all as in `PE`, with w a power and x as `hw.operands` says for a shifter. For builds whose
-    `product` is a shifter's.
+    Members, all as in `PE`, with w a power and x as `hw.operands` says for a shifter. For builds
+    whose `product` is a shifter's.
 
-    A number x is shifted in steps of 1, 2, 4, ..., two of them between registers; the last step is part of
-    the adder, the sign inverts all bits in the step before it and enters as carry. Two powers add their
-    exponents and set one bit, found as the crossing of a row and a column of four; it has a register, so that the
-    adder's cells have room for the gate that drops the old sum.
+    A number x is shifted in steps of 1, 2, 4, ..., two of them between registers; the last step is
+    part of the adder, the sign inverts all bits in the step before it and enters as carry. Two
+    powers add their exponents and set one bit, found as the crossing of a row and a column of four;
+    it has a register, so that the adder's cells have room for the gate that drops the old sum.
 
     Latency `latency`, one set of operands per cycle, no flow control: x = 0 adds nothing.
     """
@@ -41,7 +41,9 @@ class ShiftPE(wiring.Component):
     @staticmethod
     def latency_of(config: Config) -> int:
         """`latency` of a PE of this build."""
-        return addend_latency(config) + (REGISTER_LATENCY if has_power_x(config.modes) else ADDER_LATENCY)
+        return addend_latency(config) + (
+            REGISTER_LATENCY if has_power_x(config.modes) else ADDER_LATENCY
+        )
 
     @property
     def latency(self) -> int:
@@ -64,7 +66,9 @@ class ShiftPE(wiring.Component):
         else:
             terms, negative = self._shifted(m, x, w)
             last = self._ended(m, tag.last)
-            sums = accumulate(m, config, Chain(m, platform), "0", terms, bit(negative), last, self.drain_i)
+            sums = accumulate(
+                m, config, Chain(m, platform), "0", terms, bit(negative), last, self.drain_i
+            )
         m.d.comb += self.drain_o.eq(sums)
         return m
 
@@ -115,7 +119,11 @@ class ShiftPE(wiring.Component):
         coarse = Signal(range(2 * (1 << len(a.exponent[2:])) - 1), reset_less=True)
         column, column_2 = Signal(4, reset_less=True), Signal(4, reset_less=True)
         row = Signal(1 << len(coarse), reset_less=True)
-        carry, sign, negative = Signal(reset_less=True), Signal(reset_less=True), Signal(reset_less=True)
+        carry, sign, negative = (
+            Signal(reset_less=True),
+            Signal(reset_less=True),
+            Signal(reset_less=True),
+        )
         m.d.comb += fine.eq(a.exponent[:2] + b.exponent[:2])
         m.d.sync += [
             # A product of 0 has no column, so that no bit is set.
@@ -127,7 +135,9 @@ class ShiftPE(wiring.Component):
             row.eq(C(1) << (coarse + carry)),
             negative.eq(sign),
         ]
-        product = Cat(row[j // 4] & column_2[j % 4] for j in range(2 * ((1 << len(a.exponent)) - 2) + 1))
+        product = Cat(
+            row[j // 4] & column_2[j % 4] for j in range(2 * ((1 << len(a.exponent)) - 2) + 1)
+        )
         addend, carry_in = Signal.like(product, reset_less=True), Signal(reset_less=True)
         m.d.sync += [addend.eq(product ^ negative.replicate(len(product))), carry_in.eq(negative)]
         return Cat(addend, carry_in.replicate(self._config.sum_width - len(addend))), carry_in

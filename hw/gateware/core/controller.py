@@ -23,9 +23,10 @@ _BEHIND_WIDTH = FIELDS[Opcode.COMPUTE]["x"][1] + 2
 class _Account:
     """A ring as the accepted commands leave it: `tail`, its oldest line, and the lines behind that.
 
-    What belongs to the compute command at hand goes through registers of its own, each a cycle after what it is made
-    from: `distance` from the tail to its panel and `spare` lines for that; lines `behind` the tail that its panel
-    ends, and whether they are loaded (`legal`); the tail as it `moved` there and lines `left` behind that.
+    What belongs to the compute command at hand goes through registers of its own, each a cycle
+    after what it is made from: `distance` from the tail to its panel and `spare` lines for that;
+    lines `behind` the tail that its panel ends, and whether they are loaded (`legal`); the tail as
+    it `moved` there and lines `left` behind that.
     """
 
     def __init__(self, ring: Ring, name: str):
@@ -61,12 +62,13 @@ class _Account:
 class Controller(wiring.Component):
     """Checks commands in order and queues what they ask for.
 
-    Members: commands In(stream of 96 bits), status Out(stream of 4 bits), one for each command, in order;
-    loads Out(stream of load_layout), tiles Out(stream of tile_layout).
+    Members: commands In(stream of 96 bits), status Out(stream of 4 bits), one for each command, in
+    order; loads Out(stream of load_layout), tiles Out(stream of tile_layout).
 
-    A command is accepted against the rings as the commands before it leave them: a load must fit, a tile's panels
-    must have been asked for and not been freed. What is accepted will therefore run, however slow the streams.
-    A command takes 6 cycles, and waits while the queue that it goes to is full or its status is not taken.
+    A command is accepted against the rings as the commands before it leave them: a load must fit, a
+    tile's panels must have been asked for and not been freed. What is accepted will therefore run,
+    however slow the streams. A command takes 6 cycles, and waits while the queue that it goes to is
+    full or its status is not taken.
     """
 
     def __init__(self, config: Config):
@@ -85,7 +87,8 @@ class Controller(wiring.Component):
         command = Signal(COMMAND_WIDTH, reset_less=True)
         verdict, good = Signal(STATUS_WIDTH), Signal()
         accounts = [
-            _Account(ring, name.name.lower()) for ring, name in zip(self._config.rings, RingName, strict=True)
+            _Account(ring, name.name.lower())
+            for ring, name in zip(self._config.rings, RingName, strict=True)
         ]
         settings = self._settings()
         # More lines than a ring has are refused for that.
@@ -105,7 +108,9 @@ class Controller(wiring.Component):
                 m.d.sync += command.eq(self.commands.payload)
                 m.d.sync += [
                     settings["chunks"].eq(self._units(self.commands.payload, self._config.results)),
-                    settings["p_lines"].eq(self._units(self.commands.payload, self._columns_a_line())),
+                    settings["p_lines"].eq(
+                        self._units(self.commands.payload, self._columns_a_line())
+                    ),
                 ]
                 with m.If(self.commands.valid):
                     m.next = "MEASURE"
@@ -129,7 +134,12 @@ class Controller(wiring.Component):
                     done[Opcode.COMPUTE].eq(self.tiles.valid & self.tiles.ready),
                     refused.eq(~good & is_a[Opcode.CONFIGURE]),
                 ]
-                with m.If(~((self.loads.valid & ~self.loads.ready) | (self.tiles.valid & ~self.tiles.ready))):
+                with m.If(
+                    ~(
+                        (self.loads.valid & ~self.loads.ready)
+                        | (self.tiles.valid & ~self.tiles.ready)
+                    )
+                ):
                     m.next = "ANSWER"
             with m.State("ANSWER"):
                 m.d.comb += self.status.valid.eq(1)
@@ -179,7 +189,9 @@ class Controller(wiring.Component):
         field = _field(command)
         configure, load, compute = Opcode.CONFIGURE, Opcode.LOAD, Opcode.COMPUTE
 
-        by_mode = [(config.rows * mode.x_lanes, config.cols * mode.w_lanes) for mode in config.modes]
+        by_mode = [
+            (config.rows * mode.x_lanes, config.cols * mode.w_lanes) for mode in config.modes
+        ]
         most_rows = Signal(range(config.rows * config.x_lanes + 1))
         most_columns = Signal(range(config.cols * config.w_lanes + 1))
         ring, lines = field(load, "ring"), field(load, "lines")
@@ -265,7 +277,9 @@ class Controller(wiring.Component):
         m.d.sync += [settings[name].eq(field(Opcode.CONFIGURE, name)) for name in names]
         m.d.sync += settings["configured"].eq(1)
         for name, ring in (("x_lines", self._config.x_ring), ("w_lines", self._config.w_ring)):
-            lines = (field(Opcode.CONFIGURE, "k") + ring.factor - 1) >> (ring.factor.bit_length() - 1)
+            lines = (field(Opcode.CONFIGURE, "k") + ring.factor - 1) >> (
+                ring.factor.bit_length() - 1
+            )
             m.d.sync += settings[name].eq(lines)
 
     def _load(self, m: Module, command: Signal, total: Signal, accounts: list[_Account]) -> None:

@@ -57,11 +57,12 @@ class Core(wiring.Component):
       loads In(8 * bus bits)                     operands and parameters, as the accepted loads ask for them
       results Out(result_layout)                 as the accepted tiles ask for them
 
-    Loads, products and results overlap: a tile takes the longest of its K, the drain's interval, its share of the load
-    stream and of the result stream. `ready` and `valid` depend on registers alone. No clock enable enters the
-    array: while the sink stalls, the last k of a tile waits until the collector has room. A reset of one cycle makes
-    the core as new a cycle later, but for the contents of its buffers, which no accepted command can read; in the
-    cycle between, nothing is ready or valid.
+    Loads, products and results overlap: a tile takes the longest of its K, the drain's interval,
+    its share of the load stream and of the result stream. `ready` and `valid` depend on registers
+    alone. No clock enable enters the array: while the sink stalls, the last k of a tile waits until
+    the collector has room. A reset of one cycle makes the core as new a cycle later, but for the
+    contents of its buffers, which no accepted command can read; in the cycle between, nothing is
+    ready or valid.
     """
 
     def __init__(self, config: Config):

@@ -15,12 +15,14 @@ from hw.gateware.lib.queue import Credits, Queue
 class Feeder(wiring.Component):
     """A k of a tile per cycle, tiles without a pause between them.
 
-    Members: tiles In(stream of tile_layout); by ring: loaded In, address Out, freed Out; beat Out(1) and what goes
-    with it for the array: mode, offset, last, `RingBuffer.latency` cycles behind the addresses; started Out(1) and
-    `tile` Out(tile_layout) in the cycle of a tile's last address; finished In(1) when a tile's results are out.
+    Members: tiles In(stream of tile_layout); by ring: loaded In, address Out, freed Out; beat
+    Out(1) and what goes with it for the array: mode, offset, last, `RingBuffer.latency` cycles
+    behind the addresses; started Out(1) and `tile` Out(tile_layout) in the cycle of a tile's last
+    address; finished In(1) when a tile's results are out.
 
-    A tile waits for its panels, and its last k until the array's drain chains are free (`interval` cycles after
-    the tile before) and the collector has room (`slots` tiles). Throughput: max(k, interval, 3) cycles a tile.
+    A tile waits for its panels, and its last k until the array's drain chains are free (`interval`
+    cycles after the tile before) and the collector has room (`slots` tiles). Throughput: max(k,
+    interval, 3) cycles a tile.
     """
 
     latency = 1 + RingBuffer.latency
@@ -33,7 +35,9 @@ class Feeder(wiring.Component):
         members: dict[str, wiring.Member] = {
             f"loaded_{name}": In(sequence_width(ring)) for name, ring in rings.items()
         }
-        members |= {f"address_{name}": Out(range(rings[name].lines * rings[name].factor)) for name in "xw"}
+        members |= {
+            f"address_{name}": Out(range(rings[name].lines * rings[name].factor)) for name in "xw"
+        }
         members |= {f"freed_{name}": Out(range(rings[name].lines + 1)) for name in "xw"}
         super().__init__(
             {
@@ -55,7 +59,8 @@ class Feeder(wiring.Component):
         m.submodules.queue = queue = Queue(layout, config.compute_queue)
         wiring.connect(m, wiring.flipped(self.tiles), queue.items)
         following = queue.head.payload
-        # What begins is at hand a cycle later, with `started`: so many registers wait for a flip-flop alone.
+        # What begins is at hand a cycle later, with `started`: so many registers wait for a
+        # flip-flop alone.
         begun, current = Signal(layout, reset_less=True), Signal(layout, reset_less=True)
         with m.If(self.started):
             m.d.sync += current.eq(begun)
@@ -107,7 +112,10 @@ class Feeder(wiring.Component):
         m.d.comb += [places.taken.eq(ended), places.returned.eq(self.finished)]
         spacing, spaced = Signal(range(self._config.interval)), Signal(init=1)
         with m.If(ended):
-            m.d.sync += [spacing.eq(self._config.interval - 1), spaced.eq(self._config.interval == 1)]
+            m.d.sync += [
+                spacing.eq(self._config.interval - 1),
+                spaced.eq(self._config.interval == 1),
+            ]
         with m.Elif(~spaced):
             m.d.sync += [spacing.eq(spacing - 1), spaced.eq(spacing == 1)]
         return places.any & spaced
@@ -115,15 +123,20 @@ class Feeder(wiring.Component):
     def _loaded(self, tile: data.View) -> Value:
         """Whether all that a tile reads is in the rings."""
         ahead = [
-            (getattr(self, f"loaded_{name}") - tile[name].needs)[: len(tile[name].needs)] for name in "xwp"
+            (getattr(self, f"loaded_{name}") - tile[name].needs)[: len(tile[name].needs)]
+            for name in "xwp"
         ]
         return ~Cat(difference[-1] for difference in ahead).any()
 
-    def _address(self, m: Module, name: str, ring: Ring, line: Value, begin: Value, step: Value) -> Signal:
+    def _address(
+        self, m: Module, name: str, ring: Ring, line: Value, begin: Value, step: Value
+    ) -> Signal:
         """Words of a ring, counted from a panel's first line on."""
         words = ring.lines * ring.factor
         address = Signal(range(words), name=f"address_{name}", reset_less=True)
-        following = address + 1 if words == 1 << len(address) else Mux(address == words - 1, 0, address + 1)
+        following = (
+            address + 1 if words == 1 << len(address) else Mux(address == words - 1, 0, address + 1)
+        )
         with m.If(begin):
             m.d.sync += address.eq(line << (ring.factor.bit_length() - 1))
         with m.Elif(step):

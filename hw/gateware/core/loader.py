@@ -16,9 +16,9 @@ def load_layout(config: Config) -> data.StructLayout:
 class Loader(wiring.Component):
     """Hands beats to the rings, load after load, with a cycle between them.
 
-    Members: loads In(stream of load_layout), beats In(stream of 8 * bus bits); put Out(3), by ring, with `end`
-    Out(1) for the last beat of a load; line In(3) and room In(3) from the rings. A beat a cycle while there is
-    room. `ready` of both streams depends on registers alone.
+    Members: loads In(stream of load_layout), beats In(stream of 8 * bus bits); put Out(3), by ring,
+    with `end` Out(1) for the last beat of a load; line In(3) and room In(3) from the rings. A beat
+    a cycle while there is room. `ready` of both streams depends on registers alone.
     """
 
     def __init__(self, config: Config):

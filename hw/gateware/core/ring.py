@@ -18,17 +18,22 @@ def sequence_width(ring: Ring) -> int:
 
 
 BANK = 1 << 16
-"""Bits of memory that share an address register: four block RAMs of ECP5. 32 of them stand all over the part."""
+"""Bits of memory that share an address register: four block RAMs of ECP5.
+
+32 of them stand all over the part.
+"""
 
 
 class Bank(wiring.Component):
     """Some bits of every line, with registers of their own before the memory and behind it.
 
-    Members: write In(1), to In(line), line In(width): stored a cycle later; address In(line), data Out(width) `latency`
-    cycles later. What a line is read as in the cycle that stores it is undefined.
+    Members: write In(1), to In(line), line In(width): stored a cycle later; address In(line), data
+    Out(width) `latency` cycles later. What a line is read as in the cycle that stores it is
+    undefined.
 
-    Every bank is kept apart in mapping: its registers equal other banks', and merged they would drive all of them.
-    Block RAMs have the register behind the memory inside (see hw.flow.block_ram).
+    Every bank is kept apart in mapping: its registers equal other banks', and merged they would
+    drive all of them. Block RAMs have the register behind the memory inside (see
+    hw.flow.block_ram).
     """
 
     latency = 3
@@ -73,9 +78,9 @@ class RingBuffer(wiring.Component):
       address In(word address)          word to read
       word Out(8 * ring.word)           the word, `latency` cycles later
 
-    A beat a cycle in, a word a cycle out. A line can be read 3 cycles after its last beat. Beats are counted when they
-    come and stored a cycle later: `put` reaches a few registers, and these reach the many. `name` is that of the
-    banks' modules, the same for equal rings alone.
+    A beat a cycle in, a word a cycle out. A line can be read 3 cycles after its last beat. Beats
+    are counted when they come and stored a cycle later: `put` reaches a few registers, and these
+    reach the many. `name` is that of the banks' modules, the same for equal rings alone.
     """
 
     latency = Bank.latency + 1
@@ -114,7 +119,11 @@ class RingBuffer(wiring.Component):
         for index, start in enumerate(range(0, 8 * ring.line, width)):
             bits = min(width, 8 * ring.line - start)
             bank = place(
-                m, f"bank_{index}", f"{self._name}_bank_{bits}", partial(Bank, bits, ring.lines), platform
+                m,
+                f"bank_{index}",
+                f"{self._name}_bank_{bits}",
+                partial(Bank, bits, ring.lines),
+                platform,
             )
             m.d.comb += [
                 bank.write.eq(gathered),
@@ -124,11 +133,14 @@ class RingBuffer(wiring.Component):
             ]
             read.append(bank.data)
 
-        # Free lines less one, two and three, but for the line that the last cycle took: their signs say whether there
-        # is room beside that one and the one that this cycle may take. If it does not, room is back a cycle later.
+        # Free lines less one, two and three, but for the line that the last cycle took: their signs
+        # say whether there is room beside that one and the one that this cycle may take. If it does
+        # not, room is back a cycle later.
         enough = []
         for number in (1, 2, 3):
-            spare = Signal(range(-number, ring.lines), init=ring.lines - number, name=f"spare_{number}")
+            spare = Signal(
+                range(-number, ring.lines), init=ring.lines - number, name=f"spare_{number}"
+            )
             m.d.sync += spare.eq(spare - gathered + self.freed)
             enough.append(~spare[-1])
         taken = self.room & complete

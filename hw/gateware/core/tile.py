@@ -15,7 +15,10 @@ def panel_layout(ring: Ring) -> data.StructLayout:
 
 
 def tile_layout(config: Config) -> data.StructLayout:
-    """A tile in the queue. `depth`, `rows`, `chunks` (of results) and `columns` (in the last chunk) are one less."""
+    """A tile in the queue.
+
+    `depth`, `rows`, `chunks` (of results) and `columns` (in the last chunk) are one less.
+    """
     return data.StructLayout(
         {
             "mode": config.mode_width,

@@ -1,9 +1,10 @@
 """Adders whose operand bits are small functions: on ECP5 the carry cells compute those too.
 
-A position of an adder is u + v + carry, where u and v are functions of at most four signals together. A half
-of a CCU2C forms LUT4(A, B, C, D) ^ carry as its sum and passes `carry` on where LUT4 is 1, else LUT2(A, B),
-which is LUT4 at C = D = 0 (Yosys' model, ecp5/cells_sim.v). So the gates that a multiplier's row, a shifter's
-multiplexer or a negation would take in front of an adder cost nothing inside it. Yosys leaves them outside.
+A position of an adder is u + v + carry, where u and v are functions of at most four signals
+together. A half of a CCU2C forms LUT4(A, B, C, D) ^ carry as its sum and passes `carry` on where
+LUT4 is 1, else LUT2(A, B), which is LUT4 at C = D = 0 (Yosys' model, ecp5/cells_sim.v). So the
+gates that a multiplier's row, a shifter's multiplexer or a negation would take in front of an adder
+cost nothing inside it. Yosys leaves them outside.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,8 +19,8 @@ from amaranth import C, Cat, Instance, Module, Signal, Value
 class Term:
     """One bit: `function` of the one-bit values `inputs`.
 
-    The function uses &, |, ^ and ~ alone, so that it applies to signals and to the integers 0 and 1 of a
-    truth table alike; of an integer result the lowest bit counts.
+    The function uses &, |, ^ and ~ alone, so that it applies to signals and to the integers 0 and 1
+    of a truth table alike; of an integer result the lowest bit counts.
     """
 
     function: Callable[..., Any]
@@ -67,8 +68,9 @@ def gated(term: Term, s: Value) -> Term:
 class Chain:
     """Adders of `m`, on ECP5 in chains of CCU2C that hold several up to `longest` bits together.
 
-    Place and route spends two cells (4 LUTs) on the ends of every chain, so adders share them. But static
-    timing follows the carry from one adder to the next, though none passes, so long chains look slow.
+    Place and route spends two cells (4 LUTs) on the ends of every chain, so adders share them. But
+    static timing follows the carry from one adder to the next, though none passes, so long chains
+    look slow.
     """
 
     def __init__(self, m: Module, platform: object, longest: int = 0) -> None:
@@ -88,9 +90,9 @@ class Chain:
     ) -> Signal:
         """(augend + addend + carry_in) mod 2^width, of two operands of `width` terms each, lowest first.
 
-        Combinational. On ECP5 ceil(width / 2) cells, or ceil((width + 1) / 2) with a carry into other than
-        a chain's first adder, or one of two inputs. Raises ValueError there if a cell cannot hold the two terms of
-        a position.
+        Combinational. On ECP5 ceil(width / 2) cells, or ceil((width + 1) / 2) with a carry into
+        other than a chain's first adder, or one of two inputs. Raises ValueError there if a cell
+        cannot hold the two terms of a position.
         """
         total = Signal(len(augend), name=name)
         pairs = list(zip(augend, addend, strict=True))
@@ -126,7 +128,11 @@ class Chain:
         for half, pair in enumerate(pairs):
             pins, table = _cell(*pair)
             ports |= {f"i_{pin}{half}": value for pin, value in zip("ABCD", pins, strict=True)}
-            ports |= {f"p_INIT{half}": C(table, 16), f"p_INJECT1_{half}": "NO", f"o_S{half}": sums[half]}
+            ports |= {
+                f"p_INIT{half}": C(table, 16),
+                f"p_INJECT1_{half}": "NO",
+                f"o_S{half}": sums[half],
+            }
         carry_out = Signal(name=f"{name}_carry")
         self._m.submodules[name] = Instance("CCU2C", i_CIN=self._carry, o_COUT=carry_out, **ports)
         self._carry = carry_out

@@ -13,7 +13,9 @@ class Delay:
         """`value`, so many cycles later."""
         value = Value.cast(value)
         for stage in range(cycles):
-            register = Signal(value.shape(), name=f"{name}_{stage}", init=init or 0, reset_less=init is None)
+            register = Signal(
+                value.shape(), name=f"{name}_{stage}", init=init or 0, reset_less=init is None
+            )
             self._m.d.sync += register.eq(value)
             value = register
         return value

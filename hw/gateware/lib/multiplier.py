@@ -12,19 +12,22 @@ MAX_WIDTH = 18
 class Multiplier(wiring.Component):
     """p = x * w, signed, with registers before and behind.
 
-    Members: x In(signed x_width), w In(signed w_width), p Out(signed x_width + w_width); widths 1 to 18.
-    Latency 2 cycles, a new product every cycle, no flow control, no reset. Raises ValueError on other widths.
+    Members: x In(signed x_width), w In(signed w_width), p Out(signed x_width + w_width); widths 1
+    to 18. Latency 2 cycles, a new product every cycle, no flow control, no reset. Raises ValueError
+    on other widths.
 
-    On "ecp5" it is a MULT18X18D with its input and output registers. Place and route does not time the path
-    between them. Project Trellis' cell timings for speed grade 6, taken from the vendor's tool, give it: the
-    clock to P with input registers alone (3.864 ns), plus the setup of A with output registers alone (3.486 ns),
-    minus A to P with none (3.927 ns), is 3.423 ns, and 3.948 ns is a bound that subtracts nothing (clock to P
-    with input registers alone, plus the 0.084 ns setup of a register). That is 292 MHz, and 253 MHz at worst,
-    so the pipeline register would only add a cycle.
+    On "ecp5" it is a MULT18X18D with its input and output registers. Place and route does not time
+    the path between them. Project Trellis' cell timings for speed grade 6, taken from the vendor's
+    tool, give it: the clock to P with input registers alone (3.864 ns), plus the setup of A with
+    output registers alone (3.486 ns), minus A to P with none (3.927 ns), is 3.423 ns, and 3.948 ns
+    is a bound that subtracts nothing (clock to P with input registers alone, plus the 0.084 ns
+    setup of a register). That is 292 MHz, and 253 MHz at worst, so the pipeline register would only
+    add a cycle.
 
-    On "xc7" it is a DSP48E1 with its A, B and P registers. P instead of M, which UG953 puts behind a multiplier
-    of two cycles, because an adder in the fabric follows: P leaves 0.33 ns after the clock instead of 1.67 ns,
-    for 2.87 ns instead of 1.54 ns between the registers (Yosys' timing of the cell).
+    On "xc7" it is a DSP48E1 with its A, B and P registers. P instead of M, which UG953 puts behind
+    a multiplier of two cycles, because an adder in the fabric follows: P leaves 0.33 ns after the
+    clock instead of 1.67 ns, for 2.87 ns instead of 1.54 ns between the registers (Yosys' timing of
+    the cell).
 
     Elsewhere it is the operator between plain registers.
     """
@@ -63,7 +66,8 @@ class Multiplier(wiring.Component):
 
     def _mult18x18d(self, m: Module) -> None:
         p = Signal(2 * MAX_WIDTH)
-        # The bitstream writer passes on no other enable or reset of the output register than the first.
+        # The bitstream writer passes on no other enable or reset of the output register than the
+        # first.
         registers = {
             f"p_REG_{name}_{pin}": f"{pin}0" if pin != "CLK" or name != "PIPELINE" else "NONE"
             for name in ("INPUTA", "INPUTB", "PIPELINE", "OUTPUT")
@@ -108,7 +112,18 @@ class Multiplier(wiring.Component):
             "OPMODEREG",
         )
         enables = {"CEA2", "CEB2", "CEP"}
-        others = {"CEA1", "CEAD", "CEALUMODE", "CEB1", "CEC", "CECARRYIN", "CECTRL", "CED", "CEINMODE", "CEM"}
+        others = {
+            "CEA1",
+            "CEAD",
+            "CEALUMODE",
+            "CEB1",
+            "CEC",
+            "CECARRYIN",
+            "CECTRL",
+            "CED",
+            "CEINMODE",
+            "CEM",
+        }
         resets = ("A", "ALLCARRYIN", "ALUMODE", "B", "C", "CTRL", "D", "INMODE", "M", "P")
         m.submodules.dsp48e1 = Instance(
             "DSP48E1",

@@ -11,14 +11,16 @@ from hw.gateware.lib.delay import Delay
 class Queue(wiring.Component):
     """A FIFO between two registers: who gives an item or takes one moves a flip-flop, not the memory's pointers.
 
-    Members: items In(stream of shape), head Out(stream of shape). It holds `depth` items and the one at its head.
-    Latency 4 cycles, an item every third cycle; `valid` and `ready` are registers.
+    Members: items In(stream of shape), head Out(stream of shape). It holds `depth` items and the
+    one at its head. Latency 4 cycles, an item every third cycle; `valid` and `ready` are registers.
     """
 
     def __init__(self, shape: ShapeLike, depth: int):
         self._shape = shape
         self._depth = depth
-        super().__init__({"items": In(stream.Signature(shape)), "head": Out(stream.Signature(shape))})
+        super().__init__(
+            {"items": In(stream.Signature(shape)), "head": Out(stream.Signature(shape))}
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -66,10 +68,11 @@ def _turned(m: Module, name: str, depth: int, step: Value) -> Signal:
 class Buffer(wiring.Component):
     """A FIFO of `depth` items, an even number, without a way to hold up who gives: that is for credits.
 
-    Members: put In(1) and a cycle later item In(shape); head Out(shape) and valid Out(1), take In(1). From item to
-    head 3 cycles, an item a cycle. Two registers stand for the head in turn, and each is filled when it is empty: so
-    `take` moves three flip-flops, and nothing else waits for it. There are two memories, each read in every second
-    cycle at most, so that their addresses are registers; nor is there a gate before their enables.
+    Members: put In(1) and a cycle later item In(shape); head Out(shape) and valid Out(1), take
+    In(1). From item to head 3 cycles, an item a cycle. Two registers stand for the head in turn,
+    and each is filled when it is empty: so `take` moves three flip-flops, and nothing else waits
+    for it. There are two memories, each read in every second cycle at most, so that their addresses
+    are registers; nor is there a gate before their enables.
     """
 
     latency = 3
@@ -102,7 +105,9 @@ class Buffer(wiring.Component):
                 shape=width, depth=self._depth // 2, init=[]
             )
             write, port = rows.write_port(), rows.read_port()
-            address = _turned(m, f"consume_{parity}", self._depth // 2, stored.taken & (odd == parity))
+            address = _turned(
+                m, f"consume_{parity}", self._depth // 2, stored.taken & (odd == parity)
+            )
             m.d.sync += write.en.eq(self.put & (produce[0] == parity))
             m.d.comb += [
                 write.addr.eq(Delay(m)(produce[1:], 1, f"to_{parity}")),
@@ -118,26 +123,31 @@ class Buffer(wiring.Component):
                     head.eq(Mux(odd, read[1], read[0])),
                     full[index].eq(stored.any & (filling == index)),
                 ]
-        m.d.sync += [filling.eq(filling ^ stored.taken), leaving.eq(leaving ^ (self.valid & self.take))]
+        m.d.sync += [
+            filling.eq(filling ^ stored.taken),
+            leaving.eq(leaving ^ (self.valid & self.take)),
+        ]
         return m
 
 
 class Credits(wiring.Component):
     """Places to hand out, `count` of them: `any` Out(1) while there is one, taken In(1), returned In(1).
 
-    At first `left` of them can be taken, or all. `any` is a register: a place returned counts from the next cycle on. A
-    place may be taken only while there is one.
+    At first `left` of them can be taken, or all. `any` is a register: a place returned counts from
+    the next cycle on. A place may be taken only while there is one.
     """
 
     def __init__(self, count: int, left: int | None = None):
         self._count = count
         self._left = count if left is None else left
-        super().__init__({"any": Out(1, init=int(self._left > 0)), "taken": In(1), "returned": In(1)})
+        super().__init__(
+            {"any": Out(1, init=int(self._left > 0)), "taken": In(1), "returned": In(1)}
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        # Counted in unary, bit i for more than i places, and a cycle late: what takes a place has few flip-flops to
-        # reach, and no carry stands before `any`.
+        # Counted in unary, bit i for more than i places, and a cycle late: what takes a place has
+        # few flip-flops to reach, and no carry stands before `any`.
         late = Signal(self._count, init=(1 << self._left) - 1)
         up, down = Signal(), Signal()
         left = Mux(up, Cat(1, late), Mux(down, late[1:], late))

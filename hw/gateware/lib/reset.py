@@ -10,8 +10,8 @@ from hw.target import place
 class ResetStage(wiring.Component):
     """`earlier` In(1), a cycle later: `reset` Out(1).
 
-    Each unit of the core and each two PEs have one, kept apart in mapping: as one register it would have to reach all
-    of the part.
+    Each unit of the core and each two PEs have one, kept apart in mapping: as one register it would
+    have to reach all of the part.
     """
 
     def __init__(self) -> None:

@@ -11,14 +11,16 @@ from hw.gateware.lib.delay import Delay
 class RowMultiplier(wiring.Component):
     """p = x * w, of a signed x and an unsigned w.
 
-    Members: x In(signed x_width), w In(w_width), p Out(signed x_width + w_width). A new product every cycle, no flow
-    control, no reset; latency `latency_of(w_width)`: operands are registered, then x gated by two bits of w is one sum,
-    and neighbouring sums are added pair by pair, a level a cycle. As one operator between registers it held a core to
-    67 MHz.
+    Members: x In(signed x_width), w In(w_width), p Out(signed x_width + w_width). A new product
+    every cycle, no flow control, no reset; latency `latency_of(w_width)`: operands are registered,
+    then x gated by two bits of w is one sum, and neighbouring sums are added pair by pair, a level
+    a cycle. As one operator between registers it held a core to 67 MHz.
     """
 
     def __init__(self, x_width: int, w_width: int):
-        super().__init__({"x": In(signed(x_width)), "w": In(w_width), "p": Out(signed(x_width + w_width))})
+        super().__init__(
+            {"x": In(signed(x_width)), "w": In(w_width), "p": Out(signed(x_width + w_width))}
+        )
 
     @staticmethod
     def latency_of(w_width: int) -> int:
@@ -31,9 +33,13 @@ class RowMultiplier(wiring.Component):
         x, w = delay(self.x, 1, "x"), Cat(delay(self.w, 1, "w"), 0)
         sums = []
         for low in range(0, len(self.w), 2):
-            # As wide as x times 3 can be; a bit of the upper row stands one place above the lower row's.
+            # As wide as x times 3 can be; a bit of the upper row stands one place above the lower
+            # row's.
             bits = [x[min(i, len(x) - 1)] for i in range(len(x) + 2)]
-            rows = [both(bit, w[low]) for bit in bits], [ZERO, *(both(bit, w[low + 1]) for bit in bits[:-1])]
+            rows = (
+                [both(bit, w[low]) for bit in bits],
+                [ZERO, *(both(bit, w[low + 1]) for bit in bits[:-1])],
+            )
             total = Chain(m, platform).add(f"rows_{low}", *rows)
             sums.append(delay(total.as_signed(), 1, f"sum_{low}"))
         shift = 2

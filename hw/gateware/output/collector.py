@@ -34,7 +34,8 @@ def _members(width: int, depth: int) -> dict[str, wiring.Member]:
 class Part(wiring.Component):
     """Some bits of a column's sums, with the same members, `latency` cycles from address to data.
 
-    The registers around the memory are its own, as a ring's bank has its own (see hw.gateware.core.ring.Bank).
+    The registers around the memory are its own, as a ring's bank has its own (see
+    hw.gateware.core.ring.Bank).
     """
 
     latency = 3
@@ -62,8 +63,9 @@ class Part(wiring.Component):
 class Column(wiring.Component):
     """The sums of one column's chain.
 
-    Members: write In(1), to In(row), sum In(width); address In(row), data Out(width) `latency` cycles later. Columns
-    stand side by side across a part, so that an address has a cycle to each of them, and one to its parts.
+    Members: write In(1), to In(row), sum In(width); address In(row), data Out(width) `latency`
+    cycles later. Columns stand side by side across a part, so that an address has a cycle to each
+    of them, and one to its parts.
     """
 
     latency = 1 + Part.latency
@@ -78,7 +80,11 @@ class Column(wiring.Component):
         for start in range(0, self._width, PART):
             width = min(PART, self._width - start)
             part = place(
-                m, f"part_{start}", f"column_part_{width}", partial(Part, width, self._depth), platform
+                m,
+                f"part_{start}",
+                f"column_part_{width}",
+                partial(Part, width, self._depth),
+                platform,
             )
             m.d.comb += [
                 part.write.eq(self.write),
@@ -93,10 +99,11 @@ class Column(wiring.Component):
 class Collector(wiring.Component):
     """One memory per column, written as its chain drains and read one array row at a time.
 
-    Members: sums In(cols x sum_width) and drained In(cols) from the array; address In(row) of the sums that stand at
-    `data` Out(cols x sum_width) `Column.latency` cycles later; count Out(count_width) rows that can be read.
-    Rows are stored in turn, `rows` of them for each of `slots` tiles; whoever launches tiles keeps their number at
-    that. A row written and a row read per cycle.
+    Members: sums In(cols x sum_width) and drained In(cols) from the array; address In(row) of the
+    sums that stand at `data` Out(cols x sum_width) `Column.latency` cycles later; count
+    Out(count_width) rows that can be read. Rows are stored in turn, `rows` of them for each of
+    `slots` tiles; whoever launches tiles keeps their number at that. A row written and a row read
+    per cycle.
     """
 
     def __init__(self, config: Config, slots: int):
@@ -121,7 +128,9 @@ class Collector(wiring.Component):
             m.d.sync += address.eq(Mux(address == self._depth - 1, 0, address + 1))
         for c in range(self._config.cols):
             width = self._config.sum_width
-            column = place(m, f"column_{c}", "column", partial(Column, width, self._depth), platform)
+            column = place(
+                m, f"column_{c}", "column", partial(Column, width, self._depth), platform
+            )
             m.d.comb += [
                 column.write.eq(self.drained[c]),
                 column.to.eq(address),
@@ -130,7 +139,10 @@ class Collector(wiring.Component):
                 self.data[c].eq(column.data),
             ]
             # Behind a reset an address is there before a sum can be.
-            address, previous = Signal.like(address, name=f"address_{c + 1}", reset_less=True), address
+            address, previous = (
+                Signal.like(address, name=f"address_{c + 1}", reset_less=True),
+                address,
+            )
             m.d.sync += address.eq(previous)
         m.d.sync += self.count.eq(self.count + self.drained[-1])
         return m

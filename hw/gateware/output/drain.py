@@ -39,12 +39,12 @@ def drain_latency(config: Config) -> int:
 class Drain(wiring.Component):
     """Reads the rows of finished tiles and hands out what is wanted of them, `config.results` per cycle.
 
-    Members: tile In(tile_layout) and started In(1) for every tile, in order, finished Out(1) when its sums are read;
-    to the collector address Out, count In, data In; to the parameters' ring parameters Out, freed Out, word In;
-    results Out(stream of result_layout).
+    Members: tile In(tile_layout) and started In(1) for every tile, in order, finished Out(1) when
+    its sums are read; to the collector address Out, count In, data In; to the parameters' ring
+    parameters Out, freed Out, word In; results Out(stream of result_layout).
 
-    Rows ascend within a tile and columns within a row; rows and columns beyond those wanted do not appear. A chunk of
-    results every cycle, while the sink takes them. Latency `drain_latency`.
+    Rows ascend within a tile and columns within a row; rows and columns beyond those wanted do not
+    appear. A chunk of results every cycle, while the sink takes them. Latency `drain_latency`.
     """
 
     def __init__(self, config: Config, slots: int):
@@ -70,7 +70,8 @@ class Drain(wiring.Component):
         config = self._config
         m = Module()
         m.submodules.reader = reader = Reader(config, self._slots)
-        # A chunk is read when there is room for it at the end of the pipeline, which nothing then holds up.
+        # A chunk is read when there is room for it at the end of the pipeline, which nothing then
+        # holds up.
         m.submodules.room = room = Credits(queue_depth(config))
         delay = Delay(m)
         chunk, taken = reader.chunk, self.results.valid & self.results.ready
@@ -125,14 +126,17 @@ class Drain(wiring.Component):
             lanes.append(lane)
         for number, lane in enumerate(lanes):
             m.d.comb += [
-                lane.pes[half].eq(lanes[(number + half * config.results) // 2].pe) for half in (0, 1)
+                lane.pes[half].eq(lanes[(number + half * config.results) // 2].pe)
+                for half in (0, 1)
             ]
         return lanes
 
     def _placed(self, m: Module, number: int, columns: int, platform: object) -> Any:
         odd = bool(number % 2)
         name = f"lane_of_{columns}_{'odd' if odd else 'even'}"
-        return place(m, f"lane_{number}", name, lambda: ResultLane(self._config, columns, odd), platform)
+        return place(
+            m, f"lane_{number}", name, lambda: ResultLane(self._config, columns, odd), platform
+        )
 
     def _control(self, delay: Delay, chunk: data.View) -> Value:
         """What the lanes are told of a chunk."""

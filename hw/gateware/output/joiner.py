@@ -11,8 +11,9 @@ from hw.gateware.lib.carry import ZERO, Chain, Term, both
 class Joiner(wiring.Component):
     """y = low + ratio * high, by shift and add: the multipliers are for the requantizers.
 
-    Members: low In(signed output_width), high In(signed output_width), ratio In(RATIO_WIDTH), y Out(signed
-    output_width); y is exact where it fits. Latency 4 cycles, one result per cycle, no flow control.
+    Members: low In(signed output_width), high In(signed output_width), ratio In(RATIO_WIDTH), y
+    Out(signed output_width); y is exact where it fits. Latency 4 cycles, one result per cycle, no
+    flow control.
 
     Cycles: the inputs; the ratio's terms in pairs; pairs of these; their sum.
     """
@@ -22,7 +23,9 @@ class Joiner(wiring.Component):
     def __init__(self, config: Config):
         self._width = config.output_width
         sums = signed(self._width)
-        super().__init__({"low": In(sums), "high": In(sums), "ratio": In(RATIO_WIDTH), "y": Out(sums)})
+        super().__init__(
+            {"low": In(sums), "high": In(sums), "ratio": In(RATIO_WIDTH), "y": Out(sums)}
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -30,7 +30,8 @@ def lane_latency(config: Config) -> int:
 def queue_depth(config: Config) -> int:
     """Results of a lane on their way or waiting for the sink: enough for one each cycle.
 
-    A power of two, and no less than the cycles from a chunk being taken to its place being free again.
+    A power of two, and no less than the cycles from a chunk being taken to its place being free
+    again.
     """
     return 1 << (lane_latency(config) + 6).bit_length()
 
@@ -38,9 +39,10 @@ def queue_depth(config: Config) -> int:
 def control_layout(config: Config) -> data.StructLayout:
     """What a lane is told of a chunk, with each field the cycle after a chunk's address in which the lane looks at it.
 
-    `index` of the lane's columns; whether a PE holds two columns (`wide`), and then which half of the PEs at hand this
-    chunk is of (`second`); PEs with four sums or two (`quad`, `pair`), the `upper` of two rows; `ratio`, 0 where sums
-    have one part; sums alone (`bare`), without requantization (`raw`) or to 4 bits (`narrow`).
+    `index` of the lane's columns; whether a PE holds two columns (`wide`), and then which half of
+    the PEs at hand this chunk is of (`second`); PEs with four sums or two (`quad`, `pair`), the
+    `upper` of two rows; `ratio`, 0 where sums have one part; sums alone (`bare`), without
+    requantization (`raw`) or to 4 bits (`narrow`).
     """
     return data.StructLayout(
         {
@@ -69,13 +71,15 @@ def control_times(config: Config) -> dict[str, int]:
 class ResultLane(wiring.Component):
     """A result of every chunk: chooses a PE among its columns, a part of its sums, joins parts, requantizes.
 
-    Members: columns In(sum_width each) from the collector, every `results`-th; pe Out(sum_width), the one chosen, for
-    lanes to share; pes In(2 x sum_width), which to take from where PEs hold two columns: of the first half of their
-    results and of the second; control In(control_layout), each field as early as `control_times` says; scaling
-    In(SCALING_LAYOUT) a cycle before the sum; put In(1) two cycles before a result, which waits `lane_latency` behind
-    the chunk's address; y Out(signed result_width), the oldest that waits, and take In(1).
+    Members: columns In(sum_width each) from the collector, every `results`-th; pe Out(sum_width),
+    the one chosen, for lanes to share; pes In(2 x sum_width), which to take from where PEs hold two
+    columns: of the first half of their results and of the second; control In(control_layout), each
+    field as early as `control_times` says; scaling In(SCALING_LAYOUT) a cycle before the sum; put
+    In(1) two cycles before a result, which waits `lane_latency` behind the chunk's address; y
+    Out(signed result_width), the oldest that waits, and take In(1).
 
-    Each lane is kept apart in mapping: its controls are registers of its own, and merged they would drive all lanes.
+    Each lane is kept apart in mapping: its controls are registers of its own, and merged they would
+    drive all lanes.
     """
 
     def __init__(self, config: Config, columns: int, odd: bool):
@@ -97,11 +101,17 @@ class ResultLane(wiring.Component):
         config = self._config
         m = Module()
         delay = Delay(m)
-        control = {name: delay(self.control[name], 1, name) for name in control_layout(config).members}
+        control = {
+            name: delay(self.control[name], 1, name) for name in control_layout(config).members
+        }
         low, high = self._chosen(m, delay, control)
         if config.has_regions:
             joiner = place(m, "joiner", "joiner", lambda: Joiner(config), platform)
-            m.d.comb += [joiner.low.eq(low), joiner.high.eq(high), joiner.ratio.eq(control["ratio"])]
+            m.d.comb += [
+                joiner.low.eq(low),
+                joiner.high.eq(high),
+                joiner.ratio.eq(control["ratio"]),
+            ]
             low = joiner.y
         m.submodules.waiting = waiting = Buffer(signed(config.result_width), queue_depth(config))
         requantizer = place(m, "requantizer", "requantizer", lambda: Requantizer(config), platform)

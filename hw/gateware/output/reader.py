@@ -17,9 +17,9 @@ OFFERS = 4
 def chunk_layout(config: Config, slots: int) -> data.StructLayout:
     """`results` columns of a row, to be read.
 
-    Where its sums are in the collector (`address`, `chunk`, the upper or lower of two rows in a PE), where its
-    parameters (`parameters`) and which lines of theirs are done with it (`frees`), what to do with the sums, and
-    `count` + 1 results of it wanted, the `last` of the tile.
+    Where its sums are in the collector (`address`, `chunk`, the upper or lower of two rows in a
+    PE), where its parameters (`parameters`) and which lines of theirs are done with it (`frees`),
+    what to do with the sums, and `count` + 1 results of it wanted, the `last` of the tile.
     """
     ring = config.p_ring
     return data.StructLayout(
@@ -40,18 +40,21 @@ def chunk_layout(config: Config, slots: int) -> data.StructLayout:
 
 def any_of(mode: Value, flags: list[bool]) -> Value:
     """Whether the mode is one of those flagged."""
-    return Cat(mode == index for index, flag in enumerate(flags) if flag).any() if any(flags) else C(0)
+    return (
+        Cat(mode == index for index, flag in enumerate(flags) if flag).any() if any(flags) else C(0)
+    )
 
 
 class Reader(wiring.Component):
     """Offers the chunks of tiles, rows ascending within a tile and columns within a row, each when it has drained.
 
-    Members: tile In(tile_layout) and started In(1) for every tile, in order; drained In(count_width), the collector's
-    count; room In(1) when a chunk can be taken, taken Out(1) when it is; chunk Out(chunk_layout) and read Out(1) two
-    cycles later; finished Out(1) the cycle after a tile's last.
+    Members: tile In(tile_layout) and started In(1) for every tile, in order; drained
+    In(count_width), the collector's count; room In(1) when a chunk can be taken, taken Out(1) when
+    it is; chunk Out(chunk_layout) and read Out(1) two cycles later; finished Out(1) the cycle after
+    a tile's last.
 
-    A chunk every cycle. All that decides about a chunk stands in registers: up to OFFERS of them are made while the
-    first one waits, and rows are compared with the count a cycle before.
+    A chunk every cycle. All that decides about a chunk stands in registers: up to OFFERS of them
+    are made while the first one waits, and rows are compared with the count a cycle before.
     """
 
     def __init__(self, config: Config, slots: int):
@@ -77,15 +80,18 @@ class Reader(wiring.Component):
         m.submodules.queue = queue = Queue(tile_layout(config), self._slots + 1)
         tile, running = Signal(tile_layout(config), reset_less=True), Signal()
         chunk, odd = Signal.like(tile.chunks), Signal()
-        # Of the tile's first row and of the current one: place in the collector, and count when it has drained.
+        # Of the tile's first row and of the current one: place in the collector, and count when it
+        # has drained.
         first, address = Signal(range(depth)), Signal(range(depth))
         base, needs = Signal.like(self.drained), Signal.like(self.drained, init=1)
 
-        # Chunks of the row and rows of the tile behind the current ones, and whether there are none.
+        # Chunks of the row and rows of the tile behind the current ones, and whether there are
+        # none.
         chunks, rows = Signal.like(tile.chunks), Signal.like(tile.rows)
         row_end, last_row, narrow = Signal(), Signal(), Signal()
-        # Chunks are offered in turn. One is made where a place is known to be empty: a register says that, and what
-        # happens to the chunks before it does not matter. Those of rows that have drained can be taken.
+        # Chunks are offered in turn. One is made where a place is known to be empty: a register
+        # says that, and what happens to the chunks before it does not matter. Those of rows that
+        # have drained can be taken.
         m.submodules.places = places = Credits(OFFERS)
         offered, ready = Signal(OFFERS), Signal(OFFERS)
         filling, leaving = Signal(range(OFFERS)), Signal(range(OFFERS))
@@ -145,9 +151,12 @@ class Reader(wiring.Component):
             ]
         m.d.sync += [filling.eq(filling + step), leaving.eq(leaving + self.taken)]
 
-        # What is told of a chunk follows a cycle behind: many registers, which wait for a flip-flop alone.
+        # What is told of a chunk follows a cycle behind: many registers, which wait for a flip-flop
+        # alone.
         made = Signal(self._layout, reset_less=True)
-        offers = [Signal(self._layout, name=f"offer_{index}", reset_less=True) for index in range(OFFERS)]
+        offers = [
+            Signal(self._layout, name=f"offer_{index}", reset_less=True) for index in range(OFFERS)
+        ]
         filled, left, went = Signal(OFFERS), Signal.like(leaving), Signal()
         chosen = Signal(self._layout, name="chosen", reset_less=True)
         m.d.comb += [places.returned.eq(went), self.chunk.eq(chosen)]

@@ -10,7 +10,9 @@ from hw.gateware.lib.multiplier import MAX_WIDTH, Multiplier
 from hw.gateware.lib.row_multiplier import RowMultiplier
 from hw.target import place
 
-SCALING_LAYOUT = data.StructLayout({"bias": signed(BIAS_WIDTH), "mult": MULT_WIDTH, "shift": SHIFT_WIDTH})
+SCALING_LAYOUT = data.StructLayout(
+    {"bias": signed(BIAS_WIDTH), "mult": MULT_WIDTH, "shift": SHIFT_WIDTH}
+)
 """Parameters of an output column."""
 
 CHUNK = MAX_WIDTH - 1
@@ -30,14 +32,16 @@ def requantizer_latency(config: Config) -> int:
 class Requantizer(wiring.Component):
     """y = clamp(((sum + bias) * mult + 2^(shift-1)) >> shift, -M, M), or y = sum + bias when `raw`.
 
-    M = 127, or 7 when `narrow`. mult is 0..2^15-1, shift 1..47; other shifts give no meaningful result.
+    M = 127, or 7 when `narrow`. mult is 0..2^15-1, shift 1..47; other shifts give no meaningful
+    result.
 
-    Members: sum In(signed output_width), scaling In(SCALING_LAYOUT), raw In(1), narrow In(1), y Out(signed
-    result_width). Latency `requantizer_latency`, one result per cycle, no flow control. The rounding is TOSA's
-    apply_scale_16 with single rounding. A raw result goes the same way, times 1 and shifted by 0.
+    Members: sum In(signed output_width), scaling In(SCALING_LAYOUT), raw In(1), narrow In(1), y
+    Out(signed result_width). Latency `requantizer_latency`, one result per cycle, no flow control.
+    The rounding is TOSA's apply_scale_16 with single rounding. A raw result goes the same way,
+    times 1 and shifted by 0.
 
-    Cycles: bias; into and through the multipliers, one for each CHUNK bits; their products joined (2); the shift, two
-    bits of it at a time (3); rounding; comparison with the bounds (2); clamp.
+    Cycles: bias; into and through the multipliers, one for each CHUNK bits; their products joined
+    (2); the shift, two bits of it at a time (3); rounding; comparison with the bounds (2); clamp.
     """
 
     def __init__(self, config: Config):
@@ -76,7 +80,8 @@ class Requantizer(wiring.Component):
             stage = Signal.like(product, name=f"shifted_{low}", reset_less=True)
             m.d.sync += stage.eq(shifted >> (shift[low : low + 2] << low))
             shift, shifted = delay(shift[:low], 1, f"shift_below_{low}"), stage
-        # What lies far outside the bounds shows in the upper bits, and only the lower ones are rounded.
+        # What lies far outside the bounds shows in the upper bits, and only the lower ones are
+        # rounded.
         near = 10
         beyond = shifted[near - 1 :]
         rounded = Signal(signed(near), reset_less=True)
@@ -132,7 +137,9 @@ class Requantizer(wiring.Component):
             part = place(m, f"chunk_{index}", "scaler", self._multiplier, platform)
             m.d.comb += [part.x.eq(chunk), part.w.eq(mult)]
             parts.append(part.p << start)
-        return delay(parts[0] + parts[1], 1, "lower") + sum(delay(part, 1, "upper") for part in parts[2:])
+        return delay(parts[0] + parts[1], 1, "lower") + sum(
+            delay(part, 1, "upper") for part in parts[2:]
+        )
 
     def _multiplier(self) -> wiring.Component:
         if self._config.dsp:
