@@ -5,7 +5,6 @@ import json
 import logging
 import os
 import shutil
-import subprocess
 import time
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -19,8 +18,9 @@ from hw.config import Config
 from hw.gateware.array.pe import pe_members, product_stages
 from hw.verilog.design import Design, Port, generate
 from sim import sources
-from sim.cache import entry, find
+from sim.cache import entry
 from sim.errors import ToolError
+from sim.native.compiler import RUNTIME, VPI_RUNTIME, compile_model, reason, verilate
 from sim.toolchain import SIMULATORS, environment, plain, require
 
 TIMESCALE = ("1ns", "1ps")
@@ -36,21 +36,11 @@ HARNESS, EXTENSION = "compiled.cpp", "extend.h"
 DESIGN_SOURCES = ("hw.verilog.design",)
 """Modules that a core's Verilog depends on."""
 
-BUILDER = (Path(__file__), *(NATIVE / name for name in ("compiled.py", HARNESS, EXTENSION)))
-"""Files that a build depends on beside its Verilog: what makes it, and what calls it and knows its structures."""
-
-MAKE_OVERRIDES = (
-    "CFG_CXXFLAGS_PCH_I=-include",
-    "CFG_LDLIBS_THREADS=-pthread",
-    "CFG_CXXFLAGS_STD=-std=c++20",
-    "OPT_FAST=-O2 -fno-tree-vectorize",
-    "CURDIR=.",
+BUILDER = (
+    Path(__file__),
+    *(NATIVE / name for name in ("compiled.py", "compiler.py", HARNESS, EXTENSION)),
 )
-"""The wheel's makefile was configured for another compiler; with these it works with g++.
-
-It refuses to work in a folder with a space in its path, though nothing in it names that path. g++'s
-vectorizer would pack scattered registers into vectors and unpack them again.
-"""
+"""Files that a build depends on beside its Verilog: what makes it, and what calls it and knows its structures."""
 
 
 @dataclass(frozen=True)
@@ -151,123 +141,56 @@ def _compile(config: Config, design: Design, simulator: str, folder: Path) -> No
             )
         except (SystemExit, RuntimeError, OSError) as error:
             raise ToolError(
-                f"{simulator}: the build failed: {_reason(folder, str(error))}"
+                f"{simulator}: the build failed: {reason(folder, str(error))}"
             ) from error
 
 
 def _compile_cocotb(design: Design, source: Path, folder: Path) -> None:
     # cocotb's own build makes every net visible, which costs minutes of compilation and a slow
-    # model; the ports are enough. It also leaves no place between Verilator and make.
+    # model; the ports are enough.
     lines = ["`verilator_config"]
     lines += [f'public_flat_rw -module "{design.top}" -var "{port.name}"' for port in design.ports]
     (folder / "ports.vlt").write_text("\n".join(lines) + "\n")
     with environment():
         libraries, share = cocotb_tools.config.libs_dir, cocotb_tools.config.share_dir
         main = share / "lib" / "verilator" / "verilator.cpp"
-        # Not the script around it, which splits its own path at spaces; whole, because the makefile
-        # depends on it.
-        binary = os.path.join(os.environ["VERILATOR_ROOT"], "bin", "verilator_bin")
-        verilate = [
-            binary,
-            "--cc",
-            "--exe",
-            "--vpi",
-            "--prefix",
-            "Vtop",
-            "--top-module",
-            design.top,
-        ]
-        verilate += ["-o", design.top, "-Mdir", ".", "-O3", "-Wno-fatal", "-Wno-lint", "-Wno-style"]
-        verilate += ["--timescale", "/".join(TIMESCALE), "ports.vlt", source.name, str(main)]
-        verilate += ["-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"]
-        _make(verilate, folder, "cocotb")
+        options = ["--vpi", "--timescale", "/".join(TIMESCALE)]
+        verilate([*_verilator_options(design), *options, "ports.vlt", source.name], folder)
+        link = [f"-Wl,-rpath,{libraries}", f"-L{libraries}", "-lcocotbvpi_verilator"]
+        key = _key("", "cocotb")
+        compile_model(folder, [main], design.top, runtime=VPI_RUNTIME, link=link, key=key)
 
 
 def _compile_library(config: Config, design: Design, source: Path, folder: Path) -> None:
-    for name in (HARNESS, EXTENSION):
-        shutil.copyfile(NATIVE / name, folder / name)
+    shutil.copyfile(NATIVE / EXTENSION, folder / EXTENSION)
+    options = ["--x-assign", "fast", "--x-initial", "fast", "--noassert"]
+    # Registers written in one block need fewer copies of their old values: a tenth of the array's
+    # instructions.
+    options += ["-fno-split"]
+    if shared := _shared(config, "verilator"):
+        # A function is made for all instances where each reads its own ports alone and not, through
+        # them, its neighbours: ports that are seen and so stay, and no graph of data flow, which
+        # looks through them.
+        inputs = [name for name, member in pe_members(config).items() if member.flow == In]
+        lines = ["`verilator_config", f'no_inline -module "{shared}"']
+        lines += [f'public_flat_rd -module "{shared}" -var "{name}"' for name in inputs]
+        (folder / "shared.vlt").write_text("\n".join(lines) + "\n")
+        options += ["-fno-dfg", "shared.vlt"]
     with environment():
-        binary = os.path.join(os.environ["VERILATOR_ROOT"], "bin", "verilator_bin")
-        verilate = [binary, "--cc", "--exe", "--prefix", "Vtop", "--top-module", design.top]
-        verilate += ["-o", LIBRARY, "-Mdir", ".", "-O3", "-Wno-fatal", "-Wno-lint", "-Wno-style"]
-        verilate += [
-            "--x-assign",
-            "fast",
-            "--x-initial",
-            "fast",
-            "--noassert",
-            source.name,
-            HARNESS,
-        ]
-        # Registers written in one block need fewer copies of their old values: a tenth of the
-        # array's instructions.
-        verilate += ["-fno-split", "--compiler-include", EXTENSION]
-        verilate += ["-CFLAGS", "-fPIC", "-LDFLAGS", "-shared"]
-        if shared := _shared(config, "verilator"):
-            # A function is made for all instances where each reads its own ports alone and not,
-            # through them, its neighbours: ports that are seen and so stay, and no graph of data
-            # flow, which looks through them.
-            inputs = [name for name, member in pe_members(config).items() if member.flow == In]
-            lines = ["`verilator_config", f'no_inline -module "{shared}"']
-            lines += [f'public_flat_rd -module "{shared}" -var "{name}"' for name in inputs]
-            (folder / "shared.vlt").write_text("\n".join(lines) + "\n")
-            verilate += ["-fno-dfg", "shared.vlt"]
-        _make(verilate, folder, "verilator")
-
-
-def _make(verilate: list[str], folder: Path, simulator: str) -> None:
-    _run(verilate, folder)
-    _reuse_runtime(folder, simulator)
-    _run(["make", "-f", "Vtop.mk", f"-j{os.cpu_count() or 1}", *MAKE_OVERRIDES], folder)
-    _keep_runtime(folder, simulator)
-    # Of use only while a build is made, and 99% of its bytes.
-    for header in folder.glob("*.gch"):
-        header.unlink()
-
-
-def _run(command: list[str], folder: Path) -> None:
-    with open(folder / "build.log", "a") as log:
-        result = subprocess.run(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
-    if result.returncode != 0:
-        raise ToolError(
-            f"verilator: the build failed: {_reason(folder, f'{command[0]} {result.returncode}')}"
+        verilate([*_verilator_options(design), *options, source.name], folder)
+        compile_model(
+            folder,
+            [NATIVE / HARNESS],
+            LIBRARY,
+            runtime=RUNTIME,
+            link=["-shared"],
+            key=_key("", "verilator"),
+            header=EXTENSION,
         )
 
 
-def _reason(folder: Path, otherwise: str) -> str:
-    log = folder / "build.log"
-    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-    errors = [line.strip() for line in lines if "rror" in line]
-    return errors[0] if errors else otherwise
-
-
-_RUNTIME = {
-    "cocotb": ("verilated.o", "verilated_dpi.o", "verilated_threads.o", "verilated_vpi.o"),
-    "verilator": ("verilated.o", "verilated_threads.o"),
-}
-"""Verilator's own objects: the same in every build, and most of the compiler's time in a small one."""
-
-
-def _reuse_runtime(folder: Path, simulator: str) -> None:
-    if (kept := find("builds", _runtime(simulator))) is not None:
-        for name in _RUNTIME[simulator]:
-            # Copied without its time, so that make finds it newer than all it is made from.
-            shutil.copyfile(kept / name, folder / name)
-
-
-def _keep_runtime(folder: Path, simulator: str) -> None:
-    names = _RUNTIME[simulator]
-
-    def copy(place: Path) -> None:
-        for name in names:
-            shutil.copyfile(folder / name, place / name)
-
-    if all((folder / name).exists() for name in names):
-        entry("builds", _runtime(simulator), copy, f"Verilator's own, for {simulator}")
-
-
-def _runtime(simulator: str) -> str:
-    return f"runtime-{simulator}-{_key('', simulator)}"
+def _verilator_options(design: Design) -> list[str]:
+    return ["--top-module", design.top, "-O3", "-Wno-fatal", "-Wno-lint", "-Wno-style"]
 
 
 def _key(design: str, simulator: str) -> str:
