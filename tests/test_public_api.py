@@ -35,7 +35,8 @@ def test_name_is_documented(name: str) -> None:
     if name.isupper():
         return
     assert (inspect.getdoc(value) or "").strip()
-    assert f"::: {value.__module__}.{value.__qualname__}\n" in PAGE.read_text()
+    kind = "class" if inspect.isclass(value) else "function"
+    assert f".. auto{kind}:: tilebert.{name}\n" in PAGE.read_text()
 
 
 def test_list_is_complete() -> None:
