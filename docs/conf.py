@@ -35,7 +35,7 @@ autodoc_typehints_format = "short"
 autodoc_member_order = "bysource"
 add_module_names = False
 
-LISTED = ("Errors", "Members", "Parameters", "Raises", "Returns")
+LISTED = ("Attributes", "Errors", "Members", "Parameters", "Raises", "Returns")
 """Sections of docstrings that list names. Lines of other sections are shown as they are."""
 
 
@@ -78,7 +78,7 @@ def block(text: str) -> str:
     title = lines[start - 1].removesuffix(":")
     body = textwrap.dedent("\n".join(lines[start:])).split("\n")
     before = [inline("\n".join(lines[: start - 1])), ""] if start > 1 else []
-    if title.partition(",")[0] in LISTED:
+    if title.startswith(LISTED):
         items = [
             f"  {inline(line.strip())}" if line.startswith(" ") else f"- {entry(line)}"
             for line in body
