@@ -5,7 +5,7 @@ PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 pyth
 RUN = .venv/bin/python -m
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: run test check stock units signoff lint format clean
+.PHONY: run test check stock units signoff lint format docs clean
 
 run: .venv/run
 	.venv/bin/tilebert simulate --json build/simulate.json
@@ -68,6 +68,10 @@ format: .venv/lint
 	$(RUN) ruff check --fix .
 	$(RUN) ruff format .
 
+# The documentation site in build/site; every warning is an error.
+docs: .venv/docs
+	$(RUN) sphinx -E -W --keep-going -q -c docs . build/site
+
 clean:
 	rm -rf .venv build
 
@@ -90,4 +94,8 @@ clean:
 
 .venv/train: .venv/test
 	$(RUN) pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train]'
+	@touch $@
+
+.venv/docs: .venv/run
+	$(RUN) pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	@touch $@

@@ -13,7 +13,7 @@ MAY_IMPORT = {
     "hw": {"golden"},
     "sim": {"golden", "hw"},
     "scripts": {"golden", "hw", "sim", "train"},
-    "tilebert": {"scripts"},
+    "tilebert": {"golden", "hw", "scripts", "sim"},
 }
 
 RECORDS = {"golden.spec.commands", "golden.spec.formats", "golden.spec.modes"}

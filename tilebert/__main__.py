@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def _hear(handler: Callable[[int, FrameType | None], object]) -> None:
-    """Have control-C call a function; in the background, where shells let it be ignored, it stays so."""
+    """Have control-C call `handler`, unless a shell had it ignored for a background job."""
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, handler)
 
