@@ -1,7 +1,6 @@
 """The documents: links lead somewhere, files that they name exist, lines are short."""
 
 import re
-import subprocess
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -15,19 +14,13 @@ HEADING = re.compile(r"^#+ +(.+?) *#*$", re.MULTILINE)
 NAMED = re.compile(r"`((?:docs|golden|hw|scripts|sim|tests|train)/[\w./-]+)`")
 """A file of the repository, named as code."""
 
+PAGES = ("*.md", "docs/**/*.md", "checkpoints/*.md", "examples/**/*.md", ".github/**/*.md")
 WIDTH = 100
 
 
 def documents() -> list[Path]:
-    """Every Markdown file that git tracks, or could."""
-    listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"]
-    run = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=False)
-    if run.returncode == 0:
-        paths = {ROOT / line for line in run.stdout.splitlines()}
-    else:  # A copy without git: the folders that hold documents.
-        folders = ("", "docs/", "docs/*/", "checkpoints/", "examples/")
-        paths = {path for folder in folders for path in ROOT.glob(f"{folder}*.md")}
-    return sorted(path for path in paths if path.exists())
+    """Every Markdown file of the repository."""
+    return sorted(path for pattern in PAGES for path in ROOT.glob(pattern))
 
 
 def anchors(text: str) -> set[str]:
@@ -57,7 +50,7 @@ def broken(page: Path) -> list[str]:
 
 
 def named(page: Path) -> bool:
-    """Whether the files that a page names must exist today: decisions and changes name past ones."""
+    """Whether the files that a page names must exist; decisions and changes name past ones."""
     return "decisions" not in page.parts and page.name != "CHANGELOG.md"
 
 
