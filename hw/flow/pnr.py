@@ -52,7 +52,7 @@ DEFAULT = Algorithms()
 
 
 def algorithms_for(unit: str, config: Config, device: str) -> Algorithms:
-    """What suits a unit on a device (docs/decisions.md has the measurements).
+    """What suits a unit on a device (docs/decisions has the measurements).
 
     Cores on ECP5: `static`, which places an 8 x 8 core with two thirds of the wire, and router2,
     which routes what router1 does not finish, told to go on until the clock is met: at the first

@@ -142,9 +142,9 @@ def test_days_are_checked(days: str, kept: Path, capfd: pytest.CaptureFixture[st
     assert keys(kept) == {"b", "d", "t"}
 
 
-def test_hints_are_those_of_the_readme(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What to run where a package is missing; README has the same words."""
-    readme = (ROOT / "README.md").read_text()
+def test_hints_are_those_of_the_guide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What to run where a package is missing; the guide has the same words."""
+    guide = "".join(page.read_text() for page in (ROOT / "docs/guide").glob("*.md"))
     for name in ("amaranth_boards.ulx3s", "distributed", "train"):
         monkeypatch.setitem(sys.modules, name, None)
     wanting = {
@@ -155,4 +155,4 @@ def test_hints_are_those_of_the_readme(monkeypatch: pytest.MonkeyPatch) -> None:
     for hint, ask in wanting.items():
         with pytest.raises(ValueError, match=f"expected the package .*; {re.escape(hint)}$"):
             ask()
-        assert f"`{hint}`" in readme
+        assert f"`{hint}`" in guide
