@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from golden.files import write_bytes
 
+__all__ = ["load_array", "save_array"]
+
 
 def load_array(file: BinaryIO) -> NDArray[Any]:
     """The array of a .npy file, without pickled objects, from the file's position on.

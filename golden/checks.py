@@ -5,6 +5,8 @@ from numpy.typing import NDArray
 
 from golden.numeric.codec import first
 
+__all__ = ["FLOAT_MAX", "check_count", "check_finite", "check_reals", "check_scale", "expect"]
+
 FLOAT_MAX = float(np.finfo(np.float32).max)
 
 

@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+__all__ = ["UNFINISHED", "deferred_interrupt", "is_stream", "replacing", "resolved", "write_bytes"]
+
 UNFINISHED = ".unfinished"
 """How the names of files end that are being written."""
 

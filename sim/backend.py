@@ -22,6 +22,8 @@ from sim.build import Build
 from sim.compare import compare
 from sim.native.compiled import Model
 
+__all__ = ["RtlBackend", "Tally"]
+
 
 @dataclass
 class Tally:

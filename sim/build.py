@@ -23,6 +23,22 @@ from sim.cache import entry, find
 from sim.errors import ToolError
 from sim.toolchain import SIMULATORS, environment, plain, require
 
+__all__ = [
+    "BUILDER",
+    "DESIGN",
+    "DESIGN_SOURCES",
+    "EXTENSION",
+    "HARNESS",
+    "LIBRARY",
+    "MAKE_OVERRIDES",
+    "NATIVE",
+    "TIMESCALE",
+    "Build",
+    "build",
+    "kept_design",
+    "runner",
+]
+
 TIMESCALE = ("1ns", "1ps")
 
 LIBRARY = "libcore.so"

@@ -18,6 +18,21 @@ from pathlib import Path
 from golden.files import deferred_interrupt
 from sim.errors import ToolError
 
+__all__ = [
+    "DAY",
+    "MANIFEST",
+    "SCRATCH",
+    "Entry",
+    "cache_folder",
+    "clean",
+    "entries",
+    "entry",
+    "find",
+    "private_folder",
+    "remove_orphans",
+    "scratch",
+]
+
 MANIFEST = "manifest.json"
 """In every entry: what it is, and size and SHA-256 of each of its files."""
 

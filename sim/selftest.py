@@ -18,6 +18,8 @@ from hw.gateware.core.core import geometry
 from hw.gateware.output.drain import result_layout
 from sim import streams
 
+__all__ = ["PATIENCE", "SHAPE", "script"]
+
 SHAPE = (5, 24, 7)
 """M, K and N: more than one tile of a 4 x 4 array, none of them full."""
 
@@ -83,7 +85,7 @@ def _results(
     last, count = layout["last"].offset, layout["count"].offset
     payloads: list[int] = []
     modes: list[int] = []
-    for place in plan.places:
+    for place in plan.tiles:
         tile = y[place.job][place.row :, place.column :][: place.rows, : place.columns]
         starts = range(0, place.columns, config.results)
         chunks = [row[start : start + config.results] for row in tile for start in starts]

@@ -25,6 +25,8 @@ from sim.native.compiled import Model
 from sim.stalls import STREAMS, Stalls
 from sim.toolchain import environment
 
+__all__ = ["GroupResult", "Run", "simulate"]
+
 
 @dataclass(frozen=True)
 class GroupResult:
@@ -47,7 +49,7 @@ class GroupResult:
     @property
     def tiles(self) -> int:
         """Tiles of all jobs."""
-        return len(self.schedule.places)
+        return len(self.schedule.tiles)
 
     @property
     def utilization(self) -> float:
@@ -92,7 +94,7 @@ def simulate(
 
     results, position = [], 0
     for each, record in zip(schedules, measured, strict=True):
-        count = streams.result_beats(each)
+        count = streams.result_transfers(each)
         found = streams.values(config, payloads[position : position + count])
         position += count
         results.append(
@@ -111,7 +113,7 @@ def _run_compiled(
     build: Build, schedules: Sequence[Schedule], stalls: Stalls | None, progress: _Progress
 ) -> _Measured:
     model = Model(build)
-    beats = [streams.result_beats(each) for each in schedules]
+    beats = [streams.result_transfers(each) for each in schedules]
     payloads, measured, done = [], [], 0
     for each, count in zip(schedules, beats, strict=True):
         start = time.perf_counter()
@@ -133,7 +135,7 @@ def _run_cocotb(
 ) -> _Measured:
     commands = [streams.commands(each) for each in schedules]
     loads = [streams.loads(each) for each in schedules]
-    beats = [streams.result_beats(each) for each in schedules]
+    beats = [streams.result_transfers(each) for each in schedules]
     plan = {
         "groups": [
             dict(zip(STREAMS, (len(c), len(b), len(c), r), strict=True))

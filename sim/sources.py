@@ -14,6 +14,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+__all__ = ["DATA", "ROOT", "content", "digest", "files"]
+
 ROOT = Path(__file__).parents[1]
 """The folder of the project's packages."""
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = ["PERIOD", "STREAMS", "Stalls"]
+
 STREAMS = ("commands", "loads", "status", "results")
 """The core's streams, in the order of everything that is given for each."""
 

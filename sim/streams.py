@@ -11,6 +11,19 @@ from hw.config import Config
 from hw.gateware.output.drain import result_layout
 from sim.errors import ToolError
 
+__all__ = [
+    "TOO_MANY",
+    "Payloads",
+    "check",
+    "commands",
+    "loads",
+    "outputs",
+    "patience",
+    "result_transfers",
+    "settling_cycles",
+    "values",
+]
+
 TOO_MANY = "the core delivers more than was asked for"
 
 Payloads = NDArray[np.uint8]
@@ -34,10 +47,10 @@ def patience(config: Config) -> int:
     return 20_000 + 2 * config.k_max
 
 
-def result_beats(schedule: Schedule) -> int:
+def result_transfers(schedule: Schedule) -> int:
     """Payloads of the result stream that a schedule asks for."""
-    lanes = schedule.geometry.lanes
-    return sum(place.rows * -(-place.columns // lanes) for place in schedule.places)
+    lanes = schedule.geometry.results
+    return sum(place.rows * -(-place.columns // lanes) for place in schedule.tiles)
 
 
 def settling_cycles(config: Config) -> int:
@@ -56,7 +69,7 @@ def check(
         raise ToolError(
             f"{simulator}: command {wrong} of {count}: expected status OK, got {status}"
         )
-    beats = sum(map(result_beats, schedules))
+    beats = sum(map(result_transfers, schedules))
     if len(payloads) != beats:
         raise ToolError(
             f"{simulator}: the core delivered {len(payloads)} beats of results, expected {beats}"
@@ -83,12 +96,12 @@ def outputs(schedule: Schedule, results: NDArray[np.int64]) -> list[NDArray[np.i
 
     Raises ToolError if some lack.
     """
-    expected = sum(place.rows * place.columns for place in schedule.places)
+    expected = sum(place.rows * place.columns for place in schedule.tiles)
     if len(results) != expected:
         raise ToolError(f"rtl: the core delivered {len(results)} results, expected {expected}")
     found = [np.zeros((job.shape[0], job.shape[2]), np.int64) for job in schedule.jobs]
     position = 0
-    for place in schedule.places:
+    for place in schedule.tiles:
         size = place.rows * place.columns
         tile = results[position : position + size].reshape(place.rows, place.columns)
         rows, columns = (

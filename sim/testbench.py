@@ -4,6 +4,8 @@ from hw.boards.selftest import Script
 from hw.config import Config
 from hw.gateware.output.drain import result_layout
 
+__all__ = ["testbench"]
+
 _BENCH = """// Self-checking bench of {top}, in Verilog-2001: small GEMMs in every mode of the build, golden's results.
 // For any simulator, beside {top}.sv. The last line says PASS or FAIL.
 

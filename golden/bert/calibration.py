@@ -28,6 +28,16 @@ from golden.numeric.requantize import BIAS_MAX, FACTOR_MAX, FACTOR_MIN
 from golden.spec.formats import Format, Linear, Log2, Piecewise
 from golden.spec.modes import Mode
 
+__all__ = [
+    "STRIDE",
+    "calibration_sentences",
+    "collect",
+    "fitted",
+    "most_scale",
+    "quantize_model",
+    "with_bits",
+]
+
 STRIDE = 7
 """One activation in so many is kept; odd, so that every column of a power-of-two width takes part."""
 

@@ -19,6 +19,8 @@ from golden.bert.quantized import QuantizedModel, QuantizedProducts
 from golden.files import write_bytes
 from golden.schedule.backend import golden_backend
 
+__all__ = ["FORMAT_VERSION", "digest", "load", "save", "to_bytes"]
+
 FORMAT_VERSION = 3
 """Number of the layout that `save` writes.
 

@@ -6,8 +6,27 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.bert.weights import Config, LayerWeights, Norm, Tables, Weights
+from golden.bert.weights import BertConfig, LayerWeights, Norm, Tables, Weights
 from golden.checks import check_finite
+
+__all__ = [
+    "Encoder",
+    "FloatProducts",
+    "Ids",
+    "Operand",
+    "Products",
+    "Real",
+    "batches",
+    "cosine",
+    "embed",
+    "erf",
+    "float_encoder",
+    "gelu",
+    "layer_norm",
+    "scattered",
+    "softmax",
+    "table_lookup",
+]
 
 Real = NDArray[np.float32]
 Ids = NDArray[np.integer] | Sequence[Sequence[int]]
@@ -66,7 +85,7 @@ class Encoder:
 
     def __init__(
         self,
-        config: Config,
+        config: BertConfig,
         lookup: Callable[[str, NDArray[np.integer]], Real],
         embedding_norm: Norm,
         norms: Sequence[tuple[Norm, Norm]],
@@ -79,7 +98,7 @@ class Encoder:
         self._products = products
 
     @property
-    def config(self) -> Config:
+    def config(self) -> BertConfig:
         """The model's dimensions."""
         return self._config
 
@@ -290,7 +309,7 @@ def _checked_kinds(kinds: Ids | None, ids: NDArray[np.integer]) -> NDArray[np.in
     return indices
 
 
-def _checked(ids: Ids, config: Config) -> NDArray[np.integer]:
+def _checked(ids: Ids, config: BertConfig) -> NDArray[np.integer]:
     indices = np.asarray(ids)
     if indices.ndim != 2 or indices.size == 0 or indices.shape[1] > config.positions:
         raise ValueError(

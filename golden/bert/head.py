@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from golden.bert.encoder import Encoder, Real
-from golden.bert.evaluation import METRICS
 from golden.bert.tokens import Tokenizer, Tokens
 from golden.checks import check_finite
 from golden.tasks.glue import MAX_SCORE, TASKS, Example, Task
+from golden.tasks.metrics import METRICS
+
+__all__ = ["Head", "evaluate_head", "metrics", "predictions", "read_texts"]
 
 
 @dataclass(frozen=True)

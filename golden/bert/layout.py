@@ -27,7 +27,7 @@ from golden.bert.quantized import (
 from golden.bert.weights import (
     DENSE_NAMES,
     PACKAGE,
-    Config,
+    BertConfig,
     Norm,
     model_folder,
     read_config,
@@ -38,6 +38,8 @@ from golden.numeric.packing import pack_bits, unpack_bits
 from golden.numeric.quantize import quantize
 from golden.spec.formats import Format, Linear, Log2, Piecewise
 from golden.spec.modes import MODE_NAMES, Mode, mode
+
+__all__ = ["TABLES", "Fields", "Tensors", "check_packaged", "header_of", "model_of", "tensors_of"]
 
 Tensors = dict[str, NDArray[Any]]
 Fields = dict[str, Any]
@@ -147,15 +149,15 @@ _NOT_PACKAGED = (
 )
 
 
-def _config(entry: object) -> Config:
-    fields = _fields(entry, "config", *Config.__dataclass_fields__)
+def _config(entry: object) -> BertConfig:
+    fields = _fields(entry, "config", *BertConfig.__dataclass_fields__)
     try:
-        return Config(**fields)
+        return BertConfig(**fields)
     except ValueError as error:
         raise ValueError(f"config.{error}") from None
 
 
-def _layer(entry: object, config: Config, tensors: Tensors, where: str) -> QuantizedLayer:
+def _layer(entry: object, config: BertConfig, tensors: Tensors, where: str) -> QuantizedLayer:
     fields = _fields(entry, where, "dense", "activations")
     dense = {}
     for name, given in _fields(fields["dense"], f"{where}.dense", *DENSE_NAMES).items():
@@ -177,7 +179,7 @@ def _layer(entry: object, config: Config, tensors: Tensors, where: str) -> Quant
     return QuantizedLayer(dense, activations, *norms)
 
 
-def _tables(entry: object, config: Config, tensors: Tensors) -> dict[str, QuantizedTable]:
+def _tables(entry: object, config: BertConfig, tensors: Tensors) -> dict[str, QuantizedTable]:
     entries = {
         name: _fields(given, f"tables.{name}", "scale", "sha256")
         for name, given in _fields(entry, "tables", *TABLES).items()
@@ -195,7 +197,7 @@ def _tables(entry: object, config: Config, tensors: Tensors) -> dict[str, Quanti
     return {name: QuantizedTable(codes[name], scales[name]) for name in TABLES}
 
 
-def _packaged(scales: Mapping[str, float], config: Config) -> dict[str, NDArray[np.integer]]:
+def _packaged(scales: Mapping[str, float], config: BertConfig) -> dict[str, NDArray[np.integer]]:
     """Codes of the packaged model's tables; ValueError for a model of other sizes."""
     theirs = read_config(model_folder())
     for name, field in (("word", "vocabulary"), ("position", "positions"), ("kind", "hidden")):

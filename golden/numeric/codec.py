@@ -13,6 +13,17 @@ from numpy.typing import NDArray
 
 from golden.spec.formats import Format, Linear, Log2, Piecewise
 
+__all__ = [
+    "TypeName",
+    "all_codes",
+    "check_codes",
+    "code_range",
+    "decode",
+    "decode_as",
+    "decode_code",
+    "first",
+]
+
 TypeName = Literal["int64", "float32", "float64"]
 """Types in which every value of every format is exact."""
 

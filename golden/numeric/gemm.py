@@ -13,6 +13,8 @@ from golden.numeric.requantize import BIAS_MAX, BIAS_MIN, column
 from golden.spec.formats import Piecewise
 from golden.spec.modes import K_MAX, Mode
 
+__all__ = ["EXACT", "EXACT_SINGLE", "gemm", "gemm_piecewise", "gemm_reference", "gemm_stack"]
+
 EXACT_SINGLE = 1 << 24
 """Integers of magnitude below this are exact in float32, which BLAS multiplies twice as fast."""
 

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from golden.numeric.codec import check_codes
 from golden.spec.formats import Format, Log2
 
+__all__ = ["file_bits", "pack", "pack_bits", "packed_shape", "unpack", "unpack_bits"]
+
 
 def packed_shape(shape: Sequence[int], fmt: Format) -> tuple[int, ...]:
     """Shape in bytes of codes of `shape` [..., n]: [..., ceil(n / 2)] for 4-bit codes, else the same.

@@ -19,6 +19,20 @@ from numpy.typing import NDArray
 from golden.numeric.codec import all_codes, code_range, decode, decode_code, first
 from golden.spec.formats import Format, Linear, Log2, Piecewise
 
+__all__ = [
+    "RATIOS",
+    "Levels",
+    "Rounding",
+    "clip_scale",
+    "dequantize",
+    "levels",
+    "max_scale",
+    "quantize",
+    "quantize_value",
+    "scale_for",
+    "search_piecewise",
+]
+
 Rounding = Literal["nearest", "log"]
 """`nearest`: the code of nearest value.
 

@@ -11,6 +11,22 @@ from numpy.typing import NDArray
 
 from golden.numeric.codec import first
 
+__all__ = [
+    "ACC_MAX",
+    "BIAS_MAX",
+    "BIAS_MIN",
+    "FACTOR_MAX",
+    "FACTOR_MIN",
+    "MULT_MAX",
+    "SHIFT_MAX",
+    "SHIFT_MIN",
+    "column",
+    "encode_factor",
+    "encode_factors",
+    "requantize",
+    "requantize_value",
+]
+
 MULT_MAX = (1 << 15) - 1
 SHIFT_MIN, SHIFT_MAX = 1, 47
 BIAS_MIN, BIAS_MAX = -(1 << 31), (1 << 31) - 1

@@ -11,6 +11,8 @@ from golden.numeric.requantize import requantize
 from golden.schedule.job import Job
 from golden.spec.modes import K_MAX
 
+__all__ = ["golden_backend"]
+
 
 def golden_backend(jobs: Sequence[Job], k_max: int = K_MAX) -> list[NDArray[np.integer]]:
     """y [M, N] of each job, in order: int64 acc + bias or, with an epilogue, int8 requantized.

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from golden.spec.modes import Mode
 
+__all__ = ["Backend", "Epilogue", "Job"]
+
 
 @dataclass(frozen=True)
 class Epilogue:

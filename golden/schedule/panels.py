@@ -10,6 +10,8 @@ from golden.schedule.job import Job
 from golden.schedule.tiling import Tiling
 from golden.spec.commands import PARAMETER_BYTES, PARAMETER_FIELDS, Geometry, RingName
 
+__all__ = ["panels_of"]
+
 
 def panels_of(job: Job, geometry: Geometry, name: RingName) -> list[bytes]:
     """Every panel of a job for one ring, in order, as whole lines in whole beats."""
@@ -25,7 +27,7 @@ def panels_of(job: Job, geometry: Geometry, name: RingName) -> list[bytes]:
     for index, panel in enumerate(panels):
         lines = tiling.lines(name, index)
         content = panel.tobytes()[: lines * ring.line]
-        result.append(content.ljust(ring.beats(lines) * ring.bus, b"\0"))
+        result.append(content.ljust(ring.transfers(lines) * ring.bus, b"\0"))
     return result
 
 

@@ -8,12 +8,14 @@ from golden.numeric.codec import all_codes
 from golden.schedule.job import Epilogue, Job
 from golden.spec.modes import Mode, mode
 
+__all__ = ["ENCODERS", "RESULTS", "EncoderShape", "layer_jobs"]
+
 RESULTS = 64
 """Spread of requantized random results: wide enough to tell codes apart, narrow enough to clip few."""
 
 
 @dataclass(frozen=True)
-class Encoder:
+class EncoderShape:
     """A layer of a BERT: hidden and feed-forward size, heads."""
 
     hidden: int
@@ -26,11 +28,13 @@ class Encoder:
         return self.hidden // self.heads
 
 
-ENCODERS = {"bert-base": Encoder(768, 3072, 12), "minilm": Encoder(384, 1536, 12)}
+ENCODERS = {"bert-base": EncoderShape(768, 3072, 12), "minilm": EncoderShape(384, 1536, 12)}
 """BERT-base (Devlin et al., 2019) and all-MiniLM-L6-v2."""
 
 
-def layer_jobs(encoder: Encoder, tokens: int, linear: Mode, seed: int = 0) -> dict[str, list[Job]]:
+def layer_jobs(
+    encoder: EncoderShape, tokens: int, linear: Mode, seed: int = 0
+) -> dict[str, list[Job]]:
     """Random jobs of one layer on so many tokens, by GEMM, in order; attention's products run in w8a8.
 
     Query, key, value and context leave as 8-bit codes, the others raw; linear GEMMs have biases.

@@ -7,6 +7,8 @@ from golden.schedule.job import Job
 from golden.spec.commands import Geometry, Output, RingName
 from golden.spec.modes import Mode
 
+__all__ = ["Order", "Tiling"]
+
 
 @dataclass(frozen=True)
 class Tiling:
@@ -65,7 +67,7 @@ class Tiling:
         """Lines of a panel in its ring; parameters are as many as the column tile has columns."""
         ring = self.geometry.rings[name]
         if name is RingName.P:
-            return ring.lines_for(-(-self.columns(n_tile) // self.geometry.lanes))
+            return ring.lines_for(-(-self.columns(n_tile) // self.geometry.results))
         return ring.lines_for(self.shape[1])
 
 

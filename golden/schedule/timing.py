@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 from golden.spec.commands import Command, Compute, Configure, Geometry, Load, Output, Ring
 
+__all__ = ["COMMAND_CYCLES", "FREE_CYCLES", "LOAD_GAP", "PLACE_CYCLES", "TILE_CYCLES", "predict"]
+
 COMMAND_CYCLES = 6
 """From one command to the next, when nothing is in the way."""
 
@@ -37,7 +39,7 @@ class _Line:
     def load(self, lines: int, start: float) -> float:
         """When a load that may start at `start` is complete."""
         time, done, target = start, self.head, self.head + lines
-        pace = self.ring.beats(lines) / lines
+        pace = self.ring.transfers(lines) / lines
         while done < target:
             # Given back before `time`, or as the next thing that happens.
             events = bisect_left(self.given_at, time + 1)
@@ -101,7 +103,7 @@ def predict(
                 last = max(last, outs[-geometry.slots] - geometry.drain + PLACE_CYCLES)
             begins.append(begin)
             ends.append(last)
-            chunks = -(-command.columns // geometry.lanes)
+            chunks = -(-command.columns // geometry.results)
             out = max(last + geometry.latency, outs[-1] if outs else 0)
             # Rows drain two cycles apart.
             drained = last + geometry.latency + 2 * (min(command.rows, geometry.rows) - 1)
@@ -123,7 +125,7 @@ def _ready(
         1: (command.w, geometry.w.lines_for(settings.k)),
     }
     if settings.output != Output.SUM:
-        wanted[2] = (command.p, geometry.p.lines_for(-(-command.columns // geometry.lanes)))
+        wanted[2] = (command.p, geometry.p.lines_for(-(-command.columns // geometry.results)))
     times, ends = [], {}
     for ring, (line, lines) in wanted.items():
         time, ends[ring] = rings[ring].ready(line, lines)

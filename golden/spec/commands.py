@@ -7,6 +7,24 @@ nothing else.
 from dataclasses import dataclass
 from enum import IntEnum
 
+__all__ = [
+    "COMMAND_WIDTH",
+    "FIELDS",
+    "PARAMETER_BYTES",
+    "PARAMETER_FIELDS",
+    "Command",
+    "Compute",
+    "Configure",
+    "Geometry",
+    "Load",
+    "Opcode",
+    "Output",
+    "Ring",
+    "RingName",
+    "Status",
+    "encode",
+]
+
 COMMAND_WIDTH = 96
 """Bits of a command: three words of 32."""
 
@@ -173,7 +191,7 @@ class Ring:
         """Lines of a panel of so many words."""
         return -(-words // self.factor)
 
-    def beats(self, lines: int) -> int:
+    def transfers(self, lines: int) -> int:
         """Beats of the bus for so many lines; a load begins with a beat of its own."""
         return -(-lines * self.line // self.bus)
 
@@ -190,7 +208,7 @@ class Geometry:
     rows: int
     cols: int
     bus: int
-    lanes: int
+    results: int
     x: Ring
     w: Ring
     p: Ring

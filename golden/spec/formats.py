@@ -9,6 +9,8 @@ from fractions import Fraction
 
 import numpy as np
 
+__all__ = ["Format", "Linear", "Log2", "Piecewise"]
+
 
 @dataclass(frozen=True)
 class Linear:

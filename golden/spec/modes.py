@@ -5,6 +5,8 @@ from typing import Literal, get_args
 
 from golden.spec.formats import Format, Linear, Log2, Piecewise
 
+__all__ = ["K_MAX", "MODE_NAMES", "Mode", "ModeName", "mode", "sum_width"]
+
 K_MAX = 4096
 """Default bound on K, from which accumulators are sized."""
 

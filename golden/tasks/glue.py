@@ -11,6 +11,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+__all__ = [
+    "MAX_SCORE",
+    "SIMILARITY",
+    "TASKS",
+    "TASK_NAMES",
+    "Example",
+    "T",
+    "Task",
+    "read_examples",
+    "task_of",
+]
+
 T = TypeVar("T")
 
 MAX_SCORE = 5.0
@@ -33,7 +45,7 @@ class Example:
 class Task:
     """A task: `folder` of its files, columns by name, classes by their names in the file (none: a score).
 
-    `metrics` are names in golden.bert.evaluation.METRICS, the one that is quoted first. `broken`:
+    `metrics` are names in golden.tasks.metrics.METRICS, the one that is quoted first. `broken`:
     the published files have rows that are cut or empty, which are skipped; in the others such a row
     is an error.
     """

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+__all__ = ["CELLS", "models", "needs_models"]
+
 CELLS = {"ecp5": ("MULT18X18D", "CCU2C"), "xc7": ("DSP48E1",)}
 """Cells of the families, a file of the same name each."""
 

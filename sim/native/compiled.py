@@ -17,6 +17,8 @@ from sim.build import LIBRARY, Build
 from sim.errors import ToolError
 from sim.stalls import PERIOD, STREAMS, Stalls
 
+__all__ = ["CHUNK", "Model", "Traffic", "layout"]
+
 CHUNK = 100_000
 """Cycles between two looks at the progress."""
 
@@ -105,7 +107,7 @@ class Model:
         traffic = self.run(
             streams.commands(plan),
             streams.loads(plan),
-            streams.result_beats(plan),
+            streams.result_transfers(plan),
             stalls=stalls,
             progress=progress,
         )

@@ -8,7 +8,7 @@ import pytest
 from golden.bert import checkpoint
 from golden.bert.calibration import quantize_model
 from golden.bert.encoder import float_encoder
-from golden.bert.evaluation import accuracy, f1, matthews
+from golden.tasks.metrics import accuracy, f1, matthews
 from golden.bert.head import Head, evaluate_head, metrics, predictions
 from golden.bert.quantized import quantized_encoder
 from golden.bert.tokens import Tokenizer, Tokens

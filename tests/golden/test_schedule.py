@@ -95,7 +95,7 @@ def check(
 ) -> None:
     stream, rings = plan.load_stream(), buffers(subject, heads)
     position = 0
-    panels, places = deque(plan.panels), deque(plan.places)
+    panels, places = deque(plan.panels), deque(plan.tiles)
     covered = [np.zeros((job.shape[0], job.shape[2]), int) for job in jobs]
     now: Configure | None = None
     for command in plan.commands:
@@ -118,7 +118,7 @@ def check(
             ] += 1
     assert not panels
     assert not places
-    assert position == len(stream) == plan.load_beats * subject.bus
+    assert position == len(stream) == plan.load_transfers * subject.bus
     assert all((count == 1).all() for count in covered)
     assert [ring.fill for ring in rings] == [0, 0, 0]
     assert tuple(ring.head for ring in rings) == plan.heads

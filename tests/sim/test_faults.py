@@ -68,14 +68,14 @@ def work() -> Schedule:
 
 def run(model: Model, plan: Schedule, **options: object) -> Traffic:
     return model.run(
-        streams.commands(plan), streams.loads(plan), streams.result_beats(plan), **options
+        streams.commands(plan), streams.loads(plan), streams.result_transfers(plan), **options
     )
 
 
 def assert_exact(plan: Schedule, traffic: Traffic) -> None:
     assert traffic.complete
     assert not traffic.statuses.any()
-    assert traffic.loads == plan.load_beats
+    assert traffic.loads == plan.load_transfers
     found = streams.outputs(plan, streams.values(SUBJECT, traffic.results))
     for job, expected, got in zip(plan.jobs, golden_backend(plan.jobs), found, strict=True):
         comparison = compare(expected, got)
@@ -237,7 +237,7 @@ class Reference:
     tails: list[int] = field(default_factory=lambda: [0, 0, 0])
     fills: list[int] = field(default_factory=lambda: [0, 0, 0])
     settings: dict[str, int] | None = None
-    load_beats: int = 0
+    load_transfers: int = 0
     result_beats: int = 0
 
     def answer(self, bits: int) -> Status:
@@ -273,7 +273,7 @@ class Reference:
         if self.fills[ring] + lines > LINES[ring]:
             return Status.FULL
         self.fills[ring] += lines
-        self.load_beats += -(-lines * SUBJECT.rings[ring].line // SUBJECT.bus)
+        self.load_transfers += -(-lines * SUBJECT.rings[ring].line // SUBJECT.bus)
         return Status.OK
 
     def _compute(self, values: dict[str, int]) -> Status:
@@ -384,7 +384,9 @@ def test_refused_commands_between_good_ones_change_no_result() -> None:
         expected.append(state.answer(commands[-1]))
     assert state.fills == [0, 0, 0]
     assert len(set(expected)) >= 9
-    traffic = Model(built()).run(words(*commands), streams.loads(plan), streams.result_beats(plan))
+    traffic = Model(built()).run(
+        words(*commands), streams.loads(plan), streams.result_transfers(plan)
+    )
     assert traffic.statuses.tolist() == expected
     assert traffic.complete
     found = streams.outputs(plan, streams.values(SUBJECT, traffic.results))
@@ -420,7 +422,7 @@ def test_random_commands_are_answered_by_the_contract() -> None:
         if number % 50 == 0:
             # The loads behind the last tile end too; no result comes that nobody asked for.
             rest = model.run(words(), data, 1, cycles=1000)
-            assert traffic.loads + rest.loads == state.load_beats
+            assert traffic.loads + rest.loads == state.load_transfers
             assert len(rest.results) == 0
     print({status.name: count for status, count in seen.items()}, results)
     assert min(seen.values()) > 100

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from golden.bert.weights import DENSE_NAMES, Config, Dense, LayerWeights, Norm, Tables, Weights
+from golden.bert.weights import DENSE_NAMES, BertConfig, Dense, LayerWeights, Norm, Tables, Weights
 
-CONFIG = Config(
+CONFIG = BertConfig(
     layers=2,
     hidden=24,
     heads=3,
@@ -29,7 +29,7 @@ KEYS = {
 }
 
 
-def tiny_weights(seed: int = 1, config: Config = CONFIG) -> Weights:
+def tiny_weights(seed: int = 1, config: BertConfig = CONFIG) -> Weights:
     """Weights of CONFIG, or of another."""
     rng = np.random.default_rng(seed)
 
@@ -73,7 +73,7 @@ def state_dict(weights: Weights, prefix: str = "") -> dict[str, np.ndarray]:
     return {prefix + key: value for key, value in state.items()}
 
 
-def config_fields(config: Config = CONFIG) -> dict[str, object]:
+def config_fields(config: BertConfig = CONFIG) -> dict[str, object]:
     """config.json of CONFIG, or of another."""
     return {
         "hidden_act": "gelu",
