@@ -26,7 +26,10 @@ class Panel:
 
 @dataclass(frozen=True)
 class OutputTile:
-    """Block of y that one tile computes: y[row : row + rows, column : column + columns] of a job."""
+    """Block of a job's y that one tile computes.
+
+    The block is y[row : row + rows, column : column + columns].
+    """
 
     job: int
     row: int
@@ -93,7 +96,7 @@ class _Rings:
         return Load(int(ring), residency.lines)
 
     def free(self, ring: RingName, tile: int) -> None:
-        """Free the oldest panels of a ring, up to the first that a tile after `tile` still reads."""
+        """Free a ring's oldest panels, up to the first that a tile after `tile` still reads."""
         resident = self._resident[ring]
         while resident and resident[0].last <= tile:
             self._used[ring] -= resident.popleft().lines
