@@ -23,7 +23,9 @@ UNFINISHED = ".unfinished"
 
 @contextmanager
 def deferred_interrupt() -> Iterator[None]:
-    """Defer control-C to the end of the block, so that a file made in it is always known by name."""
+    """Defer control-C to the end of the block, so that the name of a file made in it is never
+    lost.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return

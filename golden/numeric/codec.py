@@ -100,8 +100,7 @@ def check_codes(codes: NDArray[np.integer], fmt: Format, name: str) -> None:
 
 
 def first(values: NDArray[np.generic], wrong: NDArray[np.bool_]) -> str:
-    """Value and index of the first of `values` marked `wrong`, as errors show it: "-128 at [3, 5]".
-    """
+    """First of `values` marked `wrong` and its index, as errors show them: "-128 at [3, 5]"."""
     index: Sequence[int] = [int(i) for i in np.unravel_index(int(np.argmax(wrong)), values.shape)]
     value = values[tuple(index)].item()
     return f"{value} at {index}" if index else f"{value}"

@@ -185,7 +185,10 @@ class Levels:
 
 @lru_cache(maxsize=256)
 def levels(fmt: Format, rounding: Rounding = "nearest") -> Levels:
-    """Cached levels of a format; raises ValueError for a rounding that the format does not support."""
+    """Cached levels of a format.
+
+    Raises ValueError for a rounding that the format does not support.
+    """
     _check_rounding(fmt, rounding)
     codes: dict[int, int] = {}
     for code in sorted(all_codes(fmt).tolist(), key=abs):
@@ -225,7 +228,8 @@ class _Tensor:
         return max(self.largest * fraction, math.ulp(0.0))
 
     def best(self, grid: Levels) -> tuple[float, float]:
-        """Sum of squared errors and clipping point of the best candidate, relative to the largest.
+        """Sum of squared errors and clipping point of the best candidate, in units of the
+        largest.
         """
         top = float(grid.values[-1])
         edges = np.searchsorted(

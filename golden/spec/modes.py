@@ -47,7 +47,9 @@ class Mode:
 
     @property
     def output_bound(self) -> int:
-        """Largest magnitude of one product in the delivered sum, at the worst run-time parameters."""
+        """Largest magnitude of one product in the delivered sum, at the worst run-time
+        parameters.
+        """
         if len(self.partial_bounds) == 1:
             return self.partial_bounds[0]
         return max(self.partial_bounds[0], 63 * self.partial_bounds[1])
@@ -62,7 +64,7 @@ class Mode:
 
 
 def sum_width(bound: int, count: int) -> int:
-    """Bits of a two's-complement register for any sum of `count` terms of magnitude up to `bound`."""
+    """Bits of a two's-complement register for any sum of `count` terms of at most `bound` each."""
     return (bound * count).bit_length() + 1
 
 

@@ -11,7 +11,7 @@ __all__ = ["METRICS", "Metric", "accuracy", "f1", "matthews", "pearson", "ranks"
 def pearson(a: ArrayLike, b: ArrayLike) -> float:
     """Linear correlation, -1..1, of two samples.
 
-    Raises ValueError for unequal lengths, constant samples.
+    Raises ValueError for samples of unequal lengths and for a constant sample.
     """
     x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if x.shape != y.shape or x.ndim != 1:
@@ -26,13 +26,13 @@ def pearson(a: ArrayLike, b: ArrayLike) -> float:
 def spearman(a: ArrayLike, b: ArrayLike) -> float:
     """Rank correlation, -1..1, of two samples; equal values share their average rank.
 
-    Errors as `pearson`.
+    Raises ValueError as `pearson` does.
     """
     return pearson(ranks(a), ranks(b))
 
 
 def ranks(values: ArrayLike) -> NDArray[np.float64]:
-    """Ranks from 1, equal values sharing the average of theirs."""
+    """Ranks from 1; equal values share the average of their ranks."""
     _, group, counts = np.unique(np.asarray(values), return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     averages: NDArray[np.float64] = last - (counts - 1) / 2
@@ -40,23 +40,23 @@ def ranks(values: ArrayLike) -> NDArray[np.float64]:
 
 
 def accuracy(predicted: ArrayLike, labels: ArrayLike) -> float:
-    """Share of equal classes, 0..1.
+    """Fraction of predicted classes that equal their labels, 0..1.
 
-    Raises ValueError for unequal lengths or no sample, as the next two do.
+    Raises ValueError for unequal lengths and for empty samples, as `f1` and `matthews` do.
     """
     x, y = _classes(predicted, labels)
     return float((x == y).mean())
 
 
 def f1(predicted: ArrayLike, labels: ArrayLike) -> float:
-    """Harmonic mean of precision and recall of class 1, 0..1; 0 where it occurs nowhere."""
+    """Harmonic mean of precision and recall of class 1, 0..1; 0 if no sample is of class 1."""
     x, y = _classes(predicted, labels)
     hits, marked = int(((x == 1) & (y == 1)).sum()), int((x == 1).sum() + (y == 1).sum())
     return 2 * hits / marked if marked else 0.0
 
 
 def matthews(predicted: ArrayLike, labels: ArrayLike) -> float:
-    """Correlation, -1..1, of two classes 0 and 1; 0 where one side is constant."""
+    """Matthews correlation of the classes 0 and 1, -1..1; 0 if either sample is constant."""
     x, y = _classes(predicted, labels)
     return 0.0 if len(set(x)) < 2 or len(set(y)) < 2 else pearson(x, y)
 
@@ -65,7 +65,7 @@ Metric = Callable[[ArrayLike, ArrayLike], float]
 
 
 def _of_predictions(correlation: Metric) -> Metric:
-    """0 for predictions that are all equal: a model that says one thing is bad, not an error."""
+    """The correlation, or 0 for constant predictions: a useless model is not an error."""
     return lambda predicted, labels: (
         0.0 if np.ptp(predicted) == 0 else correlation(predicted, labels)
     )
@@ -78,7 +78,7 @@ METRICS: Mapping[str, Metric] = {
     "f1": f1,
     "matthews": matthews,
 }
-"""By name: of predictions, scores or classes, and what people said."""
+"""Metrics of predictions (classes or scores) against labels, by name."""
 
 
 def _classes(
