@@ -19,7 +19,8 @@ from golden.schedule.job import Job
 from golden.schedule.scheduler import Schedule, schedule
 from hw.gateware.core.core import geometry
 from sim import streams
-from sim.build import Build, runner
+from sim.build import Build
+from sim.compilation import runner
 from sim.errors import ToolError
 from sim.native.compiled import Model
 from sim.stalls import STREAMS, Stalls

@@ -13,7 +13,8 @@ from golden.schedule.scheduler import Schedule
 from golden.spec.commands import COMMAND_WIDTH
 from hw.gateware.output.drain import result_layout
 from sim import streams
-from sim.build import LIBRARY, Build
+from sim.build import Build
+from sim.compilation import LIBRARY
 from sim.errors import ToolError
 from sim.stalls import PERIOD, STREAMS, Stalls
 

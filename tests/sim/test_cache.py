@@ -19,9 +19,10 @@ from golden.spec.modes import mode
 from hw.config import Config
 from sim import cache
 from sim.backend import _write
-from sim.build import DESIGN, Build, _runtime, build, kept_design
+from sim.build import DESIGN, Build, build, kept_design
+from sim.compilation import LIBRARY, runtime_key
 from sim.errors import ToolError
-from sim.native.compiled import LIBRARY, Model
+from sim.native.compiled import Model
 from sim.simulation import simulate
 from tests.support.jobs import random_job
 from tests.support.program import ROOT, environment
@@ -257,10 +258,10 @@ ODD = 'ü $HOME #: (it\'s) & "a\\b" %'
 def move_cache(path: Path, simulator: str, patch: pytest.MonkeyPatch) -> None:
     """Use another cache, to which the simulator's own objects are copied: they take a minute to compile."""
     build(CONFIG, simulator)
-    usual = cache.find("builds", _runtime(simulator))
+    usual = cache.find("builds", runtime_key(simulator))
     assert usual is not None
     patch.setenv("TILEBERT_CACHE", str(path))
-    shutil.copytree(usual, path / "builds" / _runtime(simulator))
+    shutil.copytree(usual, path / "builds" / runtime_key(simulator))
 
 
 def checked(simulator: str) -> Build:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from hw.verilog.design import Design
-from sim.build import LIBRARY, NATIVE, Build
+from sim.build import Build
+from sim.compilation import LIBRARY, NATIVE
 from sim.errors import ToolError
 from sim.native.compiled import Model, layout
 from tests.support.jobs import config
