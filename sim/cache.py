@@ -1,4 +1,4 @@
-"""The cache: entries that are made once and checked at every use, whatever was killed or cut short meanwhile."""
+"""The cache: entries that are made once, installed atomically and verified at every use."""
 
 import errno
 import hashlib
@@ -41,16 +41,20 @@ __all__ = [
 ]
 
 MANIFEST = "manifest.json"
-"""In every entry: what it is, and size and SHA-256 of each of its files."""
+"""File in every entry: its description, and size and SHA-256 of its files."""
 
 
 _OTHER = (SCRATCH, "links")
-"""Folders of the cache that hold no entries."""
+"""Folders of the cache without entries."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Something in the cache: its kind (a folder of the cache), what it is, bytes, and when it was last used."""
+    """Entry of the cache.
+
+    `kind` is its folder in the cache, `what` its description, `size` in bytes, `used` the time of
+    its last use.
+    """
 
     path: Path
     kind: str
@@ -60,7 +64,7 @@ class Entry:
 
 
 def find(kind: str, key: str) -> Path | None:
-    """The folder of an entry, None where it is missing or damaged."""
+    """Folder of an entry, or None if it is missing or damaged."""
     folder = cache_folder() / kind / key
     return folder if _whole(folder) else None
 
@@ -72,29 +76,33 @@ def entry(
     what: str = "",
     products: Sequence[str] = (),
 ) -> tuple[Path, bool]:
-    """The folder of an entry, and whether it was made now: by `make`, which fills an empty folder.
+    """Folder of an entry, and whether this call made it.
 
-    It is made where it is missing or damaged, and appears whole. Of `products`, by default of all
-    files, the manifest holds the digests. Raises ToolError where the cache cannot be written, and
-    what `make` raises.
+    A missing or damaged entry is made by `make`, which fills an empty folder, and is then installed
+    atomically. The manifest has the digests of `products`, by default of all files; `what`
+    describes the entry. Raises ToolError if the cache cannot be written to, and whatever `make`
+    raises.
     """
     if (found := find(kind, key)) is not None:
         return found, False
     folder = cache_folder() / kind / key
     if folder.exists():
         print(f"tilebert: {folder}: damaged, is made again", file=sys.stderr)
-    with disk_errors(), scratch() as place:
-        made = place / "entry"
+    with disk_errors(), scratch() as empty:
+        made = empty / "entry"
         made.mkdir()
         make(made)
         _seal(made, what, products)
         folder.parent.mkdir(exist_ok=True)
-        _install(made, folder, place / "old")
+        _install(made, folder, empty / "old")
     return folder, True
 
 
 def _install(made: Path, folder: Path, old: Path) -> None:
-    """Move a new entry to its place, from which a damaged one goes first; another process may do the same."""
+    """Move a new entry to `folder`, after moving a damaged one to `old`.
+
+    Other processes may install the same entry at the same time.
+    """
     for _ in range(10):
         if _whole(folder):
             return
@@ -111,7 +119,7 @@ def _install(made: Path, folder: Path, old: Path) -> None:
 
 
 def entries() -> list[Entry]:
-    """All that the cache holds but for links and what is being made, the largest first."""
+    """All finished entries of the cache, largest first."""
     found = []
     root = cache_folder()
     for folder in sorted(root.iterdir()) if root.is_dir() else []:
@@ -128,9 +136,9 @@ def entries() -> list[Entry]:
 
 
 def clean(kinds: Sequence[str], older_than: float = 0) -> list[Entry]:
-    """Remove orphans, and entries of some kinds last used longer ago than a number of seconds; returns those removed.
+    """Remove orphans, and entries of `kinds` last used at least `older_than` seconds ago.
 
-    Raises ToolError where the cache cannot be written.
+    Returns the removed entries. Raises ToolError if the cache cannot be written to.
     """
     remove_orphans()
     limit = time.time() - older_than
@@ -151,7 +159,7 @@ def _seal(folder: Path, what: str, products: Sequence[str]) -> None:
 
 
 def _whole(folder: Path) -> bool:
-    """Whether an entry is there and every file is as it was made."""
+    """Whether an entry exists and all its files match the manifest; marks it as used."""
     try:
         files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
         for name, expected in files.items():
@@ -178,7 +186,7 @@ def _what(path: Path) -> str:
 
 
 def _size(path: Path) -> int:
-    """Bytes of a file or of all files in a folder, without those that links lead to."""
+    """Bytes of a file or of all files in a folder; links are not followed."""
     if path.is_symlink() or not path.is_dir():
         return path.lstat().st_size
     return sum(_size(each) for each in path.iterdir())

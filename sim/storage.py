@@ -1,4 +1,4 @@
-"""Storage of the cache: its folder, scratch folders that survive no kill, and disk errors."""
+"""Storage of the cache: its folder, locked scratch folders, and disk errors."""
 
 import errno
 import fcntl
@@ -27,13 +27,16 @@ __all__ = [
 ]
 
 SCRATCH = "scratch"
-"""Where entries are made. Beside each folder is a lock that its maker holds while it lives."""
+"""Folder in which entries are made.
+
+Each scratch folder has a lock file beside it, which its process holds.
+"""
 
 DAY = 24 * 60 * 60
-"""In seconds."""
+"""Seconds of a day."""
 
 LEGACY_PREFIXES = ("build-", "tmp", ".")
-"""How the names of what earlier versions had begun begin."""
+"""Prefixes of unfinished entries of earlier versions, which had no locks."""
 
 _DISK = (
     errno.EACCES,
@@ -46,10 +49,14 @@ _DISK = (
     errno.EPERM,
     errno.EROFS,
 )
+"""Error numbers of a disk that is full, read-only or inaccessible."""
 
 
 def cache_folder() -> Path:
-    """The cache: $TILEBERT_CACHE, or ~/.cache/tilebert, or where there is no home a folder for temporary files."""
+    """Folder of the cache: $TILEBERT_CACHE, else ~/.cache/tilebert.
+
+    Without a home folder it is a private folder among temporary files.
+    """
     given = os.environ.get("TILEBERT_CACHE")
     if given:
         return Path(given).absolute()
@@ -60,7 +67,10 @@ def cache_folder() -> Path:
 
 
 def private_folder(parent: Path) -> Path:
-    """A folder of this user's in one where all may write; raises ToolError if another user made it."""
+    """Create or find this user's folder in a world-writable folder `parent`.
+
+    Raises ToolError if it belongs to another user.
+    """
     folder = parent / f"tilebert-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.is_symlink() or folder.stat().st_uid != os.getuid():
@@ -70,9 +80,10 @@ def private_folder(parent: Path) -> Path:
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """An empty folder in the cache, removed at the end, or by a later process if this one is killed.
+    """Context of an empty folder in the cache, removed at the end.
 
-    Raises ToolError where the cache cannot be written.
+    If this process is killed, a later process removes the folder. Raises ToolError if the cache
+    cannot be written to.
     """
     root = cache_folder() / SCRATCH
     with disk_errors():
@@ -89,7 +100,7 @@ def scratch() -> Iterator[Path]:
 
 
 def remove_orphans() -> None:
-    """Remove what killed processes have left: what is locked has a maker that lives."""
+    """Remove the scratch folders of killed processes, which are those without a held lock."""
     root = cache_folder()
     for path in (root / SCRATCH).glob("*.lock"):
         with suppress(OSError):
@@ -100,7 +111,7 @@ def remove_orphans() -> None:
                 path.unlink(missing_ok=True)
             finally:
                 os.close(lock)
-    # Of versions without locks; nothing takes a day to build.
+    # Unfinished entries of versions without locks: after a day no build is still running.
     for path in root.glob("*/*"):
         with suppress(OSError):
             begun = path.name.startswith(LEGACY_PREFIXES) and path.parent.name in (
@@ -113,9 +124,9 @@ def remove_orphans() -> None:
 
 
 def _locked(root: Path) -> tuple[Path, int]:
-    """A new folder, and the descriptor that locks it.
+    """Create a scratch folder and a descriptor that holds its lock.
 
-    Who removes orphans may hold a new lock for a moment.
+    Another process that removes orphans may hold a new lock for a moment.
     """
     while True:
         folder = root / secrets.token_hex(8)
@@ -127,7 +138,7 @@ def _locked(root: Path) -> tuple[Path, int]:
             os.close(lock)
             continue
         except OSError:
-            pass  # A file system without locks: nothing is taken for an orphan there.
+            pass  # On a file system without locks, no folder counts as an orphan.
         if path.exists():
             folder.mkdir()
             return folder, lock
@@ -139,28 +150,30 @@ def _lock_of(folder: Path) -> Path:
 
 
 def remove(path: Path) -> None:
+    """Remove a file, link or folder."""
     if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
     else:
-        # Another process may remove the same.
+        # Another process may remove the same folder.
         with suppress(FileNotFoundError):
             shutil.rmtree(path)
 
 
 @contextmanager
 def disk_errors() -> Iterator[None]:
-    """Raise ToolError for what a full or read-only disk raises."""
+    """Context that raises ToolError for an error of the cache's disk; other errors pass."""
     try:
         yield
     except OSError as error:
         if error.errno not in _DISK:
             raise
         if error.filename is None:
-            # Of an open file, in the cache or a temporary one.
-            places = f"{cache_folder()} or {tempfile.gettempdir()}"
-            raise ToolError(f"{places}: {error.strerror}; set TILEBERT_CACHE or TMPDIR") from error
+            # An error of an open file has no name: the file is in the cache or a temporary one.
+            folders = f"{cache_folder()} or {tempfile.gettempdir()}"
+            raise ToolError(f"{folders}: {error.strerror}; set TILEBERT_CACHE or TMPDIR") from error
         if not Path(os.fsdecode(error.filename)).is_relative_to(cache_folder()):
             raise
         raise ToolError(
-            f"cache: expected a folder to write, got {error.filename} ({error.strerror}); set TILEBERT_CACHE"
+            f"cache: expected a folder to write, got {error.filename} ({error.strerror}); "
+            "set TILEBERT_CACHE"
         ) from error
