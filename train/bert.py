@@ -12,12 +12,10 @@ from transformers.masking_utils import eager_mask
 
 from golden.bert.calibration import most_scale
 from golden.bert.quantized import (
-    INPUT_SITES,
     TABLE_FORMAT,
     QuantizedModel,
-    input_site,
-    requantizable,
 )
+from golden.bert.sites import INPUT_SITES, input_site, requantizable
 from golden.bert.weights import DENSE_KEYS, DENSE_NAMES
 from golden.numeric.quantize import dequantize
 from train import exact

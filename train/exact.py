@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from golden.bert import encoder
+from golden.bert import functions
 from golden.bert.weights import Norm
 from golden.numeric.requantize import encode_factors
 from golden.spec.formats import Format
@@ -62,18 +62,18 @@ def requantized(sums: Tensor, unit: Tensor, fmt: Format, scale: Tensor) -> Tenso
 
 def softmax(x: Tensor) -> Tensor:
     """golden's softmax over the last axis."""
-    return _on_host(encoder.softmax, x)
+    return _on_host(functions.softmax, x)
 
 
 def gelu(x: Tensor) -> Tensor:
     """golden's GELU: x / 2 * (1 + erf(x / sqrt(2)))."""
-    return _on_host(encoder.gelu, x)
+    return _on_host(functions.gelu, x)
 
 
 def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
     """golden's LayerNorm over the last axis."""
     norm = Norm(weight.numpy(force=True), bias.numpy(force=True))
-    return _on_host(lambda values: encoder.layer_norm(values, norm, eps), x)
+    return _on_host(lambda values: functions.layer_norm(values, norm, eps), x)
 
 
 def _on_host(function: Callable[[NDArray[np.float32]], NDArray[np.float32]], x: Tensor) -> Tensor:

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from golden.bert.head import Head
-from golden.bert.quantized import Activation, QuantizedDense, QuantizedLayer, QuantizedModel
+from golden.bert.quantized import QuantizedDense, QuantizedLayer, QuantizedModel
+from golden.bert.sites import Activation
 from golden.bert.weights import DENSE_KEYS, DENSE_NAMES, Norm
 from golden.numeric.quantize import quantize
 from train.bert import QuantizedBert

@@ -10,20 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
-from golden.bert.encoder import FloatProducts, Operand, Real, float_encoder
+from golden.bert.encoder import FloatProducts, Operand, float_encoder
+from golden.bert.functions import Real
 from golden.bert.quantized import (
-    INPUT_SITES,
-    SITES,
     TABLE_FORMAT,
-    Activation,
     QuantizedDense,
     QuantizedLayer,
     QuantizedModel,
     QuantizedTable,
-    input_site,
-    requantizable,
-    site_format,
 )
+from golden.bert.sites import INPUT_SITES, SITES, Activation, input_site, requantizable, site_format
 from golden.bert.weights import DENSE_NAMES, LayerWeights, Weights
 from golden.checks import check_finite
 from golden.numeric.quantize import clip_scale, max_scale, quantize, search_piecewise

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from golden.bert.encoder import Encoder, Real, cosine, embed
+from golden.bert.encoder import Encoder, cosine, embed
+from golden.bert.functions import Real
 from golden.bert.tokens import Tokenizer
 from golden.tasks.glue import Example
 from golden.tasks.metrics import METRICS

@@ -8,7 +8,8 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from golden.bert.encoder import Encoder, Real
+from golden.bert.encoder import Encoder
+from golden.bert.functions import Real
 from golden.bert.tokens import Tokenizer, Tokens
 from golden.checks import check_finite
 from golden.tasks.glue import MAX_SCORE, TASKS, Example, Task

@@ -14,20 +14,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.bert.config import BertConfig
 from golden.bert.head import Head
 from golden.bert.quantized import (
-    SITES,
     TABLE_FORMAT,
-    Activation,
     QuantizedDense,
     QuantizedLayer,
     QuantizedModel,
     QuantizedTable,
 )
+from golden.bert.sites import SITES, Activation
 from golden.bert.weights import (
     DENSE_NAMES,
     PACKAGE,
-    BertConfig,
     Norm,
     model_folder,
     read_config,

@@ -6,9 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.bert.encoder import Encoder, Operand, Real
+from golden.bert.config import BertConfig
+from golden.bert.encoder import Encoder, Operand
+from golden.bert.functions import Real
 from golden.bert.head import Head
-from golden.bert.weights import DENSE_NAMES, BertConfig, Norm
+from golden.bert.sites import INPUT_SITES, SITES, Activation, input_site, requantizable, site_format
+from golden.bert.weights import DENSE_NAMES, Norm
 from golden.checks import check_reals, check_scale, expect
 from golden.numeric.codec import check_codes
 from golden.numeric.quantize import dequantize, quantize
@@ -19,45 +22,21 @@ from golden.spec.modes import Mode, mode
 
 __all__ = [
     "ATTENTION",
-    "INPUT_SITES",
-    "SITES",
     "TABLE_FORMAT",
-    "Activation",
     "QuantizedDense",
     "QuantizedLayer",
     "QuantizedModel",
     "QuantizedProducts",
     "QuantizedTable",
-    "input_site",
     "quantized_encoder",
-    "requantizable",
-    "site_format",
 ]
 
-SITES = ("hidden", "query", "key", "value", "probabilities", "context", "output", "ffn1", "ffn2")
-"""Quantized activations of a layer.
-
-`hidden` is the x of the query, key and value layers, followed by these layers' results.
-`probabilities` is attention's P and `context` its result P V. `output`, `ffn1` and `ffn2` are the x
-of the layers of these names.
-"""
-
-INPUT_SITES = ("hidden", "output", "ffn1", "ffn2")
-"""Sites in the mode's x format. The other sites are operands of attention GEMMs, always in w8a8."""
 
 TABLE_FORMAT = Linear(8)
 """Format of the embedding tables."""
 
 ATTENTION = mode("w8a8")
 """Mode of attention GEMMs."""
-
-
-@dataclass(frozen=True)
-class Activation:
-    """Format and scale of the activations at one site; real value = decoded value / scale."""
-
-    format: Format
-    scale: float
 
 
 @dataclass(frozen=True)
@@ -158,21 +137,6 @@ class QuantizedModel:
             check_scale(activation.scale, activation.format.max_value, f"{where}.{site}.scale")
         _check_norm(layer.attention_norm, self.config.hidden, f"{where}.attention_norm")
         _check_norm(layer.output_norm, self.config.hidden, f"{where}.output_norm")
-
-
-def site_format(mode: Mode, site: str) -> Format:
-    """Format of the activations at a site: the mode's x format for INPUT_SITES, else linear 8."""
-    return mode.x_format if site in INPUT_SITES else Linear(8)
-
-
-def input_site(name: str) -> str:
-    """Site (SITES) of the x of linear layer `name`."""
-    return name if name in INPUT_SITES else "hidden"
-
-
-def requantizable(fmt: Format) -> bool:
-    """Whether the hardware's requantizer produces codes of `fmt`; it clamps to 8 or 4 bits."""
-    return isinstance(fmt, Linear) and fmt.bits in (4, 8)
 
 
 def _runs(fmt: Format, built: Format) -> bool:

@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from golden.bert.encoder import FloatProducts, Operand, Real, float_encoder
-from golden.bert.quantized import QuantizedModel, input_site
+from golden.bert.encoder import FloatProducts, Operand, float_encoder
+from golden.bert.functions import Real
+from golden.bert.quantized import QuantizedModel
+from golden.bert.sites import input_site
 from golden.bert.weights import DENSE_NAMES, LayerWeights, Weights
 from golden.numeric.codec import check_codes, code_range, decode
 from golden.numeric.gemm import gemm

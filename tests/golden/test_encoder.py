@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from golden.bert.calibration import calibration_sentences, quantize_model
-from golden.bert.encoder import cosine, embed, erf, float_encoder, gelu, layer_norm, softmax
+from golden.bert.encoder import cosine, embed, float_encoder
+from golden.bert.functions import erf, gelu, layer_norm, softmax
 from golden.bert.quantized import QuantizedProducts, quantized_encoder
 from golden.bert.tokens import Tokenizer
 from golden.bert.weights import Norm, model_folder, read_weights

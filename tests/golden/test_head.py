@@ -8,7 +8,6 @@ import pytest
 from golden.bert import checkpoint
 from golden.bert.calibration import quantize_model
 from golden.bert.encoder import float_encoder
-from golden.tasks.metrics import accuracy, f1, matthews
 from golden.bert.head import Head, evaluate_head, metrics, predictions
 from golden.bert.quantized import quantized_encoder
 from golden.bert.tokens import Tokenizer, Tokens
@@ -16,6 +15,7 @@ from golden.schedule.backend import golden_backend
 from golden.spec.formats import Linear
 from golden.spec.modes import mode
 from golden.tasks.glue import TASKS, Example
+from golden.tasks.metrics import accuracy, f1, matthews
 from tests.support.tiny import CONFIG, SENTENCES, tiny_weights
 
 TEXTS = [

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from golden.bert import weights as module
+from golden.bert.config import BertConfig
 from golden.bert.tokens import Tokenizer
-from golden.bert.weights import BertConfig, model_folder, read_config, read_tables, read_weights
+from golden.bert.weights import model_folder, read_config, read_tables, read_weights
 from tests.support import tiny
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from golden.bert.weights import DENSE_NAMES, BertConfig, Dense, LayerWeights, Norm, Tables, Weights
+from golden.bert.config import BertConfig
+from golden.bert.weights import DENSE_NAMES, Dense, LayerWeights, Norm, Tables, Weights
 
 CONFIG = BertConfig(
     layers=2,
