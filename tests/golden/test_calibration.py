@@ -63,7 +63,7 @@ def test_exponent_bits():
 
 
 class Spy(FloatProducts):
-    """Float products that keep all of the last layer's activations."""
+    """Float products that record all activations of the last layer."""
 
     def __init__(self, layers):
         super().__init__(layers)

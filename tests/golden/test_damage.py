@@ -1,4 +1,4 @@
-"""Damaged checkpoints: every tensor and every field of the header made wrong in turn, and every refusal by name."""
+"""Damaged checkpoints: every tensor and header field is corrupted, and the error names it."""
 
 import copy
 import json
@@ -23,7 +23,7 @@ NAN, INF = float("nan"), float("inf")
 
 
 class File:
-    """A checkpoint of the tiny model, and copies of it with one thing changed."""
+    """A checkpoint of the tiny model, and corrupted copies of it."""
 
     def __init__(self, folder: Path, name: str, exponent_bits: int) -> None:
         self.path = folder / "model.safetensors"
@@ -32,7 +32,10 @@ class File:
         self.header = json.loads(self.metadata["tilebert"])
 
     def refusal(self, tensors: dict[str, Any], header: Any, *, signed: bool = True) -> str:
-        """What `load` says of these parts, their digest made anew unless not `signed`; "loaded" if nothing."""
+        """Error message of `load` for these parts, or "loaded".
+
+        With `signed` the digest is recomputed.
+        """
         metadata = self.metadata | {"tilebert": json.dumps(header)}
         if signed:
             metadata["sha256"] = digest(metadata, tensors)
@@ -47,7 +50,7 @@ class File:
 
 
 def tiny_model(name: str = "w8a8", exponent_bits: int = 4) -> QuantizedModel:
-    """With a head, and a scale per column in one place."""
+    """Tiny model with a head, and with one scale per column in one weight."""
     model = quantize_model(tiny.tiny_weights(), mode(name, exponent_bits), tiny.SENTENCES)
     rng = np.random.default_rng(7)
     weight, bias = (rng.normal(size=shape).astype(np.float32) for shape in ((24, 2), 2))
@@ -68,14 +71,14 @@ def file(request: pytest.FixtureRequest, tmp_path: Path) -> File:
 
 
 def put(array: Any, value: float) -> Any:
-    """A copy with its last element changed."""
+    """Copy of an array with another last element."""
     changed = array.copy()
     changed[(-1,) * array.ndim] = value
     return changed
 
 
 def wrong_tensors(name: str, array: Any) -> Iterator[Any]:
-    """Arrays that no checkpoint has under that name."""
+    """Arrays that are illegal under that name."""
     yield array[np.newaxis]
     yield array.astype(np.uint8 if array.dtype == np.int8 else np.int8)
     yield array.astype(np.float16)
@@ -108,7 +111,7 @@ def test_every_tensor_is_checked(file: File) -> None:
 
 
 def wrong_values(name: str, value: Any) -> Iterator[Any]:
-    """What no checkpoint has in a field of that name, in place of `value`."""
+    """Values that are illegal in a field of that name, whose legal value is `value`."""
     yield from ([], {}, [value], True, None if value is not None else 3, b"x".hex())
     match value:
         case dict():
@@ -127,7 +130,7 @@ def wrong_values(name: str, value: Any) -> Iterator[Any]:
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    """Every field and what it holds, from the outside in."""
+    """Every field and its value, outer fields first."""
     yield path, value
     if isinstance(value, dict | list):
         for key, each in value.items() if isinstance(value, dict) else enumerate(value):

@@ -1,4 +1,4 @@
-"""STS-B: reading its files, correlations, and the score of an encoder."""
+"""STS-B: file reading, correlations and the score of an encoder."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The fast GEMM against the triple loop, sums at their bounds, errors, and the backend made of it."""
+"""The BLAS GEMM against the triple loop: random and largest sums, stacks, errors."""
 
 import re
 from dataclasses import replace
@@ -44,7 +44,7 @@ def random_codes(rng: np.random.Generator, fmt: Format, *shape: int) -> np.ndarr
 
 
 def exact(x: np.ndarray, w: np.ndarray, subject: Mode) -> list[list[int]]:
-    """The sums in Python integers, which have no width."""
+    """Sums in Python integers, which do not overflow."""
     rows = [[decode_code(code, subject.x_format) for code in row] for row in x.tolist()]
     columns = [[decode_code(code, subject.w_format) for code in column] for column in w.T.tolist()]
     return [
@@ -80,7 +80,7 @@ def test_equals_the_triple_loop_on_any_shape(
 
 @pytest.mark.parametrize("subject", MODES, ids=mode_id)
 def test_largest_sums_are_exact_and_fit(subject: Mode) -> None:
-    """All products at the bound, with either sign, and one smallest product that a rounded sum would lose."""
+    """All products at the bound, of either sign, and one small product that rounding would lose."""
     x = np.full((2, 4096), all_codes(subject.x_format)[-1])
     w = np.full((4096, 2), all_codes(subject.w_format)[-1])
     if isinstance(subject.x_format, Log2):
@@ -121,7 +121,7 @@ def test_dual_accumulators(subject: Mode) -> None:
 
 
 def test_dual_accumulators_fit_their_widths() -> None:
-    """The worst run-time parameters and a whole K in one region: both widths are reached and not passed."""
+    """At the worst run-time parameters, with all of K in one region, sums just fit both widths."""
     subject = replace(mode("wpw-a8"), w_format=Piecewise(63, 63))
     x = np.full((1, 4096), 127, np.int8)
     w = np.repeat(np.array([[63, -63, 127, -127]], np.int8), 4096, axis=0)
@@ -200,7 +200,7 @@ def test_codes_are_checked() -> None:
 
 
 def test_sums_that_float64_could_round_are_refused() -> None:
-    """A product reaches 2^44, so that 511 of them stay below 2^53 and 512 need not."""
+    """A product reaches 2^44: sums of 511 stay below 2^53, sums of 512 may not."""
     subject = Mode("wide", Log2(4), Log2(5))
     x, w = np.full((1, 512), 15, np.uint8), np.full((512, 1), 31, np.uint8)
     assert gemm(x[:, :511], w[:511], subject).tolist() == [[511 * 2**44]]
@@ -210,7 +210,7 @@ def test_sums_that_float64_could_round_are_refused() -> None:
 
 @pytest.mark.parametrize("subject", MODES, ids=mode_id)
 def test_sums_are_exact_on_both_sides_of_float32(subject: Mode) -> None:
-    """The largest K whose sums fit float32 and some beyond, where float32 itself would lose the odd last bit."""
+    """At the largest K whose sums fit float32, and beyond, where float32 loses an odd last bit."""
     largest_x, largest_w = (
         max(all_codes(fmt), key=lambda code, fmt=fmt: decode_code(int(code), fmt))
         for fmt in (subject.x_format, subject.w_format)
@@ -307,7 +307,7 @@ def test_backend() -> None:
 
 @pytest.mark.parametrize("bits", [None, 8, 4])
 def test_backend_stacks_what_belongs_together(bits: int | None) -> None:
-    """Runs of like jobs, interrupted by others: in order, and equal to each job by itself."""
+    """Runs of equal jobs, interrupted by others: results are in order and equal to single jobs."""
     rng = np.random.default_rng(SEED)
     print("seed", SEED)
     epilogue = other = None

@@ -1,4 +1,4 @@
-"""Heads: a text's mean state to outputs, pairs with kinds, files, metrics."""
+"""Heads: outputs of mean states, pairs with kinds, files and metrics."""
 
 import dataclasses
 
@@ -147,7 +147,7 @@ def test_six_bits_ride_in_eight(tmp_path) -> None:
 
 
 class Spy:
-    """The backend, and the largest code of x by GEMM."""
+    """golden_backend that records the largest code of x by GEMM."""
 
     def __init__(self) -> None:
         self.largest: dict[str, int] = {}
@@ -160,7 +160,7 @@ class Spy:
 
 
 def test_bits_of_weights_alone() -> None:
-    """In w4a8 activations keep their 8 bits."""
+    """In w4a8 activations stay 8 bits wide."""
     layer = quantize_model(tiny_weights(), mode("w4a8"), SENTENCES, bits=3).layers[0]
     assert {dense.format for dense in layer.dense.values()} == {Linear(3)}
     assert {activation.format for activation in layer.activations.values()} == {Linear(8)}

@@ -1,4 +1,4 @@
-"""Bytes in memory against hand-written ones, and back again for every format."""
+"""Packed bytes against hand-written ones, and round trips in every format."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Rounding against an exhaustive search in rational arithmetic; clipping points against the plain loop."""
+"""Quantizers: rounding against an exhaustive search with rationals."""
 
 import math
 import re
@@ -59,7 +59,7 @@ def raises(message: str) -> "pytest.RaisesExc[ValueError]":
 
 
 def corners(fmt: Format, rounding: Rounding) -> list[float]:
-    """Every bound between two levels with the floats beside it, every level, and values beyond the last."""
+    """Bounds between levels with neighbouring floats, all levels, and values beyond the last."""
     levels = sorted({abs(decode_code(code, fmt)) for code in all_codes(fmt).tolist()})
     if rounding == "log":
         bounds = [math.sqrt(0.5) * level for level in levels[1:]]
@@ -216,7 +216,7 @@ def test_scales(fmt: Format) -> None:
 def plain_errors(
     w: np.ndarray, fmt: Format, candidates: int, rounding: Rounding
 ) -> list[tuple[float, float]]:
-    """(mean squared error, scale) of each clipping point, by quantizing at every one of them."""
+    """(mean squared error, scale) of each clipping point, by quantizing at every one."""
     results = []
     for i in range(1, candidates + 1):
         scale = fmt.max_value / (float(np.max(np.abs(w))) * (i / candidates))
@@ -250,7 +250,7 @@ def test_clip_scale_equals_the_plain_loop(fmt: Format, rounding: Rounding) -> No
 
 
 def test_clipping_ties_go_to_the_larger() -> None:
-    """At clip 1/2 the 1 is off by 1/2, at clip 1 the 1/2 is: the errors are equal to the bit."""
+    """At clip 1/2 the 1 is off by 1/2, at clip 1 the 1/2 is: both errors are equal."""
     w = np.array([1.0, 0.5])
     (low, _), (high, _) = plain_errors(w, Linear(2), 2, "nearest")
     assert low == high

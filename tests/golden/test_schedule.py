@@ -1,4 +1,4 @@
-"""Schedules against the commands' contract, read by a checker of its own: legal, complete, every byte in its place."""
+"""Schedules against the commands' contract, by an independent checker: legal and complete."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ BUSES = (1, 2, 4, 8, 16, 32)
 
 @dataclass
 class Buffer:
-    """A ring in plain bytes: `fill` lines behind line `tail`, the next one goes to `head`."""
+    """A ring as bytes: `fill` lines from line `tail`; the next line is written at `head`."""
 
     line: int
     lines: int
@@ -46,7 +46,7 @@ class Buffer:
             self.fill += 1
 
     def read(self, line: int, words: int) -> tuple[bytes, int]:
-        """The words of a panel, and the lines from the tail to its end."""
+        """Words of a panel, and the number of lines from the tail to its end."""
         lines = -(-words // self.factor)
         assert 0 <= line < self.lines
         behind = (line - self.tail) % self.lines + lines
@@ -74,7 +74,7 @@ def buffers(subject: Config, heads: tuple[int, int, int]) -> list[Buffer]:
 
 
 def codes(panel: bytes, k: int, width: int, lanes: int) -> np.ndarray:
-    """The codes [width * lanes, k] of a panel, as unsigned bytes or nibbles."""
+    """Codes [width * lanes, k] of a panel, as unsigned bytes or nibbles."""
     words = np.frombuffer(panel, np.uint8).reshape(k, width)
     if lanes == 2:
         words = np.stack([words & 15, words >> 4], axis=-1).reshape(k, 2 * width)
@@ -82,7 +82,7 @@ def codes(panel: bytes, k: int, width: int, lanes: int) -> np.ndarray:
 
 
 def assert_operand(panel: bytes, operand: np.ndarray, width: int, lanes: int, first: int) -> None:
-    """The panel holds operand[first...], [count, k], and zeros beyond."""
+    """The panel contains operand[first...], [count, k], followed by zeros."""
     found = codes(panel, operand.shape[1], width, lanes)
     expected = np.zeros_like(found)
     there = operand[first : first + len(found)].astype(np.int16) & (15 if lanes == 2 else 255)
@@ -127,7 +127,7 @@ def check(
 def assert_tile(
     subject: Config, job: Job, now: Configure, command: Compute, rings: list[Buffer], place: Any
 ) -> None:
-    """A tile's settings, operands and parameters are its job's; frees what it says."""
+    """Settings, operands and parameters of a tile match its job; frees the lines it frees."""
     _, k, n = job.shape
     assert subject.modes[now.mode].name == job.mode.name
     assert now.k == k

@@ -1,4 +1,4 @@
-"""Weights of zeros, and weights so tiny that a scale or a factor would leave its range: in every format and mode."""
+"""Weights of zeros, and weights so tiny that scales or factors reach their limits."""
 
 import math
 from collections.abc import Callable
@@ -68,7 +68,7 @@ def with_dense(change: Callable[[str, Dense], Dense]) -> Change:
 
 
 def times(size: float, *names: str, bias: float = 1.0) -> Change:
-    """Weights of the linear layers of these names, all by default, and their biases in another size."""
+    """Multiply the linear weights of these layers (default: all) and their biases."""
 
     def change(name: str, dense: Dense) -> Dense:
         if names and name not in names:
@@ -79,7 +79,7 @@ def times(size: float, *names: str, bias: float = 1.0) -> Change:
 
 
 def small_states(weights: Weights) -> Weights:
-    """What enters a layer is tiny: the norms before it have tiny gains and no bias."""
+    """A layer with tiny inputs: the norms before it have tiny gains and no bias."""
 
     def norm(norm: Norm) -> Norm:
         return Norm(norm.weight * np.float32(1e-20), norm.bias * np.float32(0))
@@ -116,7 +116,7 @@ MODES += [(mode("w8a8"), 5), (mode("w4a8"), 2), (mode("w4a4"), 2)]
 )
 @pytest.mark.parametrize("clip", [True, False], ids=["clip", "all"])
 def test_models(chosen: Mode, bits: int | None, clip: bool) -> None:
-    """Each runs, and what its projections give is what the real ones do, but for what a sum or a code rounds."""
+    """Every model runs, and its projections differ from the real ones only by rounding."""
     for what, change in CHANGES.items():
         weights = change(tiny.tiny_weights())
         model = quantize_model(weights, chosen, tiny.SENTENCES, clip, bits)

@@ -1,4 +1,4 @@
-"""The cache: entries are whole, damage is found and mended, what killed processes leave is removed."""
+"""The cache: complete entries, detection of damage, and removal of orphans."""
 
 import errno
 import os
@@ -32,7 +32,7 @@ CONFIG = Config(modes=(mode("w8a8"),), rows=1, cols=1, k_max=16)
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The cache."""
+    """Folder of an empty cache."""
     monkeypatch.setenv("TILEBERT_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
@@ -153,7 +153,7 @@ def test_a_file_in_place_of_the_cache(place: Path) -> None:
 
 
 def test_several_make_the_same_at_once(place: Path) -> None:
-    """All are in `make` before the first is done."""
+    """All threads are inside `make` before the first finishes."""
     barrier = threading.Barrier(4)
     results: list[tuple[Path, bool]] = []
 
@@ -175,7 +175,7 @@ def test_several_make_the_same_at_once(place: Path) -> None:
 
 
 def test_orphans_are_removed_and_what_is_being_made_is_not(place: Path) -> None:
-    """A maker that is killed leaves its folder; the next one that makes something removes it."""
+    """A killed process leaves its scratch folder; the next use of the cache removes it."""
     code = (
         f"import sys, signal; sys.path.insert(0, {str(ROOT)!r})\n"
         "from sim import cache\n"
@@ -221,7 +221,7 @@ def test_orphans_of_earlier_versions_are_removed_after_a_day(place: Path) -> Non
 
 
 def test_no_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A user without an entry in the list of users, as in a container; TILEBERT_CACHE is enough, and not needed."""
+    """A user without a home folder, as in a container; TILEBERT_CACHE helps but is not needed."""
 
     def nobody() -> Path:
         raise RuntimeError("Could not determine home directory.")
@@ -242,7 +242,7 @@ def test_a_folder_for_temporary_files_that_another_user_made(tmp_path: Path) -> 
 
 
 def test_a_library_that_cannot_be_loaded(tmp_path: Path) -> None:
-    """As on a disk that is mounted noexec."""
+    """As on a disk mounted noexec."""
     (tmp_path / LIBRARY).write_bytes(b"")
     design = kept_design(CONFIG, True, "")
     with pytest.raises(
@@ -252,11 +252,11 @@ def test_a_library_that_cannot_be_loaded(tmp_path: Path) -> None:
 
 
 ODD = 'ü $HOME #: (it\'s) & "a\\b" %'
-"""What make, shells and linkers take for something of their own."""
+"""Characters that make, shells and linkers interpret."""
 
 
 def move_cache(path: Path, simulator: str, patch: pytest.MonkeyPatch) -> None:
-    """Use another cache, to which the simulator's own objects are copied: they take a minute to compile."""
+    """Switch to another cache that has the simulator's runtime, which takes a minute to compile."""
     build(CONFIG, simulator)
     usual = cache.find("builds", runtime_key(simulator))
     assert usual is not None
@@ -265,7 +265,7 @@ def move_cache(path: Path, simulator: str, patch: pytest.MonkeyPatch) -> None:
 
 
 def checked(simulator: str) -> Build:
-    """A build, which computes what golden does."""
+    """A build whose results equal golden's."""
     job = random_job(np.random.default_rng(1), mode("w8a8"), (2, 3, 2), requantize=True)
     built = build(CONFIG, simulator)
     (group,) = simulate(built, [[job]]).groups
@@ -286,7 +286,7 @@ def test_a_cache_of_any_name(
 def test_a_damaged_build_and_damaged_verilog(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """What a library that is cut short would end in is SIGBUS."""
+    """Loading a truncated library would end in SIGBUS."""
     move_cache(tmp_path, "verilator", monkeypatch)
     folder = checked("verilator").folder
     (design,) = tmp_path.glob(f"designs/*/{DESIGN}")

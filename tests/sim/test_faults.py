@@ -1,4 +1,4 @@
-"""The core under everything that a host can do wrong: resets, malformed commands, sinks that wait, random bytes."""
+"""The core under faults of its host: resets, long stalls, and random commands."""
 
 import random
 from copy import deepcopy
@@ -45,7 +45,7 @@ SUBJECT = config(
     results=2,
 )
 ANSWER = 8
-"""Cycles in which a command that is refused has its status, from when it was offered."""
+"""Cycles from the offer of a refused command to its status, at most."""
 
 
 @cache
@@ -55,7 +55,7 @@ def built() -> Build:
 
 @cache
 def work() -> Schedule:
-    """GEMMs of all modes and outputs, whose operands go round the rings more than once."""
+    """GEMMs of all modes and outputs, whose operands wrap around the rings."""
     rng = np.random.default_rng(SEED)
     jobs = [
         random_job(rng, chosen, shape, requantize=requantize, biased=biased)
@@ -83,7 +83,7 @@ def assert_exact(plan: Schedule, traffic: Traffic) -> None:
 
 
 def words(*commands: Configure | Load | Compute | int) -> np.ndarray:
-    """Commands, or their bits, as payloads."""
+    """Payloads of commands or of their bits."""
     size = COMMAND_WIDTH // 8
     numbers = [command if isinstance(command, int) else encode(command) for command in commands]
     return np.frombuffer(b"".join(n.to_bytes(size, "little") for n in numbers), np.uint8).reshape(
@@ -134,7 +134,7 @@ TILE = Compute(0, 0, 0, 3, 2)
 
 
 def fields(command: Configure | Load | Compute, **changed: int) -> int:
-    """A command with fields of any value, as wide as they are."""
+    """Bits of a command with fields changed to any values that fit."""
     bits = encode(command)
     opcode = Opcode(bits & 0xFF)
     for name, value in changed.items():
@@ -204,7 +204,7 @@ def malformed() -> list[tuple[str, tuple, int, Status]]:
 
 
 def answers(model: Model, rng: np.random.Generator, commands: tuple) -> None:
-    """Have commands answered, whatever the answers, and take what they let out."""
+    """Run commands, whatever their status, and drop their results."""
     for command in commands:
         traffic = model.run(words(command), noise(rng, 2000), 0)
         assert traffic.complete
@@ -232,7 +232,7 @@ def test_a_malformed_command_is_refused_and_does_nothing(
 
 @dataclass
 class Reference:
-    """What the contract says of each command: its status, and what is accepted, in plain Python."""
+    """Contract of the commands in plain Python: the status of each, and the state it leaves."""
 
     tails: list[int] = field(default_factory=lambda: [0, 0, 0])
     fills: list[int] = field(default_factory=lambda: [0, 0, 0])
@@ -306,7 +306,7 @@ class Reference:
 
 
 class Fuzzer:
-    """Commands of random bytes, most of whose fields are near what the state makes legal."""
+    """Random commands, most of whose fields are near the range that the state makes legal."""
 
     def __init__(self, rng: np.random.Generator):
         # Numbers drawn one by one: a Python generator is faster at that.
@@ -365,7 +365,7 @@ class Fuzzer:
 
 
 def test_refused_commands_between_good_ones_change_no_result() -> None:
-    """Loads and tiles that the state at hand does not allow, at random places of a schedule."""
+    """Loads and tiles that the current state does not allow, at random points of a schedule."""
     rng, plan = np.random.default_rng(SEED), work()
     fuzzer, state = Fuzzer(rng), Reference()
     commands: list[int] = []

@@ -1,4 +1,4 @@
-"""Random and extreme GEMMs for tests."""
+"""Random and extreme GEMM jobs."""
 
 from typing import Any
 
@@ -47,9 +47,9 @@ def random_job(
     patterns: tuple[str, str] = ("random", "random"),
     name: str = "job",
 ) -> Job:
-    """A job of shape (M, K, N): half of its columns have any legal parameters, the others mostly results in range.
+    """A job of shape (M, K, N), requantized to `bits` (default: the width of x's codes).
 
-    Requantized to `bits`, without them to the width of x's codes.
+    Half of its columns have any legal parameters; the results of the others are mostly in range.
     """
     m, k, n = shape
     x = codes(rng, chosen.x_format, (m, k), patterns[0])

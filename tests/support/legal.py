@@ -1,4 +1,4 @@
-"""Parameters drawn from their whole legal space: anywhere in a range, at powers of two, and at the bounds."""
+"""Random parameters over their legal ranges: uniform, near powers of two, and at the bounds."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from golden.spec.modes import Mode, mode
 
 
 def integers(rng: np.random.Generator, low: int, high: int, count: int) -> NDArray[np.int64]:
-    """`count` integers of low..high: half uniform, the others powers of two, their neighbours, and bounds."""
+    """`count` integers in low..high: half uniform, the others near powers of two or at bounds."""
     powers = np.int64(1) << rng.integers(0, max(abs(low), abs(high)).bit_length() + 1, count)
     near = powers * rng.choice([-1, 1], count) + rng.integers(-1, 2, count)
     bounds = rng.choice([low, min(low + 1, high), max(high - 1, low), high], count)
@@ -32,7 +32,7 @@ def shifts(rng: np.random.Generator, count: int) -> NDArray[np.int32]:
 
 
 def any_piecewise(rng: np.random.Generator, chosen: Mode) -> Mode:
-    """The mode; of a piece-wise one any ratio and offset."""
+    """The mode, with any ratio and offset if it is piece-wise."""
     if not isinstance(chosen.w_format, Piecewise):
         return chosen
     ratio, offset = int(integers(rng, 1, 63, 1)[0]), int(integers(rng, 0, 63, 1)[0])

@@ -1,4 +1,4 @@
-"""`tilebert table` on rows written for this test, and what it says about wrong input."""
+"""`tilebert table` on small files written here: its output and its errors."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working folder, with GLUE's files in it."""
+    """Working folder with GLUE's files."""
     write_glue(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TILEBERT_CACHE", str(tmp_path / "cache"))
