@@ -156,7 +156,7 @@ def test_every_field_of_the_header_is_checked(file: File) -> None:
         name = next((key for key in reversed(path) if isinstance(key, str)), "header")
         for wrong in wrong_values(name, value):
             said = file.refusal(file.tensors, changed(file.header, path, wrong))
-            # Log2 names its field with a blank; what tensors contradict is named by the tensor.
+            # Log2's error spells its field with a blank; a mismatch with tensors names the tensor.
             named = (name, name.replace("_", " "), "shape" if path[:1] == ("config",) else "head.")
             if said == "loaded" or not any(each in said for each in named):
                 loaded.append((path, wrong, said))
@@ -237,7 +237,7 @@ def test_a_file_of_before_loads_with_a_warning(tmp_path: Path) -> None:
         UserWarning, match=rf"^{path}: no digest in the file; a changed bit may go unnoticed$"
     ):
         assert load(path).head is not None
-    # Version 2's first files knew no tasks.
+    # The first files of version 2 have no task.
     del header["task"]
     for name in ("head.weight", "head.bias"):
         del tensors[name]

@@ -1,6 +1,5 @@
 """Formats and modes: all codes against independent tables and formulas, and the widths of sums."""
 
-import re
 from collections.abc import Callable
 from typing import get_args
 
@@ -18,6 +17,7 @@ from golden.numeric.codec import (
 )
 from golden.spec.formats import Format, Linear, Log2, Piecewise
 from golden.spec.modes import MODE_NAMES, mode, sum_width
+from tests.support.errors import raises
 
 LINEAR = [Linear(bits) for bits in range(2, 9)]
 LOG2 = [Log2(bits) for bits in (3, 4, 5)]
@@ -62,10 +62,6 @@ def expected_values(fmt: Format) -> dict[int, int]:
             return log2_values(fmt)
         case Piecewise():
             return piecewise_values(fmt)
-
-
-def raises(message: str) -> "pytest.RaisesExc[ValueError]":
-    return pytest.raises(ValueError, match=f"^{re.escape(message)}$")
 
 
 @pytest.mark.parametrize("fmt", FORMATS, ids=str)

@@ -76,7 +76,7 @@ def test_metrics_by_hand() -> None:
     # 2 hits, 3 predicted, 4 true: precision 2/3, recall 1/2.
     assert f1([1, 1, 1, 0, 0], [1, 1, 0, 1, 1]) == pytest.approx(2 / (3 / 2 + 2))
     assert f1([0, 0], [0, 0]) == 0
-    # hits 2, right zeros 1, wrong ones 1, missed 1.
+    # 2 true positives, 1 true negative, 1 false positive, 1 false negative.
     assert matthews([1, 1, 1, 0, 0], [1, 1, 0, 1, 0]) == pytest.approx(
         (2 * 1 - 1 * 1) / np.sqrt(3 * 3 * 2 * 2)
     )

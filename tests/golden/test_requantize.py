@@ -1,7 +1,6 @@
 """Requantization against rational arithmetic, and factors against a search for the shift."""
 
 import math
-import re
 from fractions import Fraction
 
 import numpy as np
@@ -10,14 +9,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from golden.numeric.requantize import encode_factor, encode_factors, requantize, requantize_value
+from tests.support.errors import raises
 
 SEED = 20240302
 BIAS = st.integers(-(2**31), 2**31 - 1)
 ACC = st.one_of(st.integers(-(2**46), 2**46), st.integers(-300, 300))
-
-
-def raises(message: str) -> "pytest.RaisesExc[ValueError]":
-    return pytest.raises(ValueError, match=f"^{re.escape(message)}$")
 
 
 def exact(acc: int, bias: int, mult: int, shift: int, bits: int) -> int:

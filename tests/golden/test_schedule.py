@@ -206,7 +206,7 @@ def test_schedules_keep_the_contract(subject: Config, seed: int, count: int) -> 
     first = schedule(jobs, geometry(subject), subject.index)
     check(subject, jobs, first)
     assert first.cycles > 0
-    # Another one goes on where it ended.
+    # A second schedule continues at the write pointers of the first.
     check(
         subject,
         jobs[::-1],

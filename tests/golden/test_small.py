@@ -23,8 +23,8 @@ from golden.numeric.quantize import (
 from golden.schedule.backend import golden_backend
 from golden.spec.formats import Format, Log2, Piecewise
 from golden.spec.modes import MODE_NAMES, Mode, mode
-from tests.golden.test_quantize import FORMATS
 from tests.support import tiny
+from tests.support.formats import FORMATS
 
 SIZES = [1e-40, 1e-45, 1e-300, 1e-307, 5e-324, 0.0]
 
@@ -42,7 +42,7 @@ def test_tensors(fmt: Format, size: float) -> None:
         back = dequantize(quantize(x, chosen, scale), chosen, scale)
         assert (np.abs(back - x) <= np.abs(x).max()).all()
         if size >= 1e-300 and not isinstance(fmt, Log2):
-            # As large ones are: a scale makes no difference.
+            # The codes equal those of ordinary weights: a common factor cancels.
             assert np.array_equal(
                 quantize(x, chosen, scale), quantize(x / size, chosen, scale * size)
             )
@@ -135,15 +135,15 @@ def test_models(chosen: Mode, bits: int | None, clip: bool) -> None:
         for name, code in zip(("query", "key", "value"), codes, strict=True):
             dense = layer.dense[name]
             unit = scale["hidden"] * float(dense.scale)
-            # A bias is rounded to half a sum's unit, a result to half a code and a factor of 15
-            # bits.
+            # Rounding: the bias to half a unit of a sum, the result to half a code, and the
+            # factor to 15 bits.
             exact = (x_values @ decode(dense.codes, dense.format)) / unit + real.dense[
                 name
             ].bias.astype(np.float64)
             wanted = np.clip(exact * scale[name], -127, 127)
             slack = 0.51 + 0.5 * scale[name] / unit
             assert np.abs(code - wanted).max() <= slack, (what, name)
-            # Where weights say nothing, the bias is kept.
+            # With weights of zeros the result is the bias.
             if "tiny" not in what and not real.dense[name].weight.any():
                 assert slack < 1, (what, name)
 

@@ -56,7 +56,7 @@ def test_every_pair_of_sizes_raw_and_requantized(size: tuple[int, int]) -> None:
     for index, shape in enumerate(pairwise_shapes()):
         if np.prod(shape) > ARRAYS[size]:
             continue
-        # Every combination of the patterns of x and w comes round, raw and requantized.
+        # Use every combination of patterns of x and w, raw and requantized.
         patterns = (PATTERNS[index % 4], PATTERNS[index // 4 % 4])
         jobs = [
             random_job(rng, mode("w8a8"), shape, requantize=requantize, patterns=patterns)
@@ -114,7 +114,7 @@ def test_a_sink_that_rarely_takes_anything_delays_and_loses_nothing() -> None:
     rng = np.random.default_rng(SEED)
     jobs = [random_job(rng, mode("w8a8"), (8, 1, 8), requantize=False) for _ in range(40)]
     run = run_exact(["w8a8"], (8, 8), [jobs], stalls=Stalls(results=0.98, seed=SEED))
-    # Eight columns leave in two beats.
+    # Eight columns take two result transfers.
     assert run.cycles > 40 * 8 * 2 * 20
 
 

@@ -96,7 +96,7 @@ def test_broken_hardware_is_caught(
         arguments += [f"--{name}", str(tmp_path / f"{name}.npy")]
 
     damage(monkeypatch)
-    # A kept design would be the whole one.
+    # Bypass the cache, which has the design without the fault.
     monkeypatch.setattr(
         "sim.build.kept_design",
         lambda config, flat, kept: generate("core", config, flat=flat, kept=kept),

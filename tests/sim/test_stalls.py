@@ -28,6 +28,6 @@ def test_every_stream_has_pauses_of_its_own() -> None:
 def test_pauses_are_as_frequent_as_asked(probability: float) -> None:
     table = Stalls(*[probability] * len(STREAMS), seed=1).pauses()
     assert table.shape == (len(STREAMS), PERIOD)
-    # Five standard deviations.
+    # Tolerance: five standard deviations.
     spread = 5 * np.sqrt(probability * (1 - probability) / PERIOD)
     assert (np.abs(table.mean(axis=1) - probability) <= spread).all()

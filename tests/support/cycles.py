@@ -65,7 +65,7 @@ MODELS: dict[str, dict[str, str]] = {
     },
     "xc7": {
         "DSP48E1.v": _DSP48E1,
-        # Its outputs may stay open, its inputs may not.
+        # The model's outputs may stay open, but not its inputs.
         "DSP48E1.vlt": "`verilator_config\n"
         + "\n".join(
             f'lint_off -rule PINMISSING -file "*" -match "*pin: \'{name}\'*"'
@@ -132,7 +132,7 @@ def simulate(
     words = []
     for start in STARTS[simulator]:
         run(sources, simulator, folder, start)
-        # Of a digit with both known and unknown bits Icarus makes an X.
+        # Icarus prints X for a digit with both known and unknown bits.
         words.append((folder / "outputs.hex").read_text().lower().split())
     return [_common(digits) for digits in zip(*words, strict=True)]
 

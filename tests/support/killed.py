@@ -17,7 +17,7 @@ root, left, original = int(root or os.getpid()), [int(number)], os.replace
 
 def kill():
     os.kill(root, signal.SIGKILL)
-    # A worker, which ends when it sees that the process it works for has ended.
+    # In a worker, which ends when its parent has ended.
     time.sleep(1e6)
 
 def replace(source, target, **options):

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.numeric.codec import all_codes
 from golden.numeric.requantize import BIAS_MAX, BIAS_MIN, MULT_MAX, SHIFT_MAX, SHIFT_MIN
-from golden.spec.formats import Piecewise
+from golden.spec.formats import Format, Piecewise
 from golden.spec.modes import Mode, mode
 
 
@@ -42,3 +43,8 @@ def any_piecewise(rng: np.random.Generator, chosen: Mode) -> Mode:
 def any_mode(rng: np.random.Generator, names: tuple[str, ...], exponent_bits: int = 4) -> Mode:
     """One of the named modes, with any run-time parameters."""
     return any_piecewise(rng, mode(names[rng.integers(len(names))], exponent_bits))
+
+
+def random_codes(rng: np.random.Generator, fmt: Format, *shape: int) -> np.ndarray:
+    """Random codes of `shape`, uniform over the legal codes of `fmt`."""
+    return rng.choice(all_codes(fmt), shape)

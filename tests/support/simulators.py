@@ -40,10 +40,10 @@ VERILATE = [
         "-Mdir",
         ".",
     ),
-    # What nothing sets is what +verilator+rand+reset says when the program starts.
+    # Uninitialised registers start as +verilator+rand+reset tells the program.
     *("--x-assign", "unique", "--x-initial", "unique", "-fno-inline"),
     "-Wno-fatal",
-    # Verilator knows no x: an input that is not connected would be a zero.
+    # Verilator has no x: an unconnected input would be 0.
     *("-Werror-PINMISSING", "-Wwarn-PINCONNECTEMPTY", "-Werror-PINCONNECTEMPTY"),
 ]
 
@@ -106,7 +106,7 @@ def _verilated(sources: Mapping[str, str]) -> Path:
         _execute(
             [*COMPILER, *flags, "all.cpp", *map(str, objects), "-s", "-o", "bench"], Path(build)
         )
-        # Copied beside its place first, so that another process finds it whole or not at all.
+        # Copy to a temporary name and rename, so that other processes see a complete file.
         program.parent.mkdir(parents=True, exist_ok=True)
         beside = program.with_name(f".{key}-{os.getpid()}")
         shutil.copy(Path(build, "bench"), beside)

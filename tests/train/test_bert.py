@@ -128,7 +128,7 @@ def test_training_moves_all_but_the_tables() -> None:
     tables = {
         f"bert.embeddings.{table}_embeddings.weight" for table in ("word", "position", "token_type")
     }
-    # The bias of keys adds the same to all scores of a query: softmax does not see it.
+    # The bias of keys adds a constant to all scores of a query, which softmax ignores.
     assert {name for name in still if not name.endswith("self.key.bias")} == tables
 
 

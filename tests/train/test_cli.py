@@ -49,7 +49,7 @@ def test_similarity(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert f"trained pearson {record['trained']['pearson']:.2f}" in out
     lines = err.splitlines()
     assert lines.pop(6).startswith("after epoch 1: pearson ")
-    # Where no terminal shows a bar, every stage is a line.
+    # Without a terminal each stage prints a line instead of a progress bar.
     assert lines == [
         "fine-tuning similarity in fp32",
         "evaluating similarity",
@@ -147,8 +147,8 @@ def test_a_stop_at_the_comparison_resumes_at_the_evaluation(
         patch.setattr(WeightQuantizer, "forward", counted)
         patch.setattr(agreement, "agreement", watched)
         assert run(command.split()) == 0
-    # The comparison quantizes every weight once, and tells a fraction for each example, and then
-    # golden's.
+    # The comparison quantizes every weight once. It reports progress for each example of the
+    # trained model and then of golden's.
     assert len(calls) == len(set(calls)) == 6 * 6
     assert fractions[:4] == [1 / 8, 2 / 8, 3 / 8, 4 / 8]
     assert fractions == sorted(fractions)
@@ -169,7 +169,7 @@ def test_a_stop_at_the_comparison_resumes_at_the_evaluation(
     assert capfd.readouterr().err.endswith("comparing golden with PyTorch\ntilebert: interrupted\n")
     assert (folder / "x.safetensors.state").exists()
     assert not (folder / "x.json").exists()
-    # No step is taken again.
+    # No step is repeated.
     monkeypatch.setattr(loop, "_step", None)
     assert run(command.split()) == 0
     again = json.loads((folder / "x.json").read_text())

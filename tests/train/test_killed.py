@@ -75,7 +75,7 @@ def test_a_training_goes_on(folder: Path, tmp_path: Path) -> None:
         [*words, "-o", "whole.st", "--json", "whole.json"], folder, **surroundings(folder, "whole")
     )
     again = [*words, "-o", "again.st", "--json", "again.json"]
-    # In FP32, in 4 bits, and with all but the record done.
+    # Kill during FP32 training, during 4-bit training, and just before the record is written.
     for pattern, moment in (
         ("rte-*.state", "after"),
         ("again.st.state", "after"),
@@ -126,7 +126,7 @@ def test_a_table_goes_on(folder: Path, tmp_path: Path) -> None:
         **surroundings(folder, "whole"),
     )
     again = [*words, "--records", "again.jsonl", "--workers", "2"]
-    # In a worker, in the middle of the second cell.
+    # Kill in a worker, during the second cell.
     killed(
         again,
         folder,

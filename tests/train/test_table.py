@@ -55,9 +55,9 @@ def test_table(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert "| w4a8 |  | not run |" in text
     assert f"| fp32 |  | {records[0]['trained']['accuracy']:.2f} |" in text
     assert (folder / "plots" / "trained.png").stat().st_size > 1000
-    # What the trainings went on from is gone.
+    # The trainings' states are removed.
     assert not list((folder / "cache" / "training").glob("*.state"))
-    # Nothing runs twice.
+    # A second run computes nothing again.
     assert run(words) == 0
     assert capfd.readouterr().err == ""
     assert grid.read_records(folder / "cells.jsonl") == records
