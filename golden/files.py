@@ -53,12 +53,12 @@ def resolved(path: Path) -> Path:
 
     Raises OSError for a circle of links and for a name that is too long.
     """
-    place = Path(os.path.realpath(path))
-    if place.is_symlink():
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
     # Raises for a name that is too long.
-    place.exists()
-    return place
+    target.exists()
+    return target
 
 
 @contextmanager
@@ -71,18 +71,18 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     scratch, lock = None, -1
     try:
-        place = resolved(path)
+        target = resolved(path)
         # 40 characters of the name: a name of the maximum length leaves no room for a suffix.
-        prefix = f".{place.name[:40]}."
-        _remove_orphans(place.parent, prefix)
+        prefix = f".{target.name[:40]}."
+        _remove_orphans(target.parent, prefix)
         with deferred_interrupt():
-            scratch, lock = _locked(place.parent, prefix)
+            scratch, lock = _locked(target.parent, prefix)
         yield scratch
         # mkstemp makes private files; the result is an ordinary one.
         umask = os.umask(0)
         os.umask(umask)
         scratch.chmod(0o666 & ~umask)
-        os.replace(scratch, place)
+        os.replace(scratch, target)
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from None
     finally:

@@ -60,7 +60,7 @@ def _pair(mode: Mode, k_max: int, random: np.random.Generator) -> list[Job]:
     bias[:2] = BIAS_MIN, BIAS_MAX
     raw = Job(f"{mode.name}/raw", replace(mode, w_format=w_format), x, w, bias)
     (sums,) = golden_backend([raw], k_max)
-    # Most results fit their codes; those of the first two columns, with extreme parameters, do not.
+    # A shift for columns 2 and up: their largest results are clamped, the others are in range.
     shift = 15 + int(np.abs(sums[:, 2:]).max()).bit_length() - 8
     mult = random.integers(1 << 14, 1 << 15, n).astype(np.int32)
     mult[:2] = MULT_MAX

@@ -47,7 +47,7 @@ def agreement(
     encoder = quantized_encoder(model, golden_backend)
     objective.eval()
     outputs = []
-    # The weights are constant here: quantize them once, which takes longer than a forward pass.
+    # Quantize the weights once: it takes longer than a forward pass.
     with torch.no_grad(), parametrize.cached():
         # One by one, because padding would change the order of float32 sums.
         for index in range(len(data)):

@@ -157,8 +157,8 @@ class Encoder:
         return vectors
 
     def _embed(self, ids: NDArray[np.integer], kinds: NDArray[np.integer]) -> Real:
-        places = np.arange(ids.shape[1])
-        x = self._lookup("word", ids) + self._lookup("position", places)
+        positions = np.arange(ids.shape[1])
+        x = self._lookup("word", ids) + self._lookup("position", positions)
         return layer_norm(x + self._lookup("kind", kinds), self._embedding_norm, self._config.eps)
 
 

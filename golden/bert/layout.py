@@ -24,14 +24,7 @@ from golden.bert.quantized import (
     QuantizedTable,
 )
 from golden.bert.sites import SITES, Activation
-from golden.bert.weights import (
-    DENSE_NAMES,
-    PACKAGE,
-    Norm,
-    model_folder,
-    read_config,
-    read_tables,
-)
+from golden.bert.weights import DENSE_NAMES, PACKAGE, Norm, model_folder, read_config, read_tables
 from golden.checks import expect
 from golden.numeric.packing import pack_bits, unpack_bits
 from golden.numeric.quantize import quantize

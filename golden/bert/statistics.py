@@ -89,8 +89,8 @@ def histogram(values: ArrayLike, edges: NDArray[np.float64]) -> Histogram:
     samples = np.asarray(values, np.float64).ravel()
     if np.isnan(samples).any():
         raise ValueError("values: expected numbers, got nan")
-    places = np.searchsorted(edges, samples, side="right")
-    counts = np.bincount(places, minlength=len(edges) + 1)
+    bins = np.searchsorted(edges, samples, side="right")
+    counts = np.bincount(bins, minlength=len(edges) + 1)
     return Histogram(edges, counts[1:-1], int(counts[0]), int(counts[-1]))
 
 

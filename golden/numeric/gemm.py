@@ -139,7 +139,10 @@ def _multiply(x: NDArray[np.integer], w: NDArray[np.integer], mode: Mode) -> NDA
 
 
 def _exact_type(depth: int, mode: Mode) -> TypeName:
-    """The type in which every partial sum of `depth` products is exact."""
+    """Smallest type in which every partial sum of `depth` products is exact.
+
+    Raises ValueError if there is none.
+    """
     # The bound of the formats is tighter than the mode's: they contain the actual ratio and offset.
     bound = mode.x_format.max_value * mode.w_format.max_value
     if depth * bound >= EXACT:

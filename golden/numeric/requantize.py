@@ -68,9 +68,9 @@ def requantize(
     if bias is not None:
         total += column(bias, columns, BIAS_MIN, BIAS_MAX, "bias")
     factor = column(mult, columns, 0, MULT_MAX, "mult")
-    places = column(shift, columns, SHIFT_MIN, SHIFT_MAX, "shift")
+    shifts = column(shift, columns, SHIFT_MIN, SHIFT_MAX, "shift")
     # |total * factor| < (2^46 + 2^31) * 2^15 and the half is at most 2^46: below 2^63.
-    rounded = (total * factor + (np.int64(1) << (places - 1))) >> places
+    rounded = (total * factor + (np.int64(1) << (shifts - 1))) >> shifts
     largest = (1 << (bits - 1)) - 1
     codes: NDArray[np.int8] = np.clip(rounded, -largest, largest).astype(np.int8)
     return codes

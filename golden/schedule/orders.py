@@ -12,7 +12,7 @@ from golden.spec.commands import RingName
 __all__ = ["best_orders"]
 
 _REPEATED = 4
-"""Equal neighbouring jobs simulated per candidate: enough to show how one affects the next."""
+"""Equal neighbouring jobs scheduled per candidate: enough to show how one affects the next."""
 
 _TRIED = 3
 """Block counts tried per operand: the fewest that fit the rings, and the next larger ones."""

@@ -20,7 +20,10 @@ SLOT_CYCLES = 4
 """Cycles from the drain's last read of a tile to the last k of the tile that needs its slot."""
 
 FREE_CYCLES = 1
-"""Cycles from a tile's last k until its lines are free, relative to the same delay of a load."""
+"""Cycles from a tile's last k until a load can use the lines that it frees.
+
+The cycles from a load's last transfer until its lines are readable are subtracted.
+"""
 
 
 class _RingTraffic:
@@ -41,7 +44,7 @@ class _RingTraffic:
         time, done, target = start, self.head, self.head + lines
         pace = self.ring.transfers(lines) / lines
         while done < target:
-            # Lines freed up to `time`; if there is no room, wait for the next that is freed.
+            # Room from lines freed by `time` or at the next cycle; without room, wait for a free.
             events = bisect_left(self.freed_at, time + 1)
             room = (self.freed[events - 1] if events else self.first) + self.ring.lines
             if room <= done:

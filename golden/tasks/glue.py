@@ -116,8 +116,8 @@ def read_examples(task: Task, folder: Path, split: str = "dev") -> list[Example]
     with file and line for a malformed row. For tasks with `broken` rows it skips these and warns of
     their number.
     """
-    place = folder / task.folder
-    table, tabbed = (place / f"{split}.{ending}" for ending in ("csv", "tsv"))
+    files = folder / task.folder
+    table, tabbed = (files / f"{split}.{ending}" for ending in ("csv", "tsv"))
     if not task.classes and table.exists():
         return _read(table, csv.excel, task, (*task.sentences, task.label))
     if tabbed.exists():

@@ -37,6 +37,3 @@ def test_a_stream_that_stops_for_long_loses_nothing(stream: str, share: float) -
     # No result or load is left over.
     after = model.run(words(), noise(np.random.default_rng(1), 4), 1, cycles=500)
     assert (len(after.results), after.loads) == (0, 0)
-
-
-# Malformed commands, each behind commands that are accepted: what is refused has no effect.
