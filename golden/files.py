@@ -23,9 +23,7 @@ UNFINISHED = ".unfinished"
 
 @contextmanager
 def deferred_interrupt() -> Iterator[None]:
-    """Defer control-C to the end of the block, so that the name of a file made in it is never
-    lost.
-    """
+    """Defer control-C to the end of the block, so that no file made in it is forgotten."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

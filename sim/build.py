@@ -37,9 +37,7 @@ class Build:
 
     @property
     def digests(self) -> dict[str, str]:
-        """SHA-256 of the Verilog of `tilebert verilog` and of the text that the simulator
-        compiled.
-        """
+        """SHA-256 of the delivered Verilog and of the text that the simulator compiled."""
         return {
             "verilog_sha256": self.design.sha256,
             "simulated_sha256": self.design.simulated_sha256,

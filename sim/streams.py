@@ -61,8 +61,9 @@ def result_transfers(schedule: Schedule) -> int:
 
 
 def settling_cycles(config: Config) -> int:
-    """Cycles after the last result in which surplus results appear: more than the core's
-    latency.
+    """Cycles after the last result in which surplus results appear.
+
+    This is more than the core's latency.
     """
     return 4 * (config.rows + config.cols) + 64
 

@@ -126,8 +126,9 @@ def _before(quantizer: ActivationQuantizer) -> Any:
 
 
 def _after(operand: ActivationQuantizer, result: ActivationQuantizer | None) -> Any:
-    """Hook of a linear layer with x at `operand`'s scale; `result`, if any, requantizes its
-    sums.
+    """Hook of a linear layer with x at `operand`'s scale.
+
+    `result`, if any, requantizes the layer's sums.
     """
 
     def hook(module: Any, inputs: tuple[Tensor], y: Tensor) -> Tensor:

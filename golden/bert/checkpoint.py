@@ -80,8 +80,9 @@ def load(path: Path) -> QuantizedModel:
 
 
 def digest(metadata: Mapping[str, str], tensors: Tensors) -> str:
-    """SHA-256 over all metadata but `sha256`, and over each tensor's name, type, shape and
-    bytes.
+    """SHA-256 of the metadata without `sha256`, and of all tensors.
+
+    It covers each tensor's name, type, shape and bytes.
     """
     result = hashlib.sha256()
     parts: list[bytes] = []

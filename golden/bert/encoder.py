@@ -38,9 +38,7 @@ class Products(Protocol):
         """Q, K and V [rows, hidden] of x [rows, hidden]."""
 
     def scores(self, layer: int, query: Operand, key: Operand) -> Real:
-        """query @ key^T [B, heads, S, S] of [B, heads, S, width] each, not divided by
-        sqrt(width).
-        """
+        """query @ key^T [B, heads, S, S] of [B, heads, S, width] each, not yet scaled."""
 
     def context(self, layer: int, probabilities: Real, value: Operand) -> Operand:
         """probabilities [B, heads, S, S] @ value [B, heads, S, width]."""
@@ -218,8 +216,9 @@ def scattered(
     groups: Sequence[Sequence[tuple[int, ...]]],
     vectors: Sequence[Real],
 ) -> Real:
-    """Vector of each sequence, [len(sequences), hidden], from those of `groups` [len(group),
-    hidden].
+    """Vector of each sequence, [len(sequences), hidden].
+
+    `vectors` holds the vectors of each group, [len(group), hidden].
     """
     found = {
         ids: vector

@@ -14,8 +14,9 @@ __all__ = ["Similarity", "evaluate_sts", "pair_sequences", "similarity"]
 
 @dataclass(frozen=True)
 class Similarity:
-    """Correlations, in percent, of an encoder's cosines with the scores of `pairs` sentence
-    pairs.
+    """Correlations, in percent, of an encoder's cosines with the scores of sentence pairs.
+
+    `pairs` is the number of pairs.
     """
 
     pairs: int

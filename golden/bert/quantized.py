@@ -232,8 +232,9 @@ def quantized_encoder(model: QuantizedModel, backend: Backend) -> Encoder:
 
 
 class _Part:
-    """Linear layer prepared for jobs: bias in units of its sums, epilogue (Q, K, V), and the
-    unit.
+    """Linear layer prepared for jobs.
+
+    It contains the bias in units of a sum, the epilogue (Q, K, V), and the unit's real value.
     """
 
     def __init__(self, mode: Mode, layer: QuantizedLayer, name: str) -> None:

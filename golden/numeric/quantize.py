@@ -228,8 +228,9 @@ class _Tensor:
         return max(self.largest * fraction, math.ulp(0.0))
 
     def best(self, grid: Levels) -> tuple[float, float]:
-        """Sum of squared errors and clipping point of the best candidate, in units of the
-        largest.
+        """Sum of squared errors and clipping point of the best candidate.
+
+        Both are in units of the largest magnitude.
         """
         top = float(grid.values[-1])
         edges = np.searchsorted(

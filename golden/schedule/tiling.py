@@ -65,9 +65,7 @@ class Tiling:
         return min(self.tile_n, self.shape[2] - n_tile * self.tile_n)
 
     def lines(self, name: RingName, n_tile: int) -> int:
-        """Lines of a panel in ring `name`; for parameters they depend on the column tile's
-        width.
-        """
+        """Lines of a panel in ring `name`; for parameters, of the column tile `n_tile`."""
         ring = self.geometry.rings[name]
         if name is RingName.P:
             return ring.lines_for(-(-self.columns(n_tile) // self.geometry.results))

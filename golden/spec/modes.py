@@ -47,9 +47,7 @@ class Mode:
 
     @property
     def output_bound(self) -> int:
-        """Largest magnitude of one product in the delivered sum, at the worst run-time
-        parameters.
-        """
+        """Largest magnitude of one product in the delivered sum, at any run-time parameters."""
         if len(self.partial_bounds) == 1:
             return self.partial_bounds[0]
         return max(self.partial_bounds[0], 63 * self.partial_bounds[1])

@@ -48,9 +48,7 @@ def round_down(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def give_up_too_little(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The reader advances one row too few, so the next tile begins with the last row of this
-    one.
-    """
+    """The reader advances one row too few: the next tile begins with the last row of this one."""
     original = reader._next
     monkeypatch.setattr(
         reader, "_next", lambda address, step, depth: original(address, step - (step > 1), depth)
