@@ -129,12 +129,12 @@ def wrong_values(name: str, value: Any) -> Iterator[Any]:
                 yield 0
 
 
-def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
+def fields(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
     """Every field and its value, outer fields first."""
     yield path, value
     if isinstance(value, dict | list):
         for key, each in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from places(each, (*path, key))
+            yield from fields(each, (*path, key))
 
 
 def changed(header: Any, path: tuple[Any, ...], value: Any) -> Any:
@@ -150,7 +150,7 @@ def changed(header: Any, path: tuple[Any, ...], value: Any) -> Any:
 
 def test_every_field_of_the_header_is_checked(file: File) -> None:
     loaded = []
-    for path, value in places(file.header):
+    for path, value in fields(file.header):
         if path[:2] == ("layers", 1) and len(path) > 2:
             continue  # as the first layer
         name = next((key for key in reversed(path) if isinstance(key, str)), "header")
@@ -193,9 +193,9 @@ def test_every_flipped_bit_is_found(tmp_path: Path) -> None:
     save(tiny_model(), path, embeddings=True)
     content = path.read_bytes()
     rng = np.random.default_rng(11)
-    for place in sorted({*range(0, 512, 3), *rng.integers(0, len(content), 500).tolist()}):
+    for index in sorted({*range(0, 512, 3), *rng.integers(0, len(content), 500).tolist()}):
         flipped = bytearray(content)
-        flipped[place] ^= 1 << int(rng.integers(8))
+        flipped[index] ^= 1 << int(rng.integers(8))
         path.write_bytes(flipped)
         with pytest.raises(ValueError, match=rf"^{path}: "):
             load(path)

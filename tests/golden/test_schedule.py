@@ -95,7 +95,7 @@ def check(
 ) -> None:
     stream, rings = plan.load_stream(), buffers(subject, heads)
     position = 0
-    panels, places = deque(plan.panels), deque(plan.tiles)
+    panels, tiles = deque(plan.panels), deque(plan.tiles)
     covered = [np.zeros((job.shape[0], job.shape[2]), int) for job in jobs]
     now: Configure | None = None
     for command in plan.commands:
@@ -110,14 +110,14 @@ def check(
             position += beats * subject.bus
         else:
             assert now is not None
-            place = places.popleft()
-            assert_tile(subject, jobs[place.job], now, command, rings, place)
-            assert (command.rows, command.columns) == (place.rows, place.columns)
-            covered[place.job][
-                place.row : place.row + place.rows, place.column : place.column + place.columns
+            tile = tiles.popleft()
+            assert_tile(subject, jobs[tile.job], now, command, rings, tile)
+            assert (command.rows, command.columns) == (tile.rows, tile.columns)
+            covered[tile.job][
+                tile.row : tile.row + tile.rows, tile.column : tile.column + tile.columns
             ] += 1
     assert not panels
-    assert not places
+    assert not tiles
     assert position == len(stream) == plan.load_transfers * subject.bus
     assert all((count == 1).all() for count in covered)
     assert [ring.fill for ring in rings] == [0, 0, 0]
@@ -125,7 +125,7 @@ def check(
 
 
 def assert_tile(
-    subject: Config, job: Job, now: Configure, command: Compute, rings: list[Buffer], place: Any
+    subject: Config, job: Job, now: Configure, command: Compute, rings: list[Buffer], tile: Any
 ) -> None:
     """Settings, operands and parameters of a tile match its job; frees the lines it frees."""
     _, k, n = job.shape
@@ -137,16 +137,16 @@ def assert_tile(
     assert 1 <= command.rows <= subject.rows * job.mode.x_lanes
     assert 1 <= command.columns <= subject.cols * job.mode.w_lanes
     x, x_lines = rings[0].read(command.x, k)
-    assert_operand(x, job.x, subject.rows, job.mode.x_lanes, place.row)
+    assert_operand(x, job.x, subject.rows, job.mode.x_lanes, tile.row)
     w, w_lines = rings[1].read(command.w, k)
-    assert_operand(w, job.w.T, subject.cols, job.mode.w_lanes, place.column)
+    assert_operand(w, job.w.T, subject.cols, job.mode.w_lanes, tile.column)
     behind = [x_lines, w_lines, 0]
     if now.output == Output.SUM:
         assert job.bias is None
     else:
         assert (now.output == Output.FOUR) == (job.epilogue is not None and job.epilogue.bits == 4)
         content, behind[2] = rings[2].read(command.p, -(-command.columns // subject.results))
-        columns = slice(place.column, min(place.column + command.columns, n))
+        columns = slice(tile.column, min(tile.column + command.columns, n))
         for column, record in zip(
             range(n)[columns], zip(*[iter(content)] * 8, strict=True), strict=False
         ):

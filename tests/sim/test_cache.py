@@ -18,7 +18,7 @@ from tests.support.program import ROOT, environment
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Folder of an empty cache."""
     monkeypatch.setenv("TILEBERT_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
@@ -38,15 +38,19 @@ def content(folder: Path) -> dict[str, bytes]:
 WHOLE = {"a": b"content of a", "b": b""}
 
 
-def test_an_entry_is_made_once(place: Path) -> None:
+def test_an_entry_is_made_once(empty_cache: Path) -> None:
     assert cache.find("builds", "key") is None
-    assert cache.entry("builds", "key", fill, "two files") == (place / "builds/key", True)
-    assert cache.entry("builds", "key", fill) == (place / "builds/key", False)
-    assert cache.find("builds", "key") == place / "builds/key"
-    assert content(place / "builds/key") == WHOLE
+    assert cache.entry("builds", "key", fill, "two files") == (empty_cache / "builds/key", True)
+    assert cache.entry("builds", "key", fill) == (empty_cache / "builds/key", False)
+    assert cache.find("builds", "key") == empty_cache / "builds/key"
+    assert content(empty_cache / "builds/key") == WHOLE
     (found,) = cache.entries()
-    assert (found.kind, found.what, found.path) == ("builds", "two files", place / "builds/key")
-    assert found.size == sum(path.stat().st_size for path in (place / "builds/key").iterdir())
+    assert (found.kind, found.what, found.path) == (
+        "builds",
+        "two files",
+        empty_cache / "builds/key",
+    )
+    assert found.size == sum(path.stat().st_size for path in (empty_cache / "builds/key").iterdir())
 
 
 def _cut(path: Path) -> None:
@@ -77,7 +81,7 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("case", DAMAGE)
 def test_damage_is_found_and_mended(
-    case: str, place: Path, capfd: pytest.CaptureFixture[str]
+    case: str, empty_cache: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     folder, _ = cache.entry("builds", "key", fill)
     DAMAGE[case](folder)
@@ -85,24 +89,24 @@ def test_damage_is_found_and_mended(
     assert cache.entry("builds", "key", fill) == (folder, True)
     assert content(folder) == WHOLE
     assert capfd.readouterr().err == f"tilebert: {folder}: damaged, is made again\n"
-    assert list((place / cache.SCRATCH).iterdir()) == []
+    assert list((empty_cache / cache.SCRATCH).iterdir()) == []
 
 
 @pytest.mark.parametrize(
     "error", [ValueError("x"), KeyboardInterrupt(), OSError("no errno"), FileNotFoundError("f")]
 )
-def test_what_fails_leaves_nothing(error: BaseException, place: Path) -> None:
+def test_what_fails_leaves_nothing(error: BaseException, empty_cache: Path) -> None:
     def fail(folder: Path) -> None:
         fill(folder)
         raise error
 
     with pytest.raises(type(error)):
         cache.entry("builds", "key", fail)
-    assert [path for path in place.rglob("*") if path.is_file()] == []
+    assert [path for path in empty_cache.rglob("*") if path.is_file()] == []
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES])
-def test_a_full_or_read_only_disk_is_named(number: int, place: Path) -> None:
+def test_a_full_or_read_only_disk_is_named(number: int, empty_cache: Path) -> None:
     def fail(folder: Path) -> None:
         raise OSError(number, os.strerror(number), str(folder / "a"))
 
@@ -121,7 +125,7 @@ def test_a_full_or_read_only_disk_is_named(number: int, place: Path) -> None:
             cache.entry("builds", "key", fill)
 
 
-def test_what_cannot_be_removed_is_said(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_removed_is_said(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache.entry("builds", "key", fill)
 
     def refuse(path: Path, **how: bool) -> None:
@@ -132,14 +136,14 @@ def test_what_cannot_be_removed_is_said(place: Path, monkeypatch: pytest.MonkeyP
         cache.clean(["builds"])
 
 
-def test_a_file_in_place_of_the_cache(place: Path) -> None:
-    place.write_text("")
-    with pytest.raises(ToolError, match=f"cache: expected a folder to write, got {place}"):
+def test_a_file_in_place_of_the_cache(empty_cache: Path) -> None:
+    empty_cache.write_text("")
+    with pytest.raises(ToolError, match=f"cache: expected a folder to write, got {empty_cache}"):
         cache.entry("builds", "key", fill)
     assert cache.entries() == []
 
 
-def test_several_make_the_same_at_once(place: Path) -> None:
+def test_several_make_the_same_at_once(empty_cache: Path) -> None:
     """All threads are inside `make` before the first finishes."""
     barrier = threading.Barrier(4)
     results: list[tuple[Path, bool]] = []
@@ -156,12 +160,12 @@ def test_several_make_the_same_at_once(place: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert results == [(place / "builds/key", True)] * 4
-    assert content(place / "builds/key") == WHOLE
-    assert [path.name for path in place.rglob("*")].count("a") == 1
+    assert results == [(empty_cache / "builds/key", True)] * 4
+    assert content(empty_cache / "builds/key") == WHOLE
+    assert [path.name for path in empty_cache.rglob("*")].count("a") == 1
 
 
-def test_orphans_are_removed_and_what_is_being_made_is_not(place: Path) -> None:
+def test_orphans_are_removed_and_what_is_being_made_is_not(empty_cache: Path) -> None:
     """A killed process leaves its scratch folder; the next use of the cache removes it."""
     code = (
         f"import sys, signal; sys.path.insert(0, {str(ROOT)!r})\n"
@@ -182,25 +186,25 @@ def test_orphans_are_removed_and_what_is_being_made_is_not(place: Path) -> None:
     makers[0].communicate()
     assert (killed / "begun").exists()
     with cache.scratch() as own:
-        left = {path for path in (place / cache.SCRATCH).iterdir() if path.is_dir()}
+        left = {path for path in (empty_cache / cache.SCRATCH).iterdir() if path.is_dir()}
         assert left == {alive, own}
     makers[1].kill()
     makers[1].communicate()
     assert cache.clean([]) == []
-    assert list((place / cache.SCRATCH).iterdir()) == []
+    assert list((empty_cache / cache.SCRATCH).iterdir()) == []
 
 
-def test_orphans_of_earlier_versions_are_removed_after_a_day(place: Path) -> None:
+def test_orphans_of_earlier_versions_are_removed_after_a_day(empty_cache: Path) -> None:
     for kind, name in (("builds", "build-x"), ("designs", "tmpx"), ("models", ".x.safetensors.12")):
         for age in ("old", "new"):
-            path = place / kind / f"{name}{age}"
+            path = empty_cache / kind / f"{name}{age}"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.mkdir() if kind == "builds" else path.write_text("")
             if age == "old":
                 os.utime(path, (0, time.time() - 2 * cache.DAY))
     assert cache.entries() == []
     cache.remove_orphans()
-    assert sorted(path.name for path in place.glob("*/*")) == [
+    assert sorted(path.name for path in empty_cache.glob("*/*")) == [
         ".x.safetensors.12new",
         "build-xnew",
         "tmpxnew",
