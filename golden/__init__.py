@@ -1,1 +1,4 @@
-"""The NumPy model that defines every bit: formats, quantizers, exact GEMM, requantization and the BERT encoder."""
+"""The NumPy reference model, which defines the accelerator's results bit by bit.
+
+It contains number formats, quantizers, the exact GEMM, requantization and the BERT encoder.
+"""

@@ -1,4 +1,7 @@
-"""NumPy files: a header's claim is compared with the file's size before memory is taken for it; files are whole."""
+"""NumPy array files: checked reading and atomic writing.
+
+A reader checks the size that a header claims against the file's size before it allocates memory.
+"""
 
 import io
 import math
@@ -13,12 +16,14 @@ from numpy.typing import NDArray
 
 from golden.files import write_bytes
 
+__all__ = ["load_array", "save_array"]
+
 
 def load_array(file: BinaryIO) -> NDArray[Any]:
-    """The array of a .npy file, without pickled objects, from the file's position on.
+    """Read the array of a .npy file from the file's current position; pickled objects are refused.
 
-    The file must be one that can be searched. Raises ValueError, in one line, for a file that is
-    empty, no .npy file, cut short, or whose header claims more than follows.
+    `file` must be seekable. Raises ValueError, in one line, for a file that is empty, is not a .npy
+    file, is cut short, or whose header claims more bytes than follow.
     """
     start = file.tell()
     size = file.seek(0, os.SEEK_END) - start
@@ -38,7 +43,7 @@ def load_array(file: BinaryIO) -> NDArray[Any]:
         file.seek(start)
         array: NDArray[Any] = npy.read_array(file, allow_pickle=False)
     except MemoryError:
-        # Of the array, or of the parser that reads the header.
+        # Raised by the allocation of the array or by the parser of the header.
         raise ValueError("more than there is memory") from None
     except (
         ValueError,
@@ -54,13 +59,14 @@ def load_array(file: BinaryIO) -> NDArray[Any]:
 
 
 _READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-"""Version 3.0 is for fields with names outside ASCII, which no array here has."""
+"""Header readers by version. Version 3.0 is for field names outside ASCII, which are not used here.
+"""
 
 
 def save_array(path: Path, array: NDArray[Any]) -> None:
-    """Write a .npy file, whole or not at all.
+    """Write a .npy file atomically.
 
-    Raises OSError with path and reason, which NumPy's own lacks.
+    Raises OSError with path and reason, which NumPy's own error lacks.
     """
     content = io.BytesIO()
     np.save(content, array)

@@ -1,4 +1,7 @@
-"""Files that are written whole or not at all, through links, and into pipes and devices."""
+"""Atomic file writing: a file is replaced whole or not at all.
+
+Links are followed; pipes and devices are written to directly.
+"""
 
 import errno
 import fcntl
@@ -12,13 +15,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+__all__ = ["UNFINISHED", "deferred_interrupt", "is_stream", "replacing", "resolved", "write_bytes"]
+
 UNFINISHED = ".unfinished"
-"""How the names of files end that are being written."""
+"""Suffix of the names of files that are being written."""
 
 
 @contextmanager
 def deferred_interrupt() -> Iterator[None]:
-    """Within it control-C waits: whoever makes a file there knows its name before anything is raised."""
+    """Defer control-C to the end of the block, so that no file made in it is forgotten."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -33,7 +38,7 @@ def deferred_interrupt() -> Iterator[None]:
 
 
 def is_stream(path: Path) -> bool:
-    """Whether `path` is there and no regular file: a FIFO, a device, a socket; through links."""
+    """Whether `path`, through links, exists and is a FIFO, device or socket."""
     try:
         mode = path.stat().st_mode
     except OSError:
@@ -42,39 +47,40 @@ def is_stream(path: Path) -> bool:
 
 
 def resolved(path: Path) -> Path:
-    """Where a path leads to, through links, there or not.
+    """Resolve links in `path`, whose last part need not exist.
 
-    Raises OSError for links that lead in a circle.
+    Raises OSError for a circle of links and for a name that is too long.
     """
-    place = Path(os.path.realpath(path))
-    if place.is_symlink():
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
     # Raises for a name that is too long.
-    place.exists()
-    return place
+    target.exists()
+    return target
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A new, empty file to write, which takes the place of `path` at the end, or is removed after an error.
+    """Context of a new empty file that replaces `path` at the end, or is removed after an error.
 
-    It is beside the file that `path` leads to: a link stays a link. What a killed process had begun
-    to write in that place is removed. Raises OSError; its `filename` is `path`.
+    The new file is in the folder of the file that `path` leads to, so a link stays a link.
+    Unfinished files that killed processes left for the same path are removed. Raises OSError; its
+    `filename` is `path`.
     """
     scratch, lock = None, -1
     try:
-        place = resolved(path)
-        # Part of the name, because a name as long as a folder allows has no room for more.
-        prefix = f".{place.name[:40]}."
-        _remove_orphans(place.parent, prefix)
+        target = resolved(path)
+        # 40 characters of the name: a name of the maximum length leaves no room for a suffix.
+        prefix = f".{target.name[:40]}."
+        _remove_orphans(target.parent, prefix)
         with deferred_interrupt():
-            scratch, lock = _locked(place.parent, prefix)
+            scratch, lock = _locked(target.parent, prefix)
         yield scratch
         # mkstemp makes private files; the result is an ordinary one.
         umask = os.umask(0)
         os.umask(umask)
         scratch.chmod(0o666 & ~umask)
-        os.replace(scratch, place)
+        os.replace(scratch, target)
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from None
     finally:
@@ -84,13 +90,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def _locked(folder: Path, prefix: str) -> tuple[Path, int]:
-    """A new file, and a descriptor that locks it while this process lives."""
+    """Create a file and a descriptor that holds its lock while this process lives."""
     while True:
         lock, name = tempfile.mkstemp(prefix=prefix, suffix=UNFINISHED, dir=folder)
-        # Not every file system has locks; nothing is taken for an orphan there.
+        # On a file system without locks, no file counts as an orphan.
         with suppress(OSError):
             fcntl.flock(lock, fcntl.LOCK_EX)
-        # Who looked for orphans before it was locked may have removed it.
+        # Another process may have removed the file as an orphan before it was locked.
         if os.fstat(lock).st_nlink:
             return Path(name), lock
         os.close(lock)
@@ -111,7 +117,7 @@ def _remove_orphans(folder: Path, prefix: str) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole, as `replacing` does; what is no regular file takes the bytes as they are.
+    """Write a file atomically, as `replacing` does; a stream receives the bytes directly.
 
     Raises OSError; its `filename` is `path`.
     """

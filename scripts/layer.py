@@ -12,7 +12,7 @@ from scripts.console import Bar, Silent
 from sim.build import Build, build
 from sim.compare import compare
 from sim.simulation import GroupResult, Run, simulate
-from sim.streams import result_beats
+from sim.streams import result_transfers
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,8 @@ def bounds(group: GroupResult) -> Bounds:
     once: dict[object, int] = {}
     loads = (command for command in schedule.commands if isinstance(command, Load))
     for panel, load in zip(schedule.panels, loads, strict=True):
-        once[panel] = schedule.geometry.rings[load.ring].beats(load.lines)
-    return Bounds(schedule.busy, sum(once.values()), result_beats(schedule))
+        once[panel] = schedule.geometry.rings[load.ring].transfers(load.lines)
+    return Bounds(schedule.busy, sum(once.values()), result_transfers(schedule))
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""The hardware, simulated: builds, stream drivers, and the comparison with golden."""
+"""Simulation of the hardware: builds, stimulus, and comparison with the reference model."""

@@ -1,4 +1,4 @@
-"""The simulated hardware as a backend: every GEMM computed by the core, and compared with golden."""
+"""RTL backend: it computes GEMM jobs on the simulated core and compares them with golden."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -22,12 +22,15 @@ from sim.build import Build
 from sim.compare import compare
 from sim.native.compiled import Model
 
+__all__ = ["RtlBackend", "Tally"]
+
 
 @dataclass
 class Tally:
-    """What a backend has done: jobs, products, results compared and found different, cycles, and `busy` of them.
+    """Totals of a backend: jobs, products, compared results, mismatches and simulated cycles.
 
-    `first` describes the first difference.
+    `busy` are the cycles that the products take on an array whose multipliers are always busy.
+    `first` describes the first mismatch.
     """
 
     jobs: int = 0
@@ -40,24 +43,23 @@ class Tally:
 
     @property
     def utilization(self) -> float:
-        """Useful products over the products that the multipliers could have formed in these cycles."""
+        """Fraction of the multipliers' product slots that formed useful products, 0..1."""
         return self.busy / self.cycles if self.cycles else 0.0
 
     def add(self, other: "Tally") -> None:
-        """Count what another backend has done too."""
+        """Add the totals of another backend."""
         for name in ("jobs", "products", "results", "mismatches", "cycles", "busy"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.first = self.first or other.first
 
 
 class RtlBackend:
-    """Jobs on one simulated core, sequence after sequence; results are the hardware's.
+    """Backend that computes jobs on one simulated core and returns the hardware's results.
 
-    With `dump`, every job's codes, parameters and sums go to that folder, as `tilebert gemm` reads
-    them, and the options that it needs beside them. With `raw` every product leaves the core as
-    sums, none is hidden behind rounding, and golden requantizes those that go on as codes.
-    `progress` is called after each sequence of jobs. Raises ToolError if the core refuses a
-    command, stops, or delivers more than was asked for.
+    `dump` is a folder for every job's codes, parameters and sums in the files that `tilebert gemm`
+    reads, with its options. With `raw` the core delivers sums of every job, so that rounding hides
+    no error, and golden requantizes them. `progress` is called after each sequence of jobs. Raises
+    ToolError if the core refuses a command, stalls, or delivers surplus results.
     """
 
     def __init__(
@@ -106,14 +108,14 @@ class RtlBackend:
 
 
 def _as_asked(job: Job, sums: NDArray[np.integer]) -> NDArray[np.integer]:
-    """What a job would have left the core as."""
+    """Result of a job from its sums: requantized if it has an epilogue."""
     if job.epilogue is None:
         return sums
     return requantize(sums, None, job.epilogue.mult, job.epilogue.shift, job.epilogue.bits)
 
 
 def _write(folder: Path, job: Job, y: NDArray[np.integer]) -> None:
-    """A job's x, w, bias, mult, shift, accumulators and y, each as .npy, and its format in options.json."""
+    """Write a job's x, w, y, acc and parameters as .npy files, and its options as options.json."""
     folder.mkdir(parents=True, exist_ok=True)
     arrays = {"x": job.x, "w": job.w, "y": y, "acc": gemm(job.x, job.w, job.mode)}
     if job.bias is not None:

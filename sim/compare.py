@@ -1,14 +1,20 @@
-"""Results of the hardware against golden: equal in every bit, or where they first differ."""
+"""Comparison of hardware results with golden's."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = ["Comparison", "compare"]
+
 
 @dataclass(frozen=True)
 class Comparison:
-    """`mismatches` of `count` results; the first one's index, and both values there, if there is one."""
+    """Comparison of `count` results.
+
+    `mismatches` is the number of different results; `index`, `expected` and `got` describe the
+    first.
+    """
 
     count: int
     mismatches: int

@@ -1,5 +1,7 @@
-"""What a simulation can fail of beside wrong input."""
+"""Error of the simulation tools."""
+
+__all__ = ["ToolError"]
 
 
 class ToolError(RuntimeError):
-    """A tool is missing or failed; the message says in one line which, and how to get it."""
+    """A tool is missing or failed; the one-line message names it and the remedy."""

@@ -1,4 +1,4 @@
-"""Scripts of self-tests: small GEMMs in every mode of a build, with golden's results."""
+"""Self-test scripts: small GEMMs in every mode of a build, with golden's results."""
 
 from dataclasses import replace
 
@@ -18,17 +18,20 @@ from hw.gateware.core.core import geometry
 from hw.gateware.output.drain import result_layout
 from sim import streams
 
+__all__ = ["PATIENCE", "SHAPE", "script"]
+
 SHAPE = (5, 24, 7)
-"""M, K and N: more than one tile of a 4 x 4 array, none of them full."""
+"""M, K and N: several tiles of a 4 x 4 array, none of them full."""
 
 PATIENCE = 4
-"""Times the predicted cycles until a script has failed."""
+"""Timeout of a script as a multiple of its predicted cycles."""
 
 
 def script(config: Config, seed: int = 0) -> Script:
-    """For each mode a raw and a requantized GEMM of random codes, extreme codes and parameters among them.
+    """Script with one raw and one requantized GEMM per mode.
 
-    Raises ValueError where the build's buffers do not hold SHAPE.
+    Operands and parameters are random and include the extremes. Raises ValueError if the build's
+    buffers are too small for SHAPE.
     """
     random = np.random.default_rng(seed)
     jobs = [job for mode in config.modes for job in _pair(mode, config.k_max, random)]
@@ -45,19 +48,19 @@ def script(config: Config, seed: int = 0) -> Script:
 
 def _pair(mode: Mode, k_max: int, random: np.random.Generator) -> list[Job]:
     m, k, n = SHAPE
-    # A ratio of its own, so that it counts that the core is told.
+    # A ratio other than the default, so that a core that ignores CONFIGURE's ratio fails.
     w_format: Format = Piecewise(5) if isinstance(mode.w_format, Piecewise) else mode.w_format
     x, w = (
         _codes(fmt, shape, random) for fmt, shape in ((mode.x_format, (m, k)), (w_format, (k, n)))
     )
-    # Every column sees the ends of the codes and, of piece-wise ones, both sides of the split.
+    # Every column contains the extreme codes and, for piece-wise codes, both sides of the split.
     marks = [w.flat[0], w.flat[1], *([63, 64, -63, -64] if isinstance(w_format, Piecewise) else [])]
     w[: len(marks)] = np.array(marks, w.dtype)[:, None]
     bias = random.integers(-(1 << 12), 1 << 12, n).astype(np.int32)
     bias[:2] = BIAS_MIN, BIAS_MAX
     raw = Job(f"{mode.name}/raw", replace(mode, w_format=w_format), x, w, bias)
     (sums,) = golden_backend([raw], k_max)
-    # The largest sums are clamped, the others are not.
+    # A shift for columns 2 and up: their largest results are clamped, the others are in range.
     shift = 15 + int(np.abs(sums[:, 2:]).max()).bit_length() - 8
     mult = random.integers(1 << 14, 1 << 15, n).astype(np.int32)
     mult[:2] = MULT_MAX
@@ -78,23 +81,23 @@ def _codes(fmt: Format, shape: tuple[int, int], random: np.random.Generator) -> 
 def _results(
     config: Config, plan: Schedule, y: list[NDArray[np.integer]]
 ) -> tuple[list[int], list[int]]:
-    """The result stream that a schedule has to give, and the mode of every payload."""
+    """Expected result stream of a schedule, and the mode of each of its payloads."""
     layout, width = result_layout(config), config.result_width
     last, count = layout["last"].offset, layout["count"].offset
     payloads: list[int] = []
     modes: list[int] = []
-    for place in plan.places:
-        tile = y[place.job][place.row :, place.column :][: place.rows, : place.columns]
-        starts = range(0, place.columns, config.results)
-        chunks = [row[start : start + config.results] for row in tile for start in starts]
+    for tile in plan.tiles:
+        block = y[tile.job][tile.row :, tile.column :][: tile.rows, : tile.columns]
+        starts = range(0, tile.columns, config.results)
+        chunks = [row[start : start + config.results] for row in block for start in starts]
         for index, chunk in enumerate(chunks):
             word = sum(
-                (int(value) & ((1 << width) - 1)) << (width * lane)
-                for lane, value in enumerate(chunk)
+                (int(value) & ((1 << width) - 1)) << (width * position)
+                for position, value in enumerate(chunk)
             )
             word |= (len(chunk) - 1) << count | (index + 1 == len(chunks)) << last
             payloads.append(word)
-            modes.append(config.index(plan.jobs[place.job].mode))
+            modes.append(config.index(plan.jobs[tile.job].mode))
     return payloads, modes
 
 

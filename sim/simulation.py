@@ -1,4 +1,4 @@
-"""Jobs through the simulated core: every cycle simulated, every result returned."""
+"""Simulation of GEMM jobs on a core, cycle by cycle."""
 
 import json
 import os
@@ -19,19 +19,22 @@ from golden.schedule.job import Job
 from golden.schedule.scheduler import Schedule, schedule
 from hw.gateware.core.core import geometry
 from sim import streams
-from sim.build import Build, runner
+from sim.build import Build
+from sim.compilation import runner
 from sim.errors import ToolError
 from sim.native.compiled import Model
 from sim.stalls import STREAMS, Stalls
 from sim.toolchain import environment
 
+__all__ = ["GroupResult", "Run", "simulate"]
+
 
 @dataclass(frozen=True)
 class GroupResult:
-    """What came out of a group of jobs, commanded one right after another.
+    """Results y of a group of jobs that ran without a pause.
 
-    `cycles` runs from the first command accepted to the last result out; they took `seconds` to
-    simulate.
+    `cycles` counts from the first accepted command to the last result; `seconds` is the simulation
+    time.
     """
 
     schedule: Schedule
@@ -41,23 +44,23 @@ class GroupResult:
 
     @property
     def jobs(self) -> Sequence[Job]:
-        """What was computed."""
+        """The jobs."""
         return self.schedule.jobs
 
     @property
     def tiles(self) -> int:
         """Tiles of all jobs."""
-        return len(self.schedule.places)
+        return len(self.schedule.tiles)
 
     @property
     def utilization(self) -> float:
-        """Useful products over the products that the multipliers could have formed in these cycles."""
+        """Fraction of the multipliers' product slots that formed useful products, 0..1."""
         return self.schedule.busy / self.cycles
 
 
 @dataclass(frozen=True)
 class Run:
-    """One launch of the simulator. `seconds` is the time inside it."""
+    """Results of one simulator run; `seconds` is the time in the simulator."""
 
     groups: list[GroupResult]
     seconds: float
@@ -74,11 +77,11 @@ def simulate(
     stalls: Stalls | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Run:
-    """Run groups of jobs, one group when the one before is done, the jobs of a group without a pause between them.
+    """Simulate groups of jobs; each group starts when the one before is done.
 
-    `progress` is called now and then with the fraction done. Raises ValueError for a job whose mode
-    the build lacks, ToolError if the simulator fails, the core refuses a command, or delivers too
-    few or too many results.
+    `stalls` are random stalls of the streams, none by default. `progress` is called now and then
+    with the fraction done. Raises ValueError for a job whose mode is not in the build, ToolError if
+    the simulator fails, or if the core refuses a command or delivers too few or too many results.
     """
     config = build.config
     schedules, heads = [], (0, 0, 0)
@@ -92,7 +95,7 @@ def simulate(
 
     results, position = [], 0
     for each, record in zip(schedules, measured, strict=True):
-        count = streams.result_beats(each)
+        count = streams.result_transfers(each)
         found = streams.values(config, payloads[position : position + count])
         position += count
         results.append(
@@ -102,7 +105,7 @@ def simulate(
 
 
 _Measured = tuple[NDArray[np.uint8], list[dict[str, Any]]]
-"""Payloads of results, and cycles and seconds of each group."""
+"""Result payloads, and cycles and seconds of each group."""
 
 _Progress = Callable[[float], None] | None
 
@@ -111,11 +114,11 @@ def _run_compiled(
     build: Build, schedules: Sequence[Schedule], stalls: Stalls | None, progress: _Progress
 ) -> _Measured:
     model = Model(build)
-    beats = [streams.result_beats(each) for each in schedules]
+    transfers = [streams.result_transfers(each) for each in schedules]
     payloads, measured, done = [], [], 0
-    for each, count in zip(schedules, beats, strict=True):
+    for each, count in zip(schedules, transfers, strict=True):
         start = time.perf_counter()
-        share = _share(progress, done / sum(beats), count / sum(beats))
+        share = _share(progress, done / sum(transfers), count / sum(transfers))
         traffic = model.serve(each, stalls=stalls, progress=share)
         payloads.append(traffic.results)
         measured.append({"cycles": traffic.cycles, "seconds": time.perf_counter() - start})
@@ -124,7 +127,7 @@ def _run_compiled(
 
 
 def _share(progress: _Progress, start: float, part: float) -> _Progress:
-    """Progress of a part as that of the whole."""
+    """Progress callback of a part, mapped to the progress of the whole."""
     return (lambda fraction: progress(start + part * fraction)) if progress else None
 
 
@@ -133,11 +136,11 @@ def _run_cocotb(
 ) -> _Measured:
     commands = [streams.commands(each) for each in schedules]
     loads = [streams.loads(each) for each in schedules]
-    beats = [streams.result_beats(each) for each in schedules]
+    transfers = [streams.result_transfers(each) for each in schedules]
     plan = {
         "groups": [
             dict(zip(STREAMS, (len(c), len(b), len(c), r), strict=True))
-            for c, b, r in zip(commands, loads, beats, strict=True)
+            for c, b, r in zip(commands, loads, transfers, strict=True)
         ],
         "patience": streams.patience(build.config),
         "settling": streams.settling_cycles(build.config),
@@ -148,7 +151,7 @@ def _run_cocotb(
         save_array(folder / "loads.npy", np.concatenate(loads))
         save_array(folder / "pauses.npy", (stalls or Stalls()).pauses())
         (folder / "plan.json").write_text(json.dumps(plan))
-        _launch(build, folder, sum(beats), progress)
+        _launch(build, folder, sum(transfers), progress)
         measured = json.loads((folder / "cycles.json").read_text())
         if any(record["surplus"] for record in measured):
             raise ToolError(f"{build.simulator}: {streams.TOO_MANY}")
@@ -158,7 +161,7 @@ def _run_cocotb(
 
 
 def _launch(build: Build, folder: Path, total: int, progress: _Progress) -> None:
-    """Run the bench in `folder`; its log stays there."""
+    """Run the cocotb bench in `folder`, which keeps its log."""
     failure: list[BaseException] = []
 
     def run() -> None:
@@ -199,7 +202,7 @@ def _launch(build: Build, folder: Path, total: int, progress: _Progress) -> None
 
 
 def _reason(log: Path, otherwise: str = "no result") -> str:
-    """The line of a simulation log that says what went wrong."""
+    """Last error in a simulation log, or `otherwise`."""
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
     errors = [line.strip() for line in lines if "Error" in line or "error" in line]
     return errors[-1] if errors else otherwise

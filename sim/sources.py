@@ -1,8 +1,7 @@
-"""The state of the project's code, as a digest: what other code computed is not taken for this code's.
+"""Digests of source code, used in cache keys.
 
-A digest covers the modules that it is asked for and every module of the project that these import,
-directly or through others. So an edit of code that a result does not depend on leaves its digest,
-wherever the files are.
+A digest covers the given modules and all modules of the project that they import, directly or
+indirectly. An edit of other code therefore leaves the digest unchanged.
 
 `python -m sim.sources MODULE...` prints the digest; the Makefile compares it with that of a
 sign-off.
@@ -14,20 +13,22 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+__all__ = ["DATA", "ROOT", "content", "digest", "files"]
+
 ROOT = Path(__file__).parents[1]
-"""The folder of the project's packages."""
+"""Folder that contains the project's packages."""
 
 DATA = {".cpp", ".h", ".v", ".txt"}
-"""Endings of files that code reads beside itself."""
+"""Suffixes of data files that code reads from its own folder."""
 
 
 def digest(*modules: str, root: Path = ROOT) -> str:
-    """SHA-256 over the names and content of the files that `modules` depend on, as `files` lists them."""
+    """SHA-256 over names and content of all files that `modules` depend on (see `files`)."""
     return content(*files(modules, root), root=root)
 
 
 def content(*paths: Path, root: Path = ROOT) -> str:
-    """SHA-256 over the places and content of some files of the project."""
+    """SHA-256 over relative paths and content of files of the project."""
     result = hashlib.sha256()
     for path in paths:
         text = path.read_bytes()
@@ -37,10 +38,10 @@ def content(*paths: Path, root: Path = ROOT) -> str:
 
 
 def files(modules: Iterable[str], root: Path = ROOT) -> list[Path]:
-    """The files of `modules`, of all that they import of the project, and the data in the same folders, sorted.
+    """Sorted files of `modules` and of all that they import, with the data files beside them.
 
-    An import inside a function counts; one by name (`import_module`) does not. Raises ValueError
-    for a name that is no module of the project.
+    Imports inside functions count; dynamic imports (`import_module`) do not. Raises ValueError for
+    a name that is not a module of the project.
     """
     found: set[Path] = set()
     waiting = []
@@ -61,7 +62,7 @@ def files(modules: Iterable[str], root: Path = ROOT) -> list[Path]:
 
 
 def _imported(path: Path) -> Iterable[str]:
-    """Names that a file imports; of `from a import b`, where b may be a module, a.b."""
+    """Names that a file imports; `from a import b` yields a.b, since b may be a module."""
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -70,22 +71,22 @@ def _imported(path: Path) -> Iterable[str]:
 
 
 def _paths(name: str, root: Path) -> list[Path]:
-    """The files that run when `name` is imported: those of its packages, and its own if it is a module."""
+    """Files that an import of `name` runs: its packages', and its own if it is a module."""
     parts = name.split(".")
     paths = (_path(".".join(parts[:count]), root) for count in range(1, len(parts) + 1))
     return [path for path in paths if path is not None]
 
 
 def _path(name: str, root: Path) -> Path | None:
-    place = root.joinpath(*name.split("."))
-    for path in (place.with_suffix(".py"), place / "__init__.py"):
+    stem = root.joinpath(*name.split("."))
+    for path in (stem.with_suffix(".py"), stem / "__init__.py"):
         if path.is_file():
             return path
     return None
 
 
 def _data(folder: Path) -> Iterable[Path]:
-    """Files of data in a folder, and in those below it that are no packages."""
+    """Data files in a folder and in its subfolders that are not packages."""
     for path in folder.iterdir():
         if path.suffix in DATA and path.is_file():
             yield path

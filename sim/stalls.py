@@ -1,20 +1,22 @@
-"""Pauses of the core's streams: one sequence for a seed, the same in every simulator."""
+"""Random stalls of the core's streams, reproducible by seed and equal in every simulator."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = ["PERIOD", "STREAMS", "Stalls"]
+
 STREAMS = ("commands", "loads", "status", "results")
-"""The core's streams, in the order of everything that is given for each."""
+"""The core's streams, in the order of all tables and tuples per stream."""
 
 PERIOD = 1 << 15
-"""Cycles after which the pauses of a stream repeat."""
+"""Cycles after which a stream's stalls repeat."""
 
 
 @dataclass(frozen=True)
 class Stalls:
-    """Probability, in each cycle, that a stream pauses although it need not, and the seed of the draws."""
+    """Probability of a stall of each stream in each cycle, and the random seed."""
 
     commands: float = 0.0
     loads: float = 0.0
@@ -23,11 +25,11 @@ class Stalls:
     seed: int = 0
 
     def pauses(self) -> NDArray[np.uint8]:
-        """1 where a stream pauses: [len(STREAMS), PERIOD], by the cycle since the commands began, modulo PERIOD.
+        """Table, uint8 [len(STREAMS), PERIOD], of 1 where a stream stalls.
 
-        Every stream has a generator of its own and a draw for each cycle, used or not. So the
-        pauses depend neither on what the other streams do nor on the order in which a simulator
-        looks at them.
+        The column is the cycle since the first command, modulo PERIOD. Each stream has its own
+        generator and draws once per cycle, so its stalls depend neither on other streams nor on a
+        simulator's order of evaluation.
         """
         table = np.zeros((len(STREAMS), PERIOD), np.uint8)
         for index, name in enumerate(STREAMS):

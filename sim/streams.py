@@ -1,4 +1,7 @@
-"""Between schedules and the core's streams: the bytes of every payload, by the layouts the hardware declares."""
+"""Conversion between schedules and the payloads of the core's streams.
+
+The layouts of payloads are those that the hardware declares.
+"""
 
 from collections.abc import Sequence
 
@@ -11,44 +14,64 @@ from hw.config import Config
 from hw.gateware.output.drain import result_layout
 from sim.errors import ToolError
 
+__all__ = [
+    "TOO_MANY",
+    "Payloads",
+    "check",
+    "commands",
+    "loads",
+    "outputs",
+    "patience",
+    "result_transfers",
+    "settling_cycles",
+    "values",
+]
+
 TOO_MANY = "the core delivers more than was asked for"
+"""Message for surplus results."""
 
 Payloads = NDArray[np.uint8]
-"""Payloads [count, bytes], little-endian."""
+"""Payloads of a stream, uint8 [count, bytes], little-endian."""
 
 
 def commands(schedule: Schedule) -> Payloads:
-    """The command stream of a schedule."""
+    """Command stream of a schedule."""
     size = COMMAND_WIDTH // 8
     words = b"".join(encode(command).to_bytes(size, "little") for command in schedule.commands)
     return np.frombuffer(words, np.uint8).reshape(-1, size)
 
 
 def loads(schedule: Schedule) -> Payloads:
-    """The load stream of a schedule."""
+    """Load stream of a schedule."""
     return np.frombuffer(schedule.load_stream(), np.uint8).reshape(-1, schedule.geometry.bus)
 
 
 def patience(config: Config) -> int:
-    """Cycles without any transfer after which a core has lost something: longer than a tile, or a pause, takes."""
+    """Cycles without a transfer after which a core counts as stuck.
+
+    This is more than any tile or stall takes.
+    """
     return 20_000 + 2 * config.k_max
 
 
-def result_beats(schedule: Schedule) -> int:
-    """Payloads of the result stream that a schedule asks for."""
-    lanes = schedule.geometry.lanes
-    return sum(place.rows * -(-place.columns // lanes) for place in schedule.places)
+def result_transfers(schedule: Schedule) -> int:
+    """Transfers on the result stream of a schedule."""
+    width = schedule.geometry.results
+    return sum(tile.rows * -(-tile.columns // width) for tile in schedule.tiles)
 
 
 def settling_cycles(config: Config) -> int:
-    """Cycles after the last result in which a core that delivers too much offers it: longer than any way through it."""
+    """Cycles after the last result in which surplus results appear.
+
+    This is more than the core's latency.
+    """
     return 4 * (config.rows + config.cols) + 64
 
 
 def check(
     schedules: Sequence[Schedule], statuses: NDArray[np.uint8], payloads: Payloads, simulator: str
 ) -> None:
-    """Raise ToolError unless every command was accepted and as many results came as were asked for."""
+    """Raise ToolError unless all commands were accepted and all expected results were delivered."""
     count = sum(len(schedule.commands) for schedule in schedules)
     if len(statuses) != count or statuses.any():
         wrong = int(np.flatnonzero(statuses)[0]) if statuses.any() else len(statuses)
@@ -56,18 +79,16 @@ def check(
         raise ToolError(
             f"{simulator}: command {wrong} of {count}: expected status OK, got {status}"
         )
-    beats = sum(map(result_beats, schedules))
-    if len(payloads) != beats:
-        raise ToolError(
-            f"{simulator}: the core delivered {len(payloads)} beats of results, expected {beats}"
-        )
+    count = sum(map(result_transfers, schedules))
+    if len(payloads) != count:
+        raise ToolError(f"{simulator}: expected {count} result transfers, got {len(payloads)}")
 
 
 def values(config: Config, payloads: Payloads) -> NDArray[np.int64]:
-    """The results in a result stream, one after another."""
+    """Results in the payloads of a result stream, int64 [count], in order."""
     layout, width = result_layout(config), config.result_width
     bits = np.unpackbits(payloads, axis=1, bitorder="little")
-    lanes = bits[:, : config.results * width].reshape(len(payloads), config.results, width)
+    words = bits[:, : config.results * width].reshape(len(payloads), config.results, width)
     weights = np.left_shift(np.int64(1), np.arange(width, dtype=np.int64))
     weights[-1] = -weights[-1]
     field = layout["count"]
@@ -75,27 +96,27 @@ def values(config: Config, payloads: Payloads) -> NDArray[np.int64]:
         1, np.arange(field.width)
     )
     present = np.arange(config.results) <= count[:, None]
-    return np.asarray(lanes @ weights, np.int64)[present]
+    return np.asarray(words @ weights, np.int64)[present]
 
 
 def outputs(schedule: Schedule, results: NDArray[np.int64]) -> list[NDArray[np.integer]]:
-    """y [M, N] of every job from its results: int64, or int8 when requantized.
+    """y [M, N] of every job from its results: int64, or int8 if requantized.
 
-    Raises ToolError if some lack.
+    Raises ToolError for too few or too many results.
     """
-    expected = sum(place.rows * place.columns for place in schedule.places)
+    expected = sum(tile.rows * tile.columns for tile in schedule.tiles)
     if len(results) != expected:
         raise ToolError(f"rtl: the core delivered {len(results)} results, expected {expected}")
     found = [np.zeros((job.shape[0], job.shape[2]), np.int64) for job in schedule.jobs]
     position = 0
-    for place in schedule.places:
-        size = place.rows * place.columns
-        tile = results[position : position + size].reshape(place.rows, place.columns)
+    for tile in schedule.tiles:
+        size = tile.rows * tile.columns
+        block = results[position : position + size].reshape(tile.rows, tile.columns)
         rows, columns = (
-            slice(place.row, place.row + place.rows),
-            slice(place.column, place.column + place.columns),
+            slice(tile.row, tile.row + tile.rows),
+            slice(tile.column, tile.column + tile.columns),
         )
-        found[place.job][rows, columns] = tile
+        found[tile.job][rows, columns] = block
         position += size
     return [
         y if job.epilogue is None else y.astype(np.int8)

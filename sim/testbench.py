@@ -1,21 +1,28 @@
-"""A bench in plain Verilog for a delivered core: the script of its self-test, and the verdict in one line."""
+"""Self-checking testbench in plain Verilog for a delivered core.
+
+It runs the self-test script and prints a one-line verdict.
+"""
 
 from hw.boards.selftest import Script
 from hw.config import Config
 from hw.gateware.output.drain import result_layout
 
-_BENCH = """// Self-checking bench of {top}, in Verilog-2001: small GEMMs in every mode of the build, golden's results.
-// For any simulator, beside {top}.sv. The last line says PASS or FAIL.
+__all__ = ["testbench"]
+
+_BENCH = """// Self-checking bench of {top} in Verilog-2001: small GEMMs in every mode of the
+// build, compared with golden's results. Compile it with {top}.sv in any simulator. The last line
+// says PASS or FAIL.
 
 module {top}_bench;
   reg clk = 0, rst = 1;
   reg [95:0] commands [0:{last_command}];
   reg [{load_high}:0] loads [0:{last_load}];
   reg [{result_high}:0] results [0:{last_result}];
-  // Lanes beyond a result's count may hold anything.
+  // Masks: a word's results beyond its count are undefined.
   reg [{result_high}:0] defined [0:{last_result}];
   integer given = 0, loaded = 0, answered = 0, taken = 0, cycles = 0, wrong = 0;
-  // Pauses on every stream, from a shift register of 16 bits; what is offered stays so until it is taken.
+  // A 16-bit shift register stalls every stream at random; an offered payload stays offered until
+  // it is transferred.
   reg [15:0] noise = 1;
   reg command_offered = 0, load_offered = 0;
   wire status_ready = noise[0] | noise[3], results_ready = noise[1] | noise[6];
@@ -65,7 +72,8 @@ module {top}_bench;
         wrong <= wrong + 1;
       end else if (((result ^ results[taken]) & defined[taken]) !== 0) begin
         if (wrong < {shown})
-          $display("result %0d: expected %h, got %h, mask %h", taken, results[taken], result, defined[taken]);
+          $display("result %0d: expected %h, got %h, mask %h",
+                   taken, results[taken], result, defined[taken]);
         wrong <= wrong + 1;
       end
       taken <= taken + 1;
@@ -90,14 +98,14 @@ endmodule
 
 
 _SHOWN = 5
-"""Differences that are shown one by one."""
+"""Mismatches that are printed individually."""
 
 
 def testbench(config: Config, script: Script, top: str) -> str:
-    """Verilog of a module `top`_bench that drives `top`, a core of `config`, through `script` and checks all it gives.
+    """Verilog of a module `top`_bench that drives the core `top` through `script` and checks it.
 
-    Every stream pauses at times. Commands that are refused, and resets in between, are not tried. It waits for the
-    whole time of the script, so that results too many are seen, too.
+    All streams stall at times. Refused commands and resets during operation are not tested. The
+    bench always runs for the script's full time, so that it detects surplus results.
     """
     layout = result_layout(config)
     masks = [_defined(config, word) for word in script.results]
@@ -129,10 +137,10 @@ def testbench(config: Config, script: Script, top: str) -> str:
 
 
 def _defined(config: Config, word: int) -> int:
-    """The bits of a word of results that mean something: those of its lanes, and what stands above them."""
+    """Mask of the defined bits of a result word: its valid results and all fields above them."""
     layout, width = result_layout(config), config.result_width
     field = layout["count"]
-    lanes = (word >> field.offset & (1 << field.width) - 1) + 1
-    values = (1 << width * lanes) - 1
+    count = (word >> field.offset & (1 << field.width) - 1) + 1
+    values = (1 << width * count) - 1
     above = ((1 << layout.size) - 1) ^ ((1 << field.offset) - 1)
     return values | above

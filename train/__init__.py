@@ -1,1 +1,1 @@
-"""Quantization-aware training of a BERT in PyTorch: writes the checkpoints that `golden` reads."""
+"""Quantization-aware training of a BERT in PyTorch; it writes checkpoints that `golden` reads."""

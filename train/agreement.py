@@ -1,4 +1,4 @@
-"""Whether golden computes what was trained: outputs of both, example by example."""
+"""Comparison of golden's outputs with those of the trained model it was exported from."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,10 +15,15 @@ from golden.schedule.backend import golden_backend
 from golden.tasks.glue import Example, task_of
 from train.objectives import Objective, data_of
 
+__all__ = ["Agreement", "agreement"]
+
 
 @dataclass(frozen=True)
 class Agreement:
-    """Of so many examples: how many predictions are the same, and the largest difference of an output."""
+    """Agreement over `examples` examples.
+
+    `same` is the number of equal predictions, `largest` the largest difference of an output.
+    """
 
     examples: int
     same: int
@@ -32,20 +37,19 @@ def agreement(
     examples: Sequence[Example],
     progress: Callable[[float], None] = lambda fraction: None,
 ) -> Agreement:
-    """Outputs of golden's model against those of the one it was exported from.
+    """Compare golden's model with the trained objective it was exported from, example by example.
 
-    Outputs are logits, the score of a head, or the cosine of two vectors. Predictions are classes;
-    scores are the same where they differ by less than 1e-3. `progress` is told which fraction is
-    done, the trained model's half first.
+    Outputs are logits, a head's score or the cosine of two vectors. Two predictions are equal if
+    they are the same class, or scores that differ by less than 1e-3. `progress` is called with the
+    fraction done; the trained model takes the first half.
     """
     data = data_of(task, examples, Tokenizer())
     encoder = quantized_encoder(model, golden_backend)
     objective.eval()
     outputs = []
-    # Weights do not change here, and quantizing them takes far longer than a forward pass.
+    # Quantize the weights once: it takes longer than a forward pass.
     with torch.no_grad(), parametrize.cached():
-        # One by one, as golden has them: padding is nothing to either, but sums of float32 have an
-        # order.
+        # One by one, because padding would change the order of float32 sums.
         for index in range(len(data)):
             outputs.append(objective.outputs(data.batch([index])).cpu().numpy())
             progress((index + 1) / (2 * len(data)))

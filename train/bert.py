@@ -1,4 +1,4 @@
-"""A BERT of transformers with a fake quantizer wherever golden quantizes."""
+"""QuantizedBert: a BERT of transformers with a fake quantizer wherever golden quantizes."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,19 +12,19 @@ from transformers.masking_utils import eager_mask
 
 from golden.bert.calibration import most_scale
 from golden.bert.quantized import (
-    INPUT_SITES,
     TABLE_FORMAT,
     QuantizedModel,
-    input_site,
-    requantizable,
 )
+from golden.bert.sites import INPUT_SITES, input_site, requantizable
 from golden.bert.weights import DENSE_KEYS, DENSE_NAMES
 from golden.numeric.quantize import dequantize
 from train import exact
 from train.quantizers import ActivationQuantizer, WeightQuantizer
 
+__all__ = ["ATTENTION", "QuantizedBert", "mean_states"]
+
 ATTENTION = "tilebert"
-"""The name under which transformers finds `_attention`."""
+"""Name under which `_attention` is registered in transformers."""
 
 _TABLES = {
     "word": "word_embeddings",
@@ -34,11 +34,12 @@ _TABLES = {
 
 
 class QuantizedBert(nn.Module):
-    """transformers' `bert` with golden's codes: as values and with a gradient while it trains, by `train.exact` else.
+    """transformers' `bert` on golden's codes.
 
-    `start` gives mode, formats and scales to begin with, and the embedding tables, which stay as
-    they are. Scales of weights are recomputed by `fit`; those of activations follow the data or,
-    with `learned`, are trained.
+    In training mode codes are real values with a gradient; in evaluation mode `train.exact`
+    computes the results as golden does. `start` contains the mode, formats, initial scales and the
+    embedding tables, which are frozen. `fit` recomputes the scales of weights. Scales of
+    activations follow the data or, with `learned`, are trained. `clip` as in golden's calibration.
     """
 
     def __init__(
@@ -82,11 +83,11 @@ class QuantizedBert(nn.Module):
 
     @property
     def layers(self) -> list[Any]:
-        """transformers' BertLayers."""
+        """The BertLayers of transformers."""
         return list(self.bert.encoder.layer)
 
     def fit(self) -> None:
-        """Recompute the scales of all weights from what they are now, within what the requantizer can express."""
+        """Recompute the scales of all weights, within the range of the requantizer."""
         for layer in self.layers:
             sites = layer.attention.self.sites
             for name in DENSE_NAMES:
@@ -98,17 +99,20 @@ class QuantizedBert(nn.Module):
 
     @staticmethod
     def parametrized(layer: Any, name: str) -> tuple[Sequence[WeightQuantizer], Tensor]:
-        """The quantizer of a linear layer (DENSE_NAMES), and its weight [out, in] before it."""
+        """Quantizer of a linear layer (DENSE_NAMES), and its unquantized weight [out, in]."""
         weights = layer.get_submodule(DENSE_KEYS[name]).parametrizations.weight
         return list(weights), weights.original
 
     def sentence_vectors(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Mean of the states of each sentence's own tokens, at length 1: [B, hidden] of ids and mask [B, S]."""
+        """Mean state of each sentence, of length 1: [B, hidden] of ids and mask [B, S]."""
         return nn.functional.normalize(mean_states(self.bert, ids, mask), dim=-1)
 
 
 def mean_states(bert: Any, ids: Tensor, mask: Tensor, kinds: Tensor | None = None) -> Tensor:
-    """Mean of the last states of each text's own tokens: [B, hidden] of ids, mask and kinds (0 by default) [B, S]."""
+    """Mean of each text's last states without padding: [B, hidden] of ids, mask and kinds [B, S].
+
+    `kinds` defaults to 0.
+    """
     states: Tensor = bert(
         input_ids=ids, attention_mask=mask, token_type_ids=kinds
     ).last_hidden_state
@@ -117,11 +121,15 @@ def mean_states(bert: Any, ids: Tensor, mask: Tensor, kinds: Tensor | None = Non
 
 
 def _before(quantizer: ActivationQuantizer) -> Any:
+    """Pre-hook that quantizes a module's first input."""
     return lambda module, inputs: (quantizer(inputs[0]), *inputs[1:])
 
 
 def _after(operand: ActivationQuantizer, result: ActivationQuantizer | None) -> Any:
-    """A linear layer's hook: its x at `operand`, its sums requantized at `result` or left as they are."""
+    """Hook of a linear layer with x at `operand`'s scale.
+
+    `result`, if any, requantizes the layer's sums.
+    """
 
     def hook(module: Any, inputs: tuple[Tensor], y: Tensor) -> Tensor:
         if module.training:
@@ -140,7 +148,10 @@ def _after(operand: ActivationQuantizer, result: ActivationQuantizer | None) -> 
 
 
 def _evaluated(function: Callable[..., Tensor]) -> Any:
-    """A hook that computes a module's result by `function` of the module and its inputs, unless it trains."""
+    """Hook that replaces a module's result by `function` in evaluation mode.
+
+    `function` takes the module and its inputs.
+    """
 
     def hook(
         module: Any, inputs: tuple[Tensor, ...], named: dict[str, Any], y: Tensor
@@ -161,7 +172,7 @@ def _layer_norm(module: Any, x: Tensor) -> Tensor:
 def _embedded(
     module: Any, input_ids: Tensor, token_type_ids: Tensor | None = None, **_: Any
 ) -> Tensor:
-    """In golden's order, word and position first: float addition does not associate."""
+    """Sum of embeddings in golden's order, since float addition is not associative."""
     word, position = module.word_embeddings.weight[input_ids], module.position_embeddings.weight
     kind = module.token_type_embeddings.weight[0 if token_type_ids is None else token_type_ids]
     summed = word + position[: input_ids.shape[1]] + kind
@@ -178,9 +189,12 @@ def _attention(
     dropout: float = 0.0,
     **_: Any,
 ) -> tuple[Tensor, Tensor]:
-    """Attention of query, key and value [B, heads, S, width]: [B, S, heads, width], and the probabilities."""
+    """Attention of query, key and value [B, heads, S, width].
+
+    Returns the context [B, S, heads, width] and the probabilities.
+    """
     sites = module.sites
-    # golden has the requantizer make the x of `output` itself where it can.
+    # Like golden, requantize directly to the x of `output` if its format allows it.
     direct = requantizable(sites["output"].format)
     root = query.shape[-1] ** 0.5
     if module.training:
@@ -208,5 +222,5 @@ def _attention(
 
 
 AttentionInterface.register(ATTENTION, _attention)
-# Without one for the name, transformers passes no mask, and padding takes part.
+# Without a mask function of the same name transformers passes no mask, and padding would count.
 AttentionMaskInterface.register(ATTENTION, eager_mask)

@@ -1,4 +1,4 @@
-"""Examples as tensors: texts of like length in a batch, in an order that a seed fixes."""
+"""Examples as tensors: batches of texts of similar length, in an order fixed by a seed."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,16 +9,18 @@ from torch import Tensor
 
 from golden.bert.tokens import Tokens
 
+__all__ = ["SORTED", "Batch", "Data"]
+
 SORTED = 20
-"""So many batches are sorted by length together: little padding, and still random company."""
+"""Batches that are sorted by length together: little padding, and batches still random."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """n examples of T texts each, the n first texts before the n second ones.
+    """A batch of n examples with T texts each; all first texts precede all second texts.
 
-    `ids`, `kinds` and `mask` (1 where a token is) are integers [T * n, S]; `labels` float32 [n];
-    `indices` [n] are the examples' places in the data.
+    `ids`, `kinds` and `mask` (1 for a token, 0 for padding) are integers [T * n, S], `labels` is
+    float32 [n], and `indices` [n] are the examples' indices in the data.
     """
 
     ids: Tensor
@@ -28,13 +30,13 @@ class Batch:
     indices: Tensor
 
     def to(self, device: torch.device) -> "Batch":
-        """The same on a device."""
+        """The batch on another device."""
         return Batch(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
 
 
 @dataclass(frozen=True)
 class Data:
-    """A split: of each example its texts, as many for every one, and its label."""
+    """Examples of a split: a tuple of texts for each, all of one length, and its label."""
 
     texts: Sequence[tuple[Tokens, ...]]
     labels: Sequence[float]
@@ -43,7 +45,10 @@ class Data:
         return len(self.texts)
 
     def batches(self, size: int, seed: int, epoch: int) -> list[Batch]:
-        """Every example once, in batches of `size` and at last fewer; the same for the same seed and epoch."""
+        """All examples once, in batches of `size`; the last may be smaller.
+
+        Seed and epoch determine the batches.
+        """
         random = np.random.default_rng((seed, epoch))
         order = random.permutation(len(self)).tolist()
         groups: list[list[int]] = []
@@ -53,13 +58,13 @@ class Data:
         return [self.batch(groups[index]) for index in random.permutation(len(groups))]
 
     def in_order(self, size: int) -> Iterator[Batch]:
-        """Every example once, short ones first."""
+        """All examples once, short ones first, in batches of `size`."""
         order = sorted(range(len(self)), key=self._tokens)
         for start in range(0, len(order), size):
             yield self.batch(order[start : start + size])
 
     def batch(self, indices: Sequence[int]) -> Batch:
-        """Those examples."""
+        """Batch of the examples at `indices`."""
         texts = [self.texts[index][part] for part in range(len(self.texts[0])) for index in indices]
         length = max(len(text.ids) for text in texts)
         ids, kinds, mask = (torch.zeros(len(texts), length, dtype=torch.long) for _ in range(3))

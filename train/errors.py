@@ -1,5 +1,7 @@
-"""What can go wrong in training, for those who do not import PyTorch."""
+"""Errors of training, in a module that does not import PyTorch."""
+
+__all__ = ["TrainingError"]
 
 
 class TrainingError(Exception):
-    """A loss that is not a number."""
+    """Training cannot continue: the loss is not finite, or its state cannot be written."""

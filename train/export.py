@@ -1,4 +1,4 @@
-"""From a trained model to golden's: codes and scales."""
+"""Export of a trained model to golden: codes and scales."""
 
 from dataclasses import replace
 from typing import Any
@@ -8,19 +8,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from golden.bert.head import Head
-from golden.bert.quantized import Activation, QuantizedDense, QuantizedLayer, QuantizedModel
+from golden.bert.quantized import QuantizedDense, QuantizedLayer, QuantizedModel
+from golden.bert.sites import Activation
 from golden.bert.weights import DENSE_KEYS, DENSE_NAMES, Norm
 from golden.numeric.quantize import quantize
 from train.bert import QuantizedBert
 from train.objectives import Headed, Objective
 
+__all__ = ["exported"]
+
 
 def exported(model: QuantizedBert, objective: Objective | None = None) -> QuantizedModel:
-    """The model as golden computes it: the codes that its fake quantizers stand for, biases and norms float32.
+    """The model as golden computes it: codes of its fake quantizers, float32 biases and norms.
 
-    With it the head of the objective that it was trained for, if that has one.
-    `golden.bert.quantized.quantized_encoder` raises ValueError where the requantizer cannot express
-    a trained scale.
+    The head of `objective`, if any, is included. `golden.bert.quantized.quantized_encoder` raises
+    ValueError if the requantizer cannot express a trained scale.
     """
     layers = []
     for layer, start in zip(model.layers, model.start.layers, strict=True):
@@ -56,5 +58,5 @@ def _norm(module: Any) -> Norm:
 
 
 def _copied(tensor: Tensor) -> NDArray[np.float32]:
-    # numpy() alone is a view, which would go on training.
+    # A copy: numpy() returns a view, which further training would change.
     return np.array(tensor.numpy(force=True), np.float32)

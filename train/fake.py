@@ -1,9 +1,9 @@
-"""Quantization that a gradient passes: real numbers become the values of golden's codes.
+"""Fake quantization: real numbers become the values of golden's codes, with a gradient.
 
-Forward is golden's rounding, element by element and in float64. Backward is straight through
-(Q8BERT, arXiv:1910.06188): the gradient of the identity, but none for what lies beyond the clipping
-point, which no small step of it would change. A scale that learns gets the gradient of Esser et
-al., "Learned Step Size Quantization" (arXiv:1902.08153), section 2.1.
+The forward pass is golden's rounding, in float64. The backward pass is the straight-through
+estimator (Q8BERT, arXiv:1910.06188): the gradient of the identity inside the clipping range and 0
+outside. A learned scale gets the gradient of "Learned Step Size Quantization" (Esser et al.,
+arXiv:1902.08153, section 2.1).
 """
 
 from functools import lru_cache
@@ -15,15 +15,17 @@ from torch import Tensor
 from golden.numeric.quantize import Rounding, levels
 from golden.spec.formats import Format, Linear
 
+__all__ = ["BLOCK", "fake_quantize"]
+
 BLOCK = 1 << 15
-"""Elements rounded at a time: in float64 they stay in a core's cache, six times as fast as a whole layer's."""
+"""Elements rounded at a time: a float64 block fits a core's cache, six times as fast as a layer."""
 
 
 def fake_quantize(x: Tensor, fmt: Format, scale: Tensor, rounding: Rounding = "nearest") -> Tensor:
-    """Values of the codes of `x` in `fmt` at a float64 `scale` [] (real = value / scale), of x's shape and type.
+    """Values of the codes of `x` in `fmt` at a float64 `scale` [], of x's shape and type.
 
-    Equal to golden's quantize and dequantize. NaN stays NaN, where golden refuses it. Raises
-    ValueError for a rounding that the format does not know.
+    Real value = decoded value / scale. The result equals golden's quantize and dequantize, except
+    that NaN stays NaN. Raises ValueError for a rounding that the format does not support.
     """
     result: Tensor = _FakeQuantize.apply(x, scale, fmt, rounding)  # type: ignore[no-untyped-call]
     return result
@@ -62,29 +64,33 @@ class _FakeQuantize(torch.autograd.Function):
 
 
 def _nearest(scaled: Tensor, fmt: Format, rounding: Rounding) -> Tensor:
-    """The value that each element of float64 `scaled` rounds to."""
+    """Value to which each element of float64 `scaled` rounds."""
     search = _search(fmt, rounding, scaled.device)
     if isinstance(fmt, Linear):
-        # Ties go to the even code, which a search between bounds would not do.
+        # Ties go to the even code, which a search between bounds cannot express.
         return scaled.round().clamp_(-fmt.max_value, fmt.max_value)
     found = search(scaled.abs())
     return torch.where(scaled.isnan(), scaled, found.copysign_(scaled))
 
 
 class _Search:
-    """From a magnitude to the level it rounds to, in one comparison.
+    """Search for the level to which a magnitude rounds, with one comparison.
 
-    An exponent and the first bits of a mantissa name a cell of at most one bound between levels; a
-    table has the level at the cell's lower end. A binary search takes up to four times as long.
+    A magnitude's exponent and first mantissa bits select a cell with at most one bound between
+    levels. A table contains the level at the lower end of each cell. A binary search takes up to
+    four times as long.
     """
 
     _KEPT = 7
-    """Bits of the mantissa: cells are 32 wide from 4096 on, where bounds of piece-wise codes are 63 apart."""
+    """Mantissa bits of a cell.
+
+    Cells are 32 wide from 4096 on, where bounds of piece-wise codes are 63 apart.
+    """
 
     def __init__(self, values: Tensor, bounds: Tensor) -> None:
         end = torch.tensor([float("inf")], dtype=torch.float64, device=values.device)
-        # A magnitude that meets a bound belongs below it, so a cell of only that bound begins below
-        # too.
+        # A magnitude equal to a bound rounds down, so a cell that begins at a bound has the level
+        # below it.
         self._values, self._bounds = values, torch.cat([bounds, end])
         self._limits = float(bounds[0]) / 2, 2 * float(bounds[-1])
         cells = self._cells(bounds)

@@ -1,4 +1,4 @@
-"""FP32 models as folders: config.json and model.safetensors, which golden reads too, with a task's head inside."""
+"""FP32 models as folders: config.json and model.safetensors, readable by golden, with a head."""
 
 import os
 import shutil
@@ -17,17 +17,20 @@ from golden.bert.weights import model_folder, read_weights
 from golden.tasks.glue import SIMILARITY
 from train.objectives import Objective, objective_of
 
+__all__ = ["WEIGHTS", "fault", "load", "read_head", "save"]
+
 WEIGHTS = "model.safetensors"
 _HEAD = "head."
 
 
 def load(task: str, folder: Path | None = None) -> Objective:
-    """A task's model from a folder that `save` wrote; without one the packaged BERT, with a head of zeros.
+    """Load a task's model from a folder that `save` wrote.
 
-    Raises FileNotFoundError for a file that is not there.
+    Without a folder it is the packaged BERT with a head of zeros. Raises FileNotFoundError for a
+    missing file.
     """
     source = model_folder() if folder is None else folder
-    # transformers counts the pooler, which nothing here has a use for, as a mistake.
+    # transformers warns of the missing pooler, which is not used here.
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -38,7 +41,7 @@ def load(task: str, folder: Path | None = None) -> Objective:
     finally:
         logging.set_verbosity(verbosity)
     for embedding in (each for each in bert.embeddings.modules() if isinstance(each, nn.Embedding)):
-        # Frozen, as in every model here: the hardware's checkpoints take them from the package.
+        # Frozen: checkpoints of quantized models take the tables from the packaged model.
         embedding.weight.requires_grad_(False)
     objective = objective_of(task, bert)
     if objective.head is not None:
@@ -57,7 +60,7 @@ def load(task: str, folder: Path | None = None) -> Objective:
 
 
 def save(objective: Objective, folder: Path) -> None:
-    """Write a folder, whole or not at all, in the place of one that may be there."""
+    """Write a model folder atomically, replacing an existing one."""
     state = {
         name: tensor.contiguous().cpu() for name, tensor in objective.bert.state_dict().items()
     }
@@ -80,7 +83,7 @@ def save(objective: Objective, folder: Path) -> None:
 
 
 def fault(task: str, folder: Path) -> str | None:
-    """What is wrong with a folder that `save` wrote, None where nothing is."""
+    """Description of what is wrong with a model folder, or None."""
     try:
         read_weights(folder)
         if task != SIMILARITY:
@@ -91,7 +94,7 @@ def fault(task: str, folder: Path) -> str | None:
 
 
 def read_head(task: str, folder: Path) -> Head:
-    """The head of a folder's model, for golden."""
+    """Head of a folder's model, for golden."""
     with safe_open(folder / WEIGHTS, "np") as file:
         weight, bias = file.get_tensor(f"{_HEAD}weight"), file.get_tensor(f"{_HEAD}bias")
     return Head(task, np.ascontiguousarray(weight.T), bias)

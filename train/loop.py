@@ -1,4 +1,4 @@
-"""The loop of training: steps, schedule, states that are kept, and a stop where numbers fail."""
+"""Training loop: steps, learning rates, kept states, and a stop at a loss that is not finite."""
 
 import math
 from collections.abc import Callable
@@ -15,16 +15,22 @@ from train.objectives import Objective
 from train.quantizers import parameters_of_scales
 from train.state import Tell, keep, resumed
 
+__all__ = ["LABELS", "SCALE_RATE", "Progress", "Report", "Settings", "features", "train"]
+
 SCALE_RATE = 5e-3
-"""Learning rate of scales' logarithms: their steps are in percent."""
+"""Learning rate of the scales' logarithms, so their steps are relative."""
 
 LABELS = 0.2
-"""Weight of the labels beside a teacher, whose features say more."""
+"""Weight of the labels' loss beside a teacher's features, which contain more information."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How long and how fast: epochs, or a part of one, examples in a batch, learning rate, steps that warm up."""
+    """Training settings.
+
+    `epochs` may be fractional, `batch` is in examples, `rate` is the learning rate, `warm_up` the
+    fraction of the steps with a rising rate, `decay` the weight decay.
+    """
 
     epochs: float = 1
     batch: int = 32
@@ -36,7 +42,10 @@ class Settings:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where training stands: the step that is done, of how many, and a moving average of the loss."""
+    """Progress of training: the completed step, the number of steps, and the average loss.
+
+    The loss is an exponential moving average.
+    """
 
     step: int
     steps: int
@@ -60,15 +69,15 @@ def train(
     tell: Tell = lambda text: None,
     keep_every: int = 50,
 ) -> None:
-    """Train in place, on the device that the objective is on.
+    """Train an objective in place, on its device.
 
-    `taught` are a teacher's features of all texts, [T * len(data), hidden], first texts before
-    second ones; with them dropout is off. `refit` recomputes the scales of weights, every
-    `keep_every` steps and at the end of an epoch. `epoch_done` is told of every epoch but the last.
-    `state` is a file that training goes on from, if it is there and was written under the same
-    `key`; `tell` is told of one that is damaged. The state after the last step stays there: the
-    caller removes it once the result is safe. Raises TrainingError for a loss that is not finite;
-    the last state before it stays.
+    `taught` contains a teacher's features of all texts, [T * len(data), hidden], first texts before
+    second texts; with it dropout is off. `refit` recomputes the scales of weights, every
+    `keep_every` steps and at the end of an epoch. `epoch_done` is called with the number of each
+    finished epoch but the last. `state` is a file from which training continues if it exists and
+    was written under the same `key`; `tell` is called with a message if it is damaged. The state
+    after the last step remains: the caller removes it after saving the result. Raises TrainingError
+    for a loss that is not finite; the last state before it remains.
     """
     torch.manual_seed(settings.seed)
     device = next(objective.parameters()).device
@@ -120,7 +129,10 @@ def train(
 def features(
     objective: Objective, data: Data, batch: int = 64, report: Report | None = None
 ) -> Tensor:
-    """The objective's features of all texts, [T * len(data), hidden], first texts before second ones."""
+    """The objective's features of all texts, [T * len(data), hidden].
+
+    First texts precede second texts.
+    """
     objective.eval()
     device = next(objective.parameters()).device
     size, per_example = len(data), len(data.texts[0])
@@ -170,6 +182,6 @@ def _optimizer(objective: Objective, settings: Settings) -> torch.optim.Optimize
 
 
 def _rate(step: int, steps: int, warm_up: float) -> float:
-    """Linear, up from 0 and down to 0."""
+    """Factor of the learning rate: it rises linearly from 0 and falls linearly to 0."""
     up = max(1.0, warm_up * steps)
     return min((step + 1) / up, max(0.0, (steps - step) / max(1.0, steps - up)))

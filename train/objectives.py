@@ -1,4 +1,4 @@
-"""What a BERT is trained for: a loss against labels, a distance from a teacher."""
+"""Training objectives: a loss against labels and a distance from a teacher."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -13,9 +13,11 @@ from golden.tasks.glue import MAX_SCORE, SIMILARITY, Example, Task, task_of
 from train.bert import mean_states
 from train.data import Batch, Data
 
+__all__ = ["Headed", "Objective", "Similarity", "data_of", "objective_of"]
+
 
 def data_of(name: str, examples: Sequence[Example], tokenizer: Tokenizer) -> Data:
-    """Examples as a task's model reads them: sentences apart for similarity, else joined."""
+    """Examples as a task's model reads them: apart for similarity, otherwise joined pairs."""
     labels = [each.label for each in examples]
     if name != SIMILARITY:
         return Data([(text,) for text in read_texts(tokenizer, examples)], labels)
@@ -27,7 +29,7 @@ def data_of(name: str, examples: Sequence[Example], tokenizer: Tokenizer) -> Dat
 
 
 class Objective(nn.Module, ABC):
-    """A BERT and what it is trained for. Its features are a text's mean state, [T * n, hidden]."""
+    """A BERT with its loss. Its features are the mean states of texts, [T * n, hidden]."""
 
     head: nn.Linear | None
 
@@ -37,24 +39,27 @@ class Objective(nn.Module, ABC):
         self.head = None
 
     def features(self, batch: Batch) -> Tensor:
-        """Mean of the states of each text's own tokens."""
+        """Mean state of each text, without padding."""
         return mean_states(self.bert, batch.ids, batch.mask, batch.kinds)
 
     @abstractmethod
     def outputs(self, batch: Batch) -> Tensor:
-        """What golden's model of the task gives: [n, outputs]."""
+        """Outputs as golden's model of the task computes them: [n, outputs]."""
 
     @abstractmethod
     def loss(self, features: Tensor, labels: Tensor) -> Tensor:
-        """Against labels [n]."""
+        """Loss against labels [n]."""
 
     @abstractmethod
     def distance(self, features: Tensor, taught: Tensor) -> Tensor:
-        """From a teacher's features of the same texts."""
+        """Distance from a teacher's features of the same texts."""
 
 
 class Similarity(Objective):
-    """Cosines of sentence vectors near score / 5 (Reimers and Gurevych, arXiv:1908.10084, section 3)."""
+    """Objective of similarity: the cosine of two sentence vectors approximates score / 5.
+
+    Reimers and Gurevych, arXiv:1908.10084, section 3.
+    """
 
     def outputs(self, batch: Batch) -> Tensor:
         return self._cosines(self.features(batch)).unsqueeze(-1)
@@ -72,7 +77,10 @@ class Similarity(Objective):
 
 
 class Headed(Objective):
-    """Classes or a score from a linear head; the head learns along, from the teacher's if there is one."""
+    """Objective of a classifier or a score with a linear head.
+
+    The head is trained too; with a teacher it starts from the teacher's.
+    """
 
     head: nn.Linear
 
@@ -107,5 +115,5 @@ class Headed(Objective):
 
 
 def objective_of(name: str, bert: BertModel) -> Objective:
-    """The objective of a task (TASK_NAMES)."""
+    """Objective of a task (TASK_NAMES)."""
     return Similarity(bert) if name == SIMILARITY else Headed(bert, task_of(name))

@@ -1,4 +1,4 @@
-"""Fake quantizers as modules: one for a weight, one for the activations at a site."""
+"""Fake quantizers as PyTorch modules: of weights, and of the activations at a site."""
 
 import math
 from collections.abc import Mapping
@@ -11,15 +11,17 @@ from golden.numeric.quantize import scale_for
 from golden.spec.formats import Format, Piecewise
 from train.fake import fake_quantize
 
+__all__ = ["MOMENTUM", "ActivationQuantizer", "WeightQuantizer", "parameters_of_scales"]
+
 MOMENTUM = 0.01
-"""Weight of a batch's max|x| in the moving average of an activation's."""
+"""Weight of a batch's max|x| in the moving average."""
 
 
 class WeightQuantizer(nn.Module):
-    """A parametrization: a weight as its codes in `format` at `scale` have it.
+    """Parametrization of a weight by the values of its codes in `format` at `scale`.
 
-    `fit` chooses the scale, and a piece-wise format's ratio with it; between fits both stay, so
-    that a step of training changes weights and not what they are rounded to.
+    `fit` chooses the scale and the ratio of a piece-wise format. Between two fits both are
+    constant, so that a training step changes the weights but not the levels to which they round.
     """
 
     scale: Tensor
@@ -31,7 +33,10 @@ class WeightQuantizer(nn.Module):
         self.register_buffer("scale", torch.ones((), dtype=torch.float64))
 
     def fit(self, weight: Tensor, most: float = math.inf) -> None:
-        """As golden's calibration chooses, from [out, in]; `most` as there."""
+        """Choose scale and format of a weight [out, in] as golden's calibration does.
+
+        `most` is the largest scale.
+        """
         self.format, scale = fitted(weight.numpy(force=True), self.format, self._clip, most)
         self.scale.fill_(scale)
 
@@ -39,23 +44,23 @@ class WeightQuantizer(nn.Module):
         return fake_quantize(weight, self.format, self.scale)
 
     def get_extra_state(self) -> dict[str, int]:
-        """What `fit` chose beside the scale."""
+        """State besides the scale: the ratio and offset that `fit` chose."""
         fmt = self.format
         return {"ratio": fmt.ratio, "offset": fmt.offset} if isinstance(fmt, Piecewise) else {}
 
     def set_extra_state(self, state: Mapping[str, int]) -> None:
-        """Take over what `get_extra_state` gave."""
+        """Restore the state of `get_extra_state`."""
         if isinstance(self.format, Piecewise):
             self.format = Piecewise(**state, bits=self.format.bits)
 
 
 class ActivationQuantizer(nn.Module):
-    """Activations as their codes in `format` at `scale` have them.
+    """Fake quantizer of activations in `format` at `scale`.
 
-    Q8BERT's scale follows an exponential moving average of max|x| while the module trains, and is
-    frozen when it is evaluated. A `learned` scale is trained instead, by its logarithm, so that a
-    step of training changes it in percent: with few codes the largest value is a poor clipping
-    point.
+    By default the scale follows an exponential moving average of max|x| in training mode, as in
+    Q8BERT, and is frozen in evaluation mode. A `learned` scale is a trained parameter instead,
+    because with few codes the largest value is a poor clipping point. Its logarithm is trained, so
+    that steps are relative.
     """
 
     start: Tensor
@@ -69,7 +74,7 @@ class ActivationQuantizer(nn.Module):
 
     @property
     def scale(self) -> Tensor:
-        """float64 []: real = value / scale."""
+        """Scale, float64 []: real value = decoded value / scale."""
         return self.start if self.growth is None else self.start * self.growth.exp()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -79,12 +84,12 @@ class ActivationQuantizer(nn.Module):
 
     def _follow(self, largest: float) -> None:
         if not math.isfinite(largest):
-            return  # The loss says so, and where.
+            return  # The loss is not finite either and stops training.
         clip = self.format.max_value / self.start.item()
         self.start.fill_(scale_for(clip + MOMENTUM * (largest - clip), self.format))
 
 
 def parameters_of_scales(module: nn.Module) -> list[nn.Parameter]:
-    """What the learned scales below a module grow by."""
+    """Parameters of the learned scales in a module."""
     found = (each.growth for each in module.modules() if isinstance(each, ActivationQuantizer))
     return [growth for growth in found if growth is not None]

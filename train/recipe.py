@@ -1,4 +1,4 @@
-"""How a model of a task is trained: first in FP32, then quantized, with the FP32 model as its teacher."""
+"""Training recipes: first FP32, then quantized with the FP32 model as the teacher."""
 
 import hashlib
 import os
@@ -25,23 +25,39 @@ from train.loop import Report, Settings, features, train
 from train.objectives import Objective, data_of
 from train.state import Tell
 
+__all__ = [
+    "CALIBRATION",
+    "FLOAT_SETTINGS",
+    "Recipe",
+    "Stage",
+    "changed",
+    "fine_tune",
+    "float_folder",
+    "float_settings",
+    "quantize_aware",
+    "quantized_settings",
+    "start_of",
+    "training_key",
+]
+
 CALIBRATION = 64
-"""Training sentences from which scales of activations start."""
+"""Training sentences for the initial scales of activations."""
 
 FLOAT_SETTINGS = {SIMILARITY: Settings(epochs=3), "sts-b": Settings(epochs=3, rate=1e-4)}
-"""For FP32, by task; the others take `Settings(epochs=4, rate=1e-4)`."""
+"""Settings of FP32 training by task; other tasks use `Settings(epochs=4, rate=1e-4)`."""
 
 Stage = Callable[[str], None]
+"""Called with a description when a stage of the training begins."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Of one quantized model.
+    """Recipe of a quantized model.
 
-    `clip`: clipping points of weights by least squared error, of activations learned; else the
-    largest magnitude, of activations by Q8BERT's moving average. `plain`: Q8BERT's way throughout,
-    without a teacher and without learned scales. `scratch`: from the pre-trained model instead of
-    the task's fine-tuned one, which implies no teacher.
+    `clip`: clipping points of weights minimise the squared error and those of activations are
+    learned. Otherwise they are the largest magnitudes, for activations by Q8BERT's moving average.
+    `plain`: Q8BERT's training, without a teacher and without learned scales. `scratch`: start from
+    the pre-trained model instead of the task's fine-tuned one, which implies no teacher.
     """
 
     task: str
@@ -54,23 +70,23 @@ class Recipe:
 
     @property
     def taught(self) -> bool:
-        """Whether the fine-tuned model teaches."""
+        """Whether the fine-tuned model is the teacher."""
         return not self.plain and not self.scratch
 
 
 def float_settings(task: str, seed: int = 0) -> Settings:
-    """For a task's FP32 model."""
+    """Settings of a task's FP32 training."""
     return replace(FLOAT_SETTINGS.get(task, Settings(epochs=4, rate=1e-4)), seed=seed)
 
 
 def quantized_settings(mode: Mode, seed: int = 0) -> Settings:
-    """For a quantized model: 4-bit activations take longer."""
+    """Settings of quantized training; 4-bit activations take more epochs."""
     settings = Settings(epochs=1, rate=5e-5, seed=seed)
     return replace(settings, epochs=3, rate=1e-4) if mode.x_format.code_width == 4 else settings
 
 
 def changed(settings: Settings, *, epochs: float | None, rate: float | None) -> Settings:
-    """The settings with what is not None."""
+    """Settings with `epochs` and `rate` replaced where not None."""
     epochs, rate = (
         settings.epochs if epochs is None else epochs,
         settings.rate if rate is None else rate,
@@ -79,7 +95,7 @@ def changed(settings: Settings, *, epochs: float | None, rate: float | None) -> 
 
 
 def float_folder(cache: Path, task: str, examples: Sequence[Example], settings: Settings) -> Path:
-    """Where a fine-tuned model is kept, by all that it depends on."""
+    """Folder of a fine-tuned model, named by everything that it depends on."""
     content = (
         f"1 {asdict(settings)} {list(examples)} {_digest(model_folder() / float_model.WEIGHTS)}"
     )
@@ -97,10 +113,10 @@ def fine_tune(
     report: Report | None = None,
     tell: Tell = lambda text: None,
 ) -> None:
-    """Train the packaged model on a task in FP32 and write it to `folder`; nothing to do where that exists.
+    """Fine-tune the packaged model on a task in FP32 and write it to `folder`, unless it exists.
 
-    A damaged folder is made again, of which `tell` is told. An interrupted run goes on at the next
-    call. Raises TrainingError as `train`.
+    A damaged folder is made again after a message to `tell`. An interrupted training continues at
+    the next call. Raises TrainingError as `train`.
     """
     if folder.exists():
         fault = float_model.fault(task, folder)
@@ -118,7 +134,7 @@ def fine_tune(
 
 
 def start_of(recipe: Recipe, examples: Sequence[Example], folder: Path | None) -> QuantizedModel:
-    """The model quantized and not yet trained, from the fine-tuned one in `folder` or the packaged one."""
+    """Quantized model before training, from the model in `folder` or the packaged one."""
     tokenizer = Tokenizer()
     sentences = tokenizer.encode_all(example.first for example in examples[:CALIBRATION])
     start = quantize_model(read_weights(folder), recipe.mode, sentences, recipe.clip, recipe.bits)
@@ -139,13 +155,14 @@ def quantize_aware(
     epoch_done: Callable[[int, QuantizedModel], None] | None = None,
     tell: Tell = lambda text: None,
 ) -> tuple[QuantizedModel, Objective]:
-    """Train a quantized model from the one in `folder`, None for the packaged one: for golden, and as it was trained.
+    """Train a quantized model from the model in `folder`, None for the packaged one.
 
-    `epoch_done` is told of every epoch but the last, with the model then. `state` is where an
-    interrupted training goes on; the state after the last step stays there until the caller removes
-    it, so that a stop while the result is evaluated costs no training. `tell` is told of damaged
-    files, which are made anew. Raises TrainingError as `train`, ValueError for a state of other
-    settings.
+    Returns the model for golden and the trained objective. `epoch_done` is called with the number
+    of each finished epoch but the last, and the model at its end. `state` is the file from which an
+    interrupted training continues. It remains after the last step until the caller removes it, so
+    that an interrupted evaluation does not repeat the training. `tell` is called with a message
+    about each damaged file, which is made again. Raises TrainingError as `train`, ValueError for a
+    state with other settings.
     """
     data = data_of(recipe.task, examples, Tokenizer())
     objective = float_model.load(recipe.task, folder).to(device)
@@ -178,29 +195,29 @@ def quantize_aware(
 def _taught(
     objective: Objective, data: Data, folder: Path | None, report: Report | None, tell: Tell
 ) -> Tensor:
-    """The teacher's features of the data it was trained on, kept beside it: every mode asks for the same."""
-    place = None if folder is None else folder / "features.safetensors"
+    """The teacher's features of its training data, cached in its folder for all modes."""
+    path = None if folder is None else folder / "features.safetensors"
     device = next(objective.parameters()).device
-    if place is not None and place.exists():
+    if path is not None and path.exists():
         try:
-            kept = load_file(place)["features"]
+            kept = load_file(path)["features"]
             if len(kept) == len(data) * len(data.texts[0]) and bool(kept.isfinite().all()):
                 return kept.to(device)
         except (SafetensorError, KeyError, OSError):
             pass
         tell(
-            f"{place}: expected features of {len(data)} examples, got a damaged file; computed again"
+            f"{path}: expected features of {len(data)} examples, got a damaged file; computed again"
         )
     result = features(objective, data, report=report)
-    if place is not None:
-        partial = place.with_name(f".{place.name}.{os.getpid()}")
+    if path is not None:
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
         save_file({"features": result.cpu()}, partial)
-        os.replace(partial, place)
+        os.replace(partial, path)
     return result
 
 
 def training_key(recipe: Recipe, examples: Sequence[Example], folder: Path | None) -> str:
-    """What tells one training from another: all that its result depends on."""
+    """Key of a training: a hash of everything that its result depends on."""
     source = model_folder() if folder is None else folder
     content = f"1 {recipe} {list(examples)} {_digest(source / float_model.WEIGHTS)}"
     return hashlib.sha256(content.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The file that an interrupted training goes on from."""
+"""Training state: the file from which an interrupted training continues."""
 
 import copy
 import os
@@ -11,15 +11,17 @@ import torch
 
 from train.errors import TrainingError
 
+__all__ = ["Tell", "keep", "resumed"]
+
 Tell = Callable[[str], None]
-"""Takes a sentence that is to reach the user."""
+"""Called with a message for the user."""
 
 
 def keep(path: Path, key: str, parts: Mapping[str, Any], step: int, average: float) -> None:
-    """Write what `resumed` reads: the state of every part after `step` steps, and the loss there.
+    """Write the state of all `parts` after `step` steps, and the average loss.
 
-    The old file stays until the new one is whole. Raises TrainingError for a file that cannot be
-    written.
+    The previous file remains until the new one is complete. Raises TrainingError for a file that
+    cannot be written.
     """
     content = {name: part.state_dict() for name, part in parts.items()}
     content |= {"key": key, "step": step, "average": average, "random": torch.get_rng_state()}
@@ -36,15 +38,16 @@ def keep(path: Path, key: str, parts: Mapping[str, Any], step: int, average: flo
 
 
 def resumed(path: Path | None, key: str, parts: Mapping[str, Any], tell: Tell) -> tuple[int, float]:
-    """The step to go on at, and the loss there; `parts` take over what they were.
+    """Restore the state of all `parts`; return the number of completed steps and the average loss.
 
-    (0, 0.0), and `parts` as they are, without a file or with a damaged one, of which `tell` is told. Raises ValueError
-    for the state of a training with other settings.
+    Without a file, or with a damaged one, `parts` are unchanged and the result is (0, 0.0); `tell`
+    is called with a message about damage. Raises ValueError for the state of a training with other
+    settings.
     """
     if path is None or not path.exists():
         return 0, 0.0
     try:
-        # PyTorch writes checksums and does not look at them.
+        # PyTorch writes checksums but does not verify them.
         with ZipFile(path) as archive:
             if part := archive.testzip():
                 raise ValueError(f"checksum of {part}")
@@ -71,6 +74,7 @@ def resumed(path: Path | None, key: str, parts: Mapping[str, Any], tell: Tell) -
 def _damaged(path: Path, error: Exception, tell: Tell) -> tuple[int, float]:
     kind = str(error).splitlines()[0] if str(error) else type(error).__name__
     tell(
-        f"{path}: expected a training's state, got a damaged file ({kind[:80]}); training begins anew"
+        f"{path}: expected a training's state, got a damaged file ({kind[:80]}); "
+        "training begins anew"
     )
     return 0, 0.0

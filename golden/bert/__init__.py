@@ -1,1 +1,1 @@
-"""The BERT encoder: weights, tokens, calibration, the quantized model, its checkpoints and its accuracy."""
+"""BERT: weights, tokens, float and quantized encoders, calibration, checkpoints and evaluation."""

@@ -1,4 +1,7 @@
-"""Post-training quantization: scales of weights from themselves, of activations from sample sentences."""
+"""Post-training quantization: scales of weights and of activations.
+
+Weight scales depend on the weights alone. Activation scales come from a run on sample sentences.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,20 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
-from golden.bert.encoder import FloatProducts, Operand, Real, float_encoder
+from golden.bert.encoder import FloatProducts, Operand, float_encoder
+from golden.bert.functions import Real
 from golden.bert.quantized import (
-    INPUT_SITES,
-    SITES,
     TABLE_FORMAT,
-    Activation,
     QuantizedDense,
     QuantizedLayer,
     QuantizedModel,
     QuantizedTable,
-    input_site,
-    requantizable,
-    site_format,
 )
+from golden.bert.sites import INPUT_SITES, SITES, Activation, input_site, requantizable, site_format
 from golden.bert.weights import DENSE_NAMES, LayerWeights, Weights
 from golden.checks import check_finite
 from golden.numeric.quantize import clip_scale, max_scale, quantize, search_piecewise
@@ -28,12 +27,22 @@ from golden.numeric.requantize import BIAS_MAX, FACTOR_MAX, FACTOR_MIN
 from golden.spec.formats import Format, Linear, Log2, Piecewise
 from golden.spec.modes import Mode
 
+__all__ = [
+    "STRIDE",
+    "calibration_sentences",
+    "collect",
+    "fitted",
+    "most_scale",
+    "quantize_model",
+    "with_bits",
+]
+
 STRIDE = 7
-"""One activation in so many is kept; odd, so that every column of a power-of-two width takes part."""
+"""Every STRIDE-th activation is sampled; odd, so that all columns of a power-of-two width occur."""
 
 
 def calibration_sentences() -> list[str]:
-    """Some dozens of English sentences of various lengths and topics, written for this purpose."""
+    """Some dozens of English sentences of various lengths and topics, written for calibration."""
     text = (Path(__file__).parent / "data" / "calibration.txt").read_text(encoding="utf-8")
     return text.splitlines()
 
@@ -45,14 +54,14 @@ def quantize_model(
     clip: bool = True,
     bits: int | None = None,
 ) -> QuantizedModel:
-    """The model in `mode`, nothing trained.
+    """Quantize a model to `mode` without training.
 
-    Activation scales come from running the float encoder on `sentences` (token ids). With `clip`
-    every clipping point minimises the squared error (piece-wise weights: together with the ratio),
-    without it is the largest magnitude seen. `bits` narrows the mode's linear formats as
-    `with_bits` does. Raises ValueError for no sentence, ids as `Encoder.hidden_states`, bits as
-    `with_bits`, or activations beyond float32, by layer and site. Weights of zeros, or too tiny for
-    the requantizer's factors, get scales that it can express.
+    The float encoder runs `sentences` (token ids) to find activation scales. With `clip`, each
+    clipping point minimises the squared error, for piece-wise weights together with the ratio;
+    otherwise it is the largest magnitude. `bits` narrows the mode's linear formats as `with_bits`
+    does. Weights of zeros, and weights too small for the requantizer's factors, get scales that it
+    can express. Raises ValueError for no sentence, for ids as `Encoder.hidden_states`, for bits as
+    `with_bits`, and, naming layer and site, for activations that overflow float32.
     """
     formats = mode if bits is None else with_bits(mode, bits)
     samples = collect(weights, sentences)
@@ -69,10 +78,10 @@ def quantize_model(
 
 
 def with_bits(mode: Mode, bits: int) -> Mode:
-    """The mode with linear codes of `bits` bits: 2..4 where weights have 4, 5..8 where all have 8.
+    """The mode with linear codes of `bits` bits.
 
-    In w4a8 activations stay as they are. Raises ValueError for other bits, or a mode without linear
-    codes.
+    `bits` is 2..4 if the mode's weights have 4 bits and 5..8 if they have 8. In w4a8 only the
+    weights are narrowed. Raises ValueError for other bits and for a mode without linear codes.
     """
     linear = [fmt for fmt in (mode.w_format, mode.x_format) if isinstance(fmt, Linear)]
     if not linear:
@@ -91,7 +100,10 @@ def with_bits(mode: Mode, bits: int) -> Mode:
 
 
 def collect(weights: Weights, sentences: Sequence[Sequence[int]]) -> list[dict[str, Real]]:
-    """For each layer, by site (SITES), a sample of its activations: float32 [n], the extremes included."""
+    """Sampled activations of each layer by site (SITES), float32 [n], including the extremes.
+
+    Raises ValueError for no sentence.
+    """
     if not sentences:
         raise ValueError("sentences: expected at least one, got none")
     recorder = _Recorder(weights.layers)
@@ -104,7 +116,7 @@ def collect(weights: Weights, sentences: Sequence[Sequence[int]]) -> list[dict[s
 
 
 class _Recorder(FloatProducts):
-    """Float products that keep a part of what passes."""
+    """Float products that sample their operands."""
 
     def __init__(self, layers: Sequence[LayerWeights]) -> None:
         super().__init__(layers)
@@ -143,8 +155,8 @@ def _quantize_layer(
     formats = {site: site_format(mode, site) for site in SITES}
     scales = {site: _scale(sample[site], fmt, clip) for site, fmt in formats.items()}
     dense = {}
-    # Q, K and V first: what their sums can say bounds the scales of their results and of what
-    # follows.
+    # Q, K and V first: the requantizer's largest factor bounds the scales of their results, and
+    # these bound the scale of P V.
     for name in DENSE_NAMES:
         part = layer.dense[name]
         x_scale = scales[input_site(name)]
@@ -164,27 +176,28 @@ def _quantize_layer(
 
 
 def most_scale(bias: Real, fmt: Format, x_scale: float, result: float | None) -> float:
-    """The largest scale of a weight in `fmt` that the requantizer can express beside the other scales.
+    """Largest scale of a weight in `fmt` that the requantizer can express.
 
-    The bias is to fit 32 bits in units of a sum, 1 / (x_scale * scale), and the factor from sums to
-    results at scale `result`, None for raw sums, is to be FACTOR_MIN or more. Tiny weights beside
-    an ordinary bias ask for more.
+    In units of a sum, 1 / (x_scale * scale), the bias must fit 32 bits. The factor from sums to
+    results at scale `result` (None for raw sums) must be at least FACTOR_MIN. Tiny weights with an
+    ordinary bias would exceed both limits.
     """
     largest = float(np.abs(bias).max())
     if isinstance(fmt, Log2):
-        # A span of 31 octaves makes a sum's unit so small that sums of ordinary size leave 32 bits.
+        # Log2 formats span up to 31 octaves: at a larger scale ordinary sums would exceed 32 bits.
         largest = max(1.0, largest)
     most = BIAS_MAX / (x_scale * largest) if largest else math.inf
     return most if result is None else min(most, result / FACTOR_MIN / x_scale)
 
 
 def fitted(weight: Real, fmt: Format, clip: bool, most: float = math.inf) -> tuple[Format, float]:
-    """Format and scale, at most `most`, for a weight of any shape: with `clip` of least squared error.
+    """Format and scale, at most `most`, of a weight of any shape.
 
-    A piece-wise ratio is then chosen too. Without `clip` the largest magnitude is the clipping
-    point and the format stays. Where the scale would be above `most`, codes give up octaves at the
-    top, which such a weight does not need. A weight of zeros takes the largest power of two: any
-    scale fits it, and a fine one keeps the bias. Raises ValueError for values that are not finite.
+    With `clip`, the clipping point, and the ratio of a piece-wise format, minimise the squared
+    error. Otherwise the largest magnitude is the clipping point and the format is unchanged. A
+    scale above `most` is halved until it fits; the weight then does not use the largest codes. A
+    weight of zeros fits any scale and gets the largest power of two, which preserves the bias best.
+    Raises ValueError for values that are not finite.
     """
     if isinstance(fmt, Piecewise) and clip:
         fmt, scale = search_piecewise(weight, bits=fmt.bits)

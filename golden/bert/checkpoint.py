@@ -1,8 +1,8 @@
-"""Quantized models as files: one safetensors file of codes, with scales and formats in its metadata.
+"""Checkpoints of quantized models: a safetensors file of codes with a header in its metadata.
 
-The metadata hold `format_version`, the header in JSON (`tilebert`, see golden.bert.layout) and
-`sha256`, a digest over everything else in the file: a flipped bit that leaves a legal code or a
-plausible scale is found.
+The metadata contain `format_version`, the header as JSON (`tilebert`, see golden.bert.layout) and
+`sha256`, a digest of everything else in the file. The digest reveals a flipped bit even where it
+leaves a legal code or a plausible scale.
 """
 
 import hashlib
@@ -19,20 +19,19 @@ from golden.bert.quantized import QuantizedModel, QuantizedProducts
 from golden.files import write_bytes
 from golden.schedule.backend import golden_backend
 
-FORMAT_VERSION = 3
-"""Number of the layout that `save` writes.
+__all__ = ["FORMAT_VERSION", "digest", "load", "save", "to_bytes"]
 
-`load` reads it and 2, which is the same but for the digest.
-"""
+FORMAT_VERSION = 3
+"""Version of the layout that `save` writes; `load` also reads version 2, which has no digest."""
 
 _WITHOUT_DIGEST = 2
 
 
 def save(model: QuantizedModel, path: Path, *, embeddings: bool = False) -> None:
-    """Writes `to_bytes` of the model to `path`, whole or not at all; errors as there.
+    """Write a checkpoint to `path` atomically.
 
-    Raises FileNotFoundError for a folder that does not exist, OSError for one that cannot be
-    written to.
+    `embeddings` and errors as in `to_bytes`. Raises FileNotFoundError for a missing folder, OSError
+    for one that cannot be written to.
     """
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path.parent}: no such folder")
@@ -40,11 +39,11 @@ def save(model: QuantizedModel, path: Path, *, embeddings: bool = False) -> None
 
 
 def to_bytes(model: QuantizedModel, *, embeddings: bool = False) -> bytes:
-    """The model as a file's content. Codes take the bits they have.
+    """Content of a checkpoint file of the model; codes are packed bit by bit.
 
-    The embedding tables are left out unless `embeddings`: `load` makes them again from the packaged
-    model. Raises ValueError where that would give other tables, FileNotFoundError without the
-    package.
+    Without `embeddings` the file omits the embedding tables, and `load` quantizes those of the
+    packaged model. Raises ValueError if that would give different tables, FileNotFoundError if the
+    package is missing.
     """
     from safetensors.numpy import save as serialized
 
@@ -56,20 +55,20 @@ def to_bytes(model: QuantizedModel, *, embeddings: bool = False) -> bytes:
 
 
 def load(path: Path) -> QuantizedModel:
-    """The model that `save` wrote to `path`, equal to the bit.
+    """Read the model that `save` wrote to `path`; equal to it in every bit.
 
-    Raises FileNotFoundError when there is no such file, or no packaged model for its embedding
-    tables; ValueError, naming the file and the tensor or field, for one that is no safetensors
-    file, no checkpoint, of another format version, or damaged: a digest that differs, parts missing
-    or of a wrong shape, type or range, scales that the requantizer cannot express. Warns of a file
-    without a digest, where not every damage is found.
+    Raises FileNotFoundError for a missing file, and for a missing packaged model if that supplies
+    the embedding tables. Raises ValueError, naming file and tensor or field, for a file that is not
+    a checkpoint, has another version or is damaged: wrong digest, missing or illegal parts, or
+    scales that the requantizer cannot express. Warns of a file without a digest, in which damage
+    may go unnoticed.
     """
     metadata, tensors = _read(path)
     try:
         version = _version(metadata)
         model = model_of(_header(metadata, version), tensors)
         QuantizedProducts(model, golden_backend)
-        # Last, so that a number that is no legal one is named.
+        # The digest last: the checks before it name the damaged tensor or field.
         checked = _checked(metadata, version, tensors)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
@@ -81,7 +80,10 @@ def load(path: Path) -> QuantizedModel:
 
 
 def digest(metadata: Mapping[str, str], tensors: Tensors) -> str:
-    """SHA-256 over all metadata but the digest itself, and over name, type, shape and bytes of every tensor."""
+    """SHA-256 of the metadata without `sha256`, and of all tensors.
+
+    It covers each tensor's name, type, shape and bytes.
+    """
     result = hashlib.sha256()
     parts: list[bytes] = []
     for key in sorted(metadata.keys() - {"sha256"}):
@@ -93,7 +95,7 @@ def digest(metadata: Mapping[str, str], tensors: Tensors) -> str:
             np.ascontiguousarray(array).tobytes(),
         ]
     for part in parts:
-        # Lengths keep neighbours apart.
+        # The lengths make the concatenation unambiguous.
         result.update(len(part).to_bytes(8, "little") + part)
     return result.hexdigest()
 
@@ -112,7 +114,7 @@ def _header(metadata: Mapping[str, str], version: int) -> Any:
         header = json.loads(metadata.get("tilebert", ""))
     except (ValueError, RecursionError):
         raise ValueError("expected a header in JSON, got none") from None
-    # The first files of version 2 know no tasks.
+    # The first files of version 2 have no task.
     old = version == _WITHOUT_DIGEST and isinstance(header, dict)
     return {"task": None, **header} if old else header
 
@@ -120,7 +122,7 @@ def _header(metadata: Mapping[str, str], version: int) -> Any:
 def _checked(metadata: Mapping[str, str], version: int, tensors: Tensors) -> bool:
     """Whether the file has a digest.
 
-    Raises ValueError for one that differs, or none in a version that has one.
+    Raises ValueError for a wrong digest, and for a missing one in a version that requires it.
     """
     expected = metadata.get("sha256")
     if expected is None:
@@ -154,4 +156,4 @@ def _read(path: Path) -> tuple[dict[str, str], Tensors]:
 
 
 _TYPES = ("F32", "F64", "I8", "U8")
-"""Types of tensors, as safetensors names them, that any checkpoint has."""
+"""Tensor types that checkpoints contain, in safetensors' notation."""

@@ -1,4 +1,4 @@
-"""The BERT encoder: float32 on the host, with its matrix products left to whoever is passed in."""
+"""The BERT encoder in float32, with exchangeable matrix products."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -6,33 +6,52 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.bert.weights import Config, LayerWeights, Norm, Tables, Weights
+from golden.bert.config import BertConfig
+from golden.bert.functions import Real, gelu, layer_norm, softmax
+from golden.bert.weights import LayerWeights, Norm, Tables, Weights
 from golden.checks import check_finite
 
-Real = NDArray[np.float32]
+__all__ = [
+    "Encoder",
+    "FloatProducts",
+    "Ids",
+    "Operand",
+    "Products",
+    "batches",
+    "cosine",
+    "embed",
+    "float_encoder",
+    "scattered",
+    "table_lookup",
+]
+
 Ids = NDArray[np.integer] | Sequence[Sequence[int]]
 Operand = NDArray[Any]
-"""What passes between two products untouched: float32, or codes at a scale that the products know."""
+"""Result of one product that another takes: float32, or codes at a scale that both products know.
+"""
 
 
 class Products(Protocol):
-    """The matrix products of an encoder. rows = B * S: sentences of equal length, stacked."""
+    """Matrix products of an encoder on B stacked sentences of S tokens each: rows = B * S."""
 
     def project(self, layer: int, x: Real) -> tuple[Operand, Operand, Operand]:
         """Q, K and V [rows, hidden] of x [rows, hidden]."""
 
     def scores(self, layer: int, query: Operand, key: Operand) -> Real:
-        """query @ key^T [B, heads, S, S] of [B, heads, S, width] each; not yet divided by sqrt(width)."""
+        """query @ key^T [B, heads, S, S] of [B, heads, S, width] each, not yet scaled."""
 
     def context(self, layer: int, probabilities: Real, value: Operand) -> Operand:
         """probabilities [B, heads, S, S] @ value [B, heads, S, width]."""
 
     def dense(self, name: str, layer: int, x: Operand) -> Real:
-        """x [rows, in] through `output` (x from `context`), `ffn1` or `ffn2`, bias included: [rows, out]."""
+        """Linear layer `name` of x [rows, in], bias included: [rows, out].
+
+        `name` is `output` (x from `context`), `ffn1` or `ffn2`.
+        """
 
 
 class FloatProducts:
-    """Every product in float32."""
+    """All products in float32."""
 
     def __init__(self, layers: Sequence[LayerWeights]) -> None:
         self._layers = layers
@@ -58,15 +77,16 @@ class FloatProducts:
 
 
 class Encoder:
-    """A BERT: token ids to hidden states and sentence vectors.
+    """BERT encoder: from token ids to hidden states and sentence vectors.
 
-    `lookup` gives rows of an embedding table, float32 [..., hidden], by the table's name (word,
-    position, kind) and indices; `norms` holds each layer's norms, after attention and at the end.
+    `lookup` returns rows of an embedding table, float32 [..., hidden], by the table's name (word,
+    position, kind) and indices. `norms` holds two norms per layer: after attention and after the
+    feed-forward network.
     """
 
     def __init__(
         self,
-        config: Config,
+        config: BertConfig,
         lookup: Callable[[str, NDArray[np.integer]], Real],
         embedding_norm: Norm,
         norms: Sequence[tuple[Norm, Norm]],
@@ -79,16 +99,16 @@ class Encoder:
         self._products = products
 
     @property
-    def config(self) -> Config:
-        """The model's dimensions."""
+    def config(self) -> BertConfig:
+        """Dimensions of the model."""
         return self._config
 
     def hidden_states(self, ids: Ids, kinds: Ids | None = None) -> Real:
-        """Last layer's states, float32 [B, S, hidden], of B texts of S ids each.
+        """States of the last layer, float32 [B, S, hidden], of B texts of S token ids each.
 
-        `kinds` [B, S] are 0 or 1, the sentence of a pair that a token is of; all 0 by default.
-        Raises ValueError for a shape other than [B, S] with S in 1..positions, ids outside the
-        vocabulary, kinds that do not fit, or weights so large that float32 overflows.
+        `kinds` [B, S] tells to which sentence of a pair each token belongs, 0 or 1; the default is
+        0. Raises ValueError for ids not of shape [B, S] with S in 1..positions, for ids outside the
+        vocabulary, for illegal kinds, and for states that overflow float32.
         """
         indices = _checked(ids, self._config)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -114,15 +134,14 @@ class Encoder:
         return x
 
     def pooled(self, ids: Ids, kinds: Ids | None = None) -> Real:
-        """Mean of a text's states: float32 [B, hidden]. Arguments and errors as `hidden_states`."""
+        """Mean state of each text, float32 [B, hidden]; arguments and errors as `hidden_states`."""
         means: Real = self.hidden_states(ids, kinds).mean(axis=1, dtype=np.float32)
         return means
 
     def sentence_vectors(self, ids: Ids) -> Real:
-        """Mean of a sentence's states, at length 1: float32 [B, hidden].
+        """Mean state of each sentence, normalised to length 1: float32 [B, hidden].
 
-        Errors as `hidden_states`; ValueError too for a mean whose length is 0 or infinite in
-        float32.
+        Raises ValueError as `hidden_states` does, and for a mean of length 0 or infinity.
         """
         with np.errstate(over="ignore"):
             pooled = self.pooled(ids)
@@ -136,13 +155,13 @@ class Encoder:
         return vectors
 
     def _embed(self, ids: NDArray[np.integer], kinds: NDArray[np.integer]) -> Real:
-        places = np.arange(ids.shape[1])
-        x = self._lookup("word", ids) + self._lookup("position", places)
+        positions = np.arange(ids.shape[1])
+        x = self._lookup("word", ids) + self._lookup("position", positions)
         return layer_norm(x + self._lookup("kind", kinds), self._embedding_norm, self._config.eps)
 
 
 def float_encoder(weights: Weights, products: Products | None = None) -> Encoder:
-    """The encoder in float32; `products` may stand in for its own, to watch them."""
+    """The float32 encoder; `products` may replace its products, for example to record operands."""
     norms = [(layer.attention_norm, layer.output_norm) for layer in weights.layers]
     products = FloatProducts(weights.layers) if products is None else products
     return Encoder(
@@ -151,7 +170,7 @@ def float_encoder(weights: Weights, products: Products | None = None) -> Encoder
 
 
 def table_lookup(tables: Tables) -> Callable[[str, NDArray[np.integer]], Real]:
-    """Lookup of an `Encoder` in float32 tables."""
+    """`lookup` function of an `Encoder` for float32 tables."""
     named: Mapping[str, Real] = {
         "word": tables.word,
         "position": tables.position,
@@ -166,10 +185,10 @@ def embed(
     batch: int = 64,
     progress: Callable[[int, int], None] | None = None,
 ) -> Real:
-    """Sentence vectors, float32 [len(sequences), hidden], of token ids of any lengths.
+    """Sentence vectors, float32 [len(sequences), hidden], of token id sequences of any lengths.
 
-    Equal sequences are computed once, and those of equal length in batches of up to `batch`.
-    `progress` is told how many distinct sequences are done, and of how many.
+    Each distinct sequence is computed once; sequences of equal length share batches of up to
+    `batch`. `progress` is called with the number of distinct sequences done and their total.
     """
     groups = batches(sequences, batch)
     total = sum(map(len, groups))
@@ -182,7 +201,7 @@ def embed(
 
 
 def batches(sequences: Sequence[Sequence[int]], batch: int) -> list[list[tuple[int, ...]]]:
-    """The distinct sequences in groups of equal length, at most `batch` of them, short ones first."""
+    """Distinct sequences in groups of equal length, at most `batch` per group, short ones first."""
     ordered = sorted({tuple(sequence): None for sequence in sequences}, key=len)
     groups: list[list[tuple[int, ...]]] = []
     for ids in ordered:
@@ -197,7 +216,10 @@ def scattered(
     groups: Sequence[Sequence[tuple[int, ...]]],
     vectors: Sequence[Real],
 ) -> Real:
-    """The vector of each sequence, from those of its groups [len(group), hidden]."""
+    """Vector of each sequence, [len(sequences), hidden].
+
+    `vectors` holds the vectors of each group, [len(group), hidden].
+    """
     found = {
         ids: vector
         for group, part in zip(groups, vectors, strict=True)
@@ -210,70 +232,6 @@ def cosine(a: Real, b: Real) -> Real:
     """Cosine of the angle between vectors [..., n] and [..., n]: float32 [...]."""
     lengths = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
     return np.asarray((a * b).sum(axis=-1) / lengths, np.float32)
-
-
-def softmax(x: Real) -> Real:
-    """exp(x) / sum of exp(x) over the last axis, float32."""
-    y: Real = np.exp(x - x.max(axis=-1, keepdims=True))
-    y /= y.sum(axis=-1, keepdims=True)
-    return y
-
-
-def layer_norm(x: Real, norm: Norm, eps: float) -> Real:
-    """(x - mean) / sqrt(variance + eps) * weight + bias over the last axis, float32."""
-    y: Real = x - x.mean(axis=-1, keepdims=True)
-    variance = (y * y).mean(axis=-1, keepdims=True)
-    y /= np.sqrt(variance + np.float32(eps))
-    return y * norm.weight + norm.bias
-
-
-def gelu(x: Real) -> Real:
-    """x / 2 * (1 + erf(x / sqrt(2))), float32."""
-    y = np.empty(x.size, np.float32)
-    flat = x.ravel()
-    # Blocks that stay in the cache: three times as fast on a layer's [1000, 1536].
-    for start in range(0, x.size, _BLOCK):
-        part = flat[start : start + _BLOCK]
-        y[start : start + _BLOCK] = (
-            part * np.float32(0.5) * (1 + erf(part * np.float32(np.sqrt(0.5))))
-        )
-    return y.reshape(x.shape)
-
-
-_BLOCK = 1 << 14
-
-# Eigen's rational approximation of erf on [-4, 4], outside of which float32 has nothing but +-1.
-_ERF_ODD = (
-    -2.72614225801306e-10,
-    2.77068142495902e-08,
-    -2.10102402082508e-06,
-    -5.69250639462346e-05,
-    -7.34990630326855e-04,
-    -2.95459980854025e-03,
-    -1.60960333262415e-02,
-)
-_ERF_EVEN = (
-    -1.45660718464996e-05,
-    -2.13374055278905e-04,
-    -1.68282697438203e-03,
-    -7.37332916720468e-03,
-    -1.42647390514189e-02,
-)
-
-
-def erf(x: Real) -> Real:
-    """Error function, float32, within 5e-7 of the true value."""
-    x = np.clip(x, -4, 4)
-    square = x * x
-    return x * _polynomial(_ERF_ODD, square) / _polynomial(_ERF_EVEN, square)
-
-
-def _polynomial(coefficients: Sequence[float], x: Real) -> Real:
-    y = np.full_like(x, coefficients[0])
-    for coefficient in coefficients[1:]:
-        y *= x
-        y += np.float32(coefficient)
-    return y
 
 
 def _checked_kinds(kinds: Ids | None, ids: NDArray[np.integer]) -> NDArray[np.integer]:
@@ -290,7 +248,7 @@ def _checked_kinds(kinds: Ids | None, ids: NDArray[np.integer]) -> NDArray[np.in
     return indices
 
 
-def _checked(ids: Ids, config: Config) -> NDArray[np.integer]:
+def _checked(ids: Ids, config: BertConfig) -> NDArray[np.integer]:
     indices = np.asarray(ids)
     if indices.ndim != 2 or indices.size == 0 or indices.shape[1] > config.positions:
         raise ValueError(

@@ -1,19 +1,23 @@
-"""How well predictions agree with people's: GLUE's metrics, and the score of an encoder by its cosines."""
+"""STS-B without a head: correlation of an encoder's cosines with the scores of sentence pairs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
-from golden.bert.encoder import Encoder, Real, cosine, embed
+from golden.bert.encoder import Encoder, cosine, embed
+from golden.bert.functions import Real
 from golden.bert.tokens import Tokenizer
 from golden.tasks.glue import Example
+from golden.tasks.metrics import METRICS
+
+__all__ = ["Similarity", "evaluate_sts", "pair_sequences", "similarity"]
 
 
 @dataclass(frozen=True)
 class Similarity:
-    """Correlations, in percent, of an encoder's cosines with people's scores over so many pairs."""
+    """Correlations, in percent, of an encoder's cosines with the scores of sentence pairs.
+
+    `pairs` is the number of pairs.
+    """
 
     pairs: int
     pearson: float
@@ -29,15 +33,15 @@ def evaluate_sts(
 ) -> Similarity:
     """Correlations of the encoder's cosines with the pairs' scores.
 
-    Each distinct sentence is computed once, in batches of equal length; `progress` is told how many
-    are done, and of how many. Raises ValueError for fewer than two pairs or scores all equal.
+    Each distinct sentence is computed once, in batches of equal length; `progress` as in `embed`.
+    Raises ValueError for fewer than two pairs and for scores that are all equal.
     """
     sequences = pair_sequences(tokenizer, pairs)
     return similarity(embed(encoder, sequences, batch, progress), pairs)
 
 
 def pair_sequences(tokenizer: Tokenizer, pairs: Sequence[Example]) -> list[list[int]]:
-    """Token ids of every pair's two sentences, one after the other. Errors as `evaluate_sts`."""
+    """Token ids of both sentences of every pair, in order; errors as `evaluate_sts`."""
     if len({pair.label for pair in pairs}) < 2:
         raise ValueError(
             f"pairs: expected two or more of different scores, got {len(pairs)} without"
@@ -52,93 +56,11 @@ def _both(pair: Example) -> tuple[str, str]:
 
 
 def similarity(vectors: Real, pairs: Sequence[Example]) -> Similarity:
-    """Correlations of the cosines of vectors [2 * pairs, hidden], two for each pair, with the pairs' scores.
+    """Correlations of cosines with the pairs' scores; 0 if all cosines are equal.
 
-    0 for a model that says the same of every pair.
+    `vectors` [2 * pairs, hidden] holds two vectors per pair.
     """
     scores = [pair.label for pair in pairs]
     cosines = cosine(vectors[0::2], vectors[1::2])
     found = (100 * METRICS[name](cosines, scores) for name in ("pearson", "spearman"))
     return Similarity(len(pairs), *found)
-
-
-def pearson(a: ArrayLike, b: ArrayLike) -> float:
-    """Linear correlation, -1..1, of two samples.
-
-    Raises ValueError for unequal lengths, constant samples.
-    """
-    x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    if x.shape != y.shape or x.ndim != 1:
-        raise ValueError(f"samples: expected two of one length, got shapes {x.shape} and {y.shape}")
-    x, y = x - x.mean(), y - y.mean()
-    spread = np.sqrt((x @ x) * (y @ y))
-    if not spread:
-        raise ValueError("samples: expected differing values, got a constant sample")
-    return float(np.clip(x @ y / spread, -1, 1))
-
-
-def spearman(a: ArrayLike, b: ArrayLike) -> float:
-    """Rank correlation, -1..1, of two samples; equal values share their average rank.
-
-    Errors as `pearson`.
-    """
-    return pearson(ranks(a), ranks(b))
-
-
-def ranks(values: ArrayLike) -> NDArray[np.float64]:
-    """Ranks from 1, equal values sharing the average of theirs."""
-    _, group, counts = np.unique(np.asarray(values), return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    averages: NDArray[np.float64] = last - (counts - 1) / 2
-    return averages[group]
-
-
-def accuracy(predicted: ArrayLike, labels: ArrayLike) -> float:
-    """Share of equal classes, 0..1.
-
-    Raises ValueError for unequal lengths or no sample, as the next two do.
-    """
-    x, y = _classes(predicted, labels)
-    return float((x == y).mean())
-
-
-def f1(predicted: ArrayLike, labels: ArrayLike) -> float:
-    """Harmonic mean of precision and recall of class 1, 0..1; 0 where it occurs nowhere."""
-    x, y = _classes(predicted, labels)
-    hits, marked = int(((x == 1) & (y == 1)).sum()), int((x == 1).sum() + (y == 1).sum())
-    return 2 * hits / marked if marked else 0.0
-
-
-def matthews(predicted: ArrayLike, labels: ArrayLike) -> float:
-    """Correlation, -1..1, of two classes 0 and 1; 0 where one side is constant."""
-    x, y = _classes(predicted, labels)
-    return 0.0 if len(set(x)) < 2 or len(set(y)) < 2 else pearson(x, y)
-
-
-Metric = Callable[[ArrayLike, ArrayLike], float]
-
-
-def _of_predictions(correlation: Metric) -> Metric:
-    """0 for predictions that are all equal: a model that says one thing is bad, not an error."""
-    return lambda predicted, labels: (
-        0.0 if np.ptp(predicted) == 0 else correlation(predicted, labels)
-    )
-
-
-METRICS: Mapping[str, Metric] = {
-    "pearson": _of_predictions(pearson),
-    "spearman": _of_predictions(spearman),
-    "accuracy": accuracy,
-    "f1": f1,
-    "matthews": matthews,
-}
-"""By name: of predictions, scores or classes, and what people said."""
-
-
-def _classes(
-    predicted: ArrayLike, labels: ArrayLike
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    x, y = np.asarray(predicted, np.int64), np.asarray(labels, np.int64)
-    if x.shape != y.shape or x.ndim != 1 or not x.size:
-        raise ValueError(f"samples: expected two of one length, got shapes {x.shape} and {y.shape}")
-    return x, y

@@ -1,4 +1,4 @@
-"""A task's head: from a text's pooled states to its outputs, in float32 on the host."""
+"""Task heads: a linear layer from pooled states to a task's outputs, in float32 on the host."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -8,19 +8,22 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from golden.bert.encoder import Encoder, Real
-from golden.bert.evaluation import METRICS
+from golden.bert.encoder import Encoder
+from golden.bert.functions import Real
 from golden.bert.tokens import Tokenizer, Tokens
 from golden.checks import check_finite
 from golden.tasks.glue import MAX_SCORE, TASKS, Example, Task
+from golden.tasks.metrics import METRICS
+
+__all__ = ["Head", "evaluate_head", "metrics", "predictions", "read_texts"]
 
 
 @dataclass(frozen=True)
 class Head:
-    """outputs = pooled @ weight + bias: weight float32 [hidden, outputs], bias float32 [outputs].
+    """Linear head outputs = pooled @ weight + bias: float32 [hidden, outputs] and [outputs].
 
-    A class has an output each; a score has one, of 1 for the highest. Raises ValueError for a task
-    that golden.tasks.glue does not know, other types, other shapes, or numbers that are not finite.
+    A classifier has one output per class. A score has one output, where 1 is the highest score.
+    Raises ValueError for an unknown task, wrong types or shapes, and values that are not finite.
     """
 
     task: str
@@ -42,7 +45,7 @@ class Head:
 
 
 def read_texts(tokenizer: Tokenizer, examples: Sequence[Example]) -> list[Tokens]:
-    """Each example as one text, a pair joined, cut without a warning.
+    """Tokens of each example as one text; a pair is joined. Long texts are cut without a warning.
 
     Errors as `Tokenizer.read`.
     """
@@ -58,11 +61,10 @@ def evaluate_head(
     batch: int = 64,
     progress: Callable[[int, int], None] | None = None,
 ) -> Real:
-    """Outputs, float32 [len(texts), outputs].
+    """Outputs of all texts, float32 [len(texts), outputs].
 
-    Texts of equal length share a batch; `progress` as in `embed`.
-
-    Raises ValueError for outputs that float32 does not hold.
+    Texts of equal length share batches of up to `batch`; `progress` as in `embed`. Raises
+    ValueError for outputs that overflow float32.
     """
     outputs = np.empty((len(texts), len(head.bias)), np.float32)
     order = sorted(range(len(texts)), key=lambda index: len(texts[index].ids))
@@ -82,13 +84,16 @@ def evaluate_head(
 
 
 def predictions(outputs: Real, task: Task) -> NDArray[np.float64]:
-    """What outputs [n, outputs] say: a class, the first of equals, or a score: [n]."""
+    """Predictions, float64 [n], from outputs [n, outputs].
+
+    A prediction is a class, the first of those with the largest output, or a score.
+    """
     if task.classes:
         return np.asarray(outputs.argmax(axis=1), np.float64)
     return np.asarray(outputs[:, 0], np.float64) * MAX_SCORE
 
 
 def metrics(task: Task, predicted: ArrayLike, examples: Sequence[Example]) -> dict[str, float]:
-    """The task's metrics in percent, the one that is quoted first. Raises ValueError as they do."""
+    """The task's metrics in percent, main metric first; ValueError as the metrics raise it."""
     labels = [example.label for example in examples]
     return {name: 100 * METRICS[name](predicted, labels) for name in task.metrics}

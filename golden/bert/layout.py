@@ -1,8 +1,8 @@
-"""How a quantized model is laid out in a file: named tensors, and a header of formats, scales and sizes.
+"""Layout of checkpoints: named tensors, and a header of formats, scales and sizes.
 
-`tensors_of` and `header_of` take a model apart, `model_of` puts it together. Every field of the
-header is checked, unknown ones included: a file that was written by other code must not load as
-something that it is not.
+`tensors_of` and `header_of` serialize a model, `model_of` rebuilds it. Every field of the header is
+checked and unknown fields are refused, so that a file of another layout never loads as a wrong
+model.
 """
 
 import hashlib
@@ -14,30 +14,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.bert.config import BertConfig
 from golden.bert.head import Head
 from golden.bert.quantized import (
-    SITES,
     TABLE_FORMAT,
-    Activation,
     QuantizedDense,
     QuantizedLayer,
     QuantizedModel,
     QuantizedTable,
 )
-from golden.bert.weights import (
-    DENSE_NAMES,
-    PACKAGE,
-    Config,
-    Norm,
-    model_folder,
-    read_config,
-    read_tables,
-)
+from golden.bert.sites import SITES, Activation
+from golden.bert.weights import DENSE_NAMES, PACKAGE, Norm, model_folder, read_config, read_tables
 from golden.checks import expect
 from golden.numeric.packing import pack_bits, unpack_bits
 from golden.numeric.quantize import quantize
 from golden.spec.formats import Format, Linear, Log2, Piecewise
 from golden.spec.modes import MODE_NAMES, Mode, mode
+
+__all__ = ["TABLES", "Fields", "Tensors", "check_packaged", "header_of", "model_of", "tensors_of"]
 
 Tensors = dict[str, NDArray[Any]]
 Fields = dict[str, Any]
@@ -53,7 +47,7 @@ _KINDS: dict[str, type[Linear] | type[Log2] | type[Piecewise]] = {
 
 
 def tensors_of(model: QuantizedModel, *, embeddings: bool) -> Tensors:
-    """The model's arrays by name, codes in the bits they have; `embeddings`: the tables too."""
+    """Tensors of the model by name, codes packed bit by bit; the tables only if `embeddings`."""
     tensors: Tensors = {}
     _put_norm(tensors, "embedding_norm", model.embedding_norm)
     for index, layer in enumerate(model.layers):
@@ -72,7 +66,7 @@ def tensors_of(model: QuantizedModel, *, embeddings: bool) -> Tensors:
 
 
 def header_of(model: QuantizedModel) -> Fields:
-    """The rest of the model, as JSON has it."""
+    """Header of the model as JSON values: everything but the tensors."""
     layers = []
     for layer in model.layers:
         sites = layer.activations.items()
@@ -99,9 +93,9 @@ def header_of(model: QuantizedModel) -> Fields:
 
 
 def model_of(header: object, tensors: Mapping[str, NDArray[Any]]) -> QuantizedModel:
-    """The model that was taken apart.
+    """Rebuild a model from its header and tensors.
 
-    Raises ValueError, naming tensor or field, for parts that are none of one.
+    Raises ValueError, naming tensor or field, for parts that do not form a model.
     """
     fields = _fields(header, "header", "mode", "config", "tables", "layers", "task")
     left = dict(tensors)
@@ -131,9 +125,9 @@ def model_of(header: object, tensors: Mapping[str, NDArray[Any]]) -> QuantizedMo
 
 
 def check_packaged(model: QuantizedModel) -> None:
-    """Raise ValueError unless the embedding tables are those that `model_of` makes from the packaged model.
+    """Raise ValueError unless the embedding tables equal those quantized from the packaged model.
 
-    Raises FileNotFoundError without the package.
+    Raises FileNotFoundError if the package is missing.
     """
     made = _packaged({name: model.tables[name].scale for name in TABLES}, model.config)
     for name in TABLES:
@@ -142,20 +136,20 @@ def check_packaged(model: QuantizedModel) -> None:
 
 
 _NOT_PACKAGED = (
-    f"tables.{{}}: expected tables in the file, as they are not those of {PACKAGE.replace('_', '-')}; "
-    "save the model with its embeddings"
+    "tables.{}: expected tables in the file, as they are not those of "
+    f"{PACKAGE.replace('_', '-')}; save the model with its embeddings"
 )
 
 
-def _config(entry: object) -> Config:
-    fields = _fields(entry, "config", *Config.__dataclass_fields__)
+def _config(entry: object) -> BertConfig:
+    fields = _fields(entry, "config", *BertConfig.__dataclass_fields__)
     try:
-        return Config(**fields)
+        return BertConfig(**fields)
     except ValueError as error:
         raise ValueError(f"config.{error}") from None
 
 
-def _layer(entry: object, config: Config, tensors: Tensors, where: str) -> QuantizedLayer:
+def _layer(entry: object, config: BertConfig, tensors: Tensors, where: str) -> QuantizedLayer:
     fields = _fields(entry, where, "dense", "activations")
     dense = {}
     for name, given in _fields(fields["dense"], f"{where}.dense", *DENSE_NAMES).items():
@@ -177,7 +171,7 @@ def _layer(entry: object, config: Config, tensors: Tensors, where: str) -> Quant
     return QuantizedLayer(dense, activations, *norms)
 
 
-def _tables(entry: object, config: Config, tensors: Tensors) -> dict[str, QuantizedTable]:
+def _tables(entry: object, config: BertConfig, tensors: Tensors) -> dict[str, QuantizedTable]:
     entries = {
         name: _fields(given, f"tables.{name}", "scale", "sha256")
         for name, given in _fields(entry, "tables", *TABLES).items()
@@ -195,8 +189,8 @@ def _tables(entry: object, config: Config, tensors: Tensors) -> dict[str, Quanti
     return {name: QuantizedTable(codes[name], scales[name]) for name in TABLES}
 
 
-def _packaged(scales: Mapping[str, float], config: Config) -> dict[str, NDArray[np.integer]]:
-    """Codes of the packaged model's tables; ValueError for a model of other sizes."""
+def _packaged(scales: Mapping[str, float], config: BertConfig) -> dict[str, NDArray[np.integer]]:
+    """Codes of the packaged model's tables; raises ValueError for a model of other sizes."""
     theirs = read_config(model_folder())
     for name, field in (("word", "vocabulary"), ("position", "positions"), ("kind", "hidden")):
         if (getattr(theirs, field), theirs.hidden) != (getattr(config, field), config.hidden):
@@ -211,7 +205,7 @@ def _packaged(scales: Mapping[str, float], config: Config) -> dict[str, NDArray[
 
 
 def _fields(entry: object, where: str, *names: str) -> Fields:
-    """`entry`, a JSON object of exactly these fields, in this order."""
+    """The fields `names`, in this order, of a JSON object that has exactly these."""
     if not isinstance(entry, dict):
         raise ValueError(f"{where}: expected fields {', '.join(names)}, got {str(entry)[:40]!r}")
     for name in names:
@@ -294,7 +288,7 @@ def _format(entry: object, where: str) -> Format:
         fmt = record(**fields)
     except ValueError as error:
         raise ValueError(f"{where}.{error}") from None
-    # An offset of -1 asks for the default, which a file spells out.
+    # Refuses an offset of -1 (the default): a file must contain the offset itself.
     expect(where, fields, asdict(fmt))
     return fmt
 

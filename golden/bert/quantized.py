@@ -1,4 +1,4 @@
-"""A quantized BERT: codes and scales as records, and the encoder that sends its GEMMs to a backend."""
+"""Quantized BERT: records of codes and scales, and an encoder whose GEMMs run on a backend."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -6,9 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.bert.encoder import Encoder, Operand, Real
+from golden.bert.config import BertConfig
+from golden.bert.encoder import Encoder, Operand
+from golden.bert.functions import Real
 from golden.bert.head import Head
-from golden.bert.weights import DENSE_NAMES, Config, Norm
+from golden.bert.sites import INPUT_SITES, SITES, Activation, input_site, requantizable, site_format
+from golden.bert.weights import DENSE_NAMES, Norm
 from golden.checks import check_reals, check_scale, expect
 from golden.numeric.codec import check_codes
 from golden.numeric.quantize import dequantize, quantize
@@ -17,30 +20,31 @@ from golden.schedule.job import Backend, Epilogue, Job
 from golden.spec.formats import Format, Linear, Log2
 from golden.spec.modes import Mode, mode
 
-SITES = ("hidden", "query", "key", "value", "probabilities", "context", "output", "ffn1", "ffn2")
-"""Where a layer's activations are quantized: the x of Q, K and V; their results; the probabilities
-P of attention; its result P V; the x of `output`, `ffn1` and `ffn2`."""
+__all__ = [
+    "ATTENTION",
+    "TABLE_FORMAT",
+    "QuantizedDense",
+    "QuantizedLayer",
+    "QuantizedModel",
+    "QuantizedProducts",
+    "QuantizedTable",
+    "quantized_encoder",
+]
 
-INPUT_SITES = ("hidden", "output", "ffn1", "ffn2")
-"""The sites whose format is the mode's; the others feed attention products, always in w8a8."""
 
 TABLE_FORMAT = Linear(8)
 """Format of the embedding tables."""
 
 ATTENTION = mode("w8a8")
-
-
-@dataclass(frozen=True)
-class Activation:
-    """Format and scale (real = value / scale) of the activations at one site."""
-
-    format: Format
-    scale: float
+"""Mode of attention GEMMs."""
 
 
 @dataclass(frozen=True)
 class QuantizedDense:
-    """One linear layer: codes [in, out] in `format`, scale float64 [] or [out], bias float32 [out]."""
+    """Quantized linear layer.
+
+    `codes` [in, out] are in `format`; `scale` is float64 [] or [out], `bias` is float32 [out].
+    """
 
     codes: NDArray[np.integer]
     format: Format
@@ -50,7 +54,11 @@ class QuantizedDense:
 
 @dataclass(frozen=True)
 class QuantizedLayer:
-    """One encoder layer: linear layers by name (DENSE_NAMES), activations by site (SITES), float32 norms."""
+    """Quantized encoder layer.
+
+    `dense` holds linear layers by name (DENSE_NAMES), `activations` formats and scales by site
+    (SITES).
+    """
 
     dense: Mapping[str, QuantizedDense]
     activations: Mapping[str, Activation]
@@ -60,7 +68,7 @@ class QuantizedLayer:
 
 @dataclass(frozen=True)
 class QuantizedTable:
-    """One embedding table: int8 codes [rows, hidden] in TABLE_FORMAT at one scale."""
+    """Quantized embedding table: int8 codes [rows, hidden] in TABLE_FORMAT at one scale."""
 
     codes: NDArray[np.integer]
     scale: float
@@ -68,16 +76,16 @@ class QuantizedTable:
 
 @dataclass(frozen=True)
 class QuantizedModel:
-    """A BERT with GEMMs in `mode` (a piece-wise format stands with each weight), embeddings in 8 bits.
+    """BERT with GEMMs in `mode` and 8-bit embedding tables.
 
-    `tables` are named word, position and kind; the float32 `head` turns pooled states into a task's
-    outputs. Raises ValueError for parts that do not belong together: names, shapes, types, formats
-    other than the mode's, codes outside their format, numbers that are not finite, scales that are
-    not above 0.
+    `tables` are named word, position and kind. The float32 `head`, if any, maps pooled states to a
+    task's outputs. A piece-wise weight has its own ratio and offset in its format. Raises
+    ValueError for inconsistent parts: names, shapes, types, formats other than the mode's, illegal
+    codes, values that are not finite, and scales not above 0.
     """
 
     mode: Mode
-    config: Config
+    config: BertConfig
     tables: Mapping[str, QuantizedTable]
     embedding_norm: Norm
     layers: tuple[QuantizedLayer, ...]
@@ -114,7 +122,7 @@ class QuantizedModel:
                 raise ValueError(
                     f"{where}.{name}: expected {self.mode.w_format} weights, got {dense.format}"
                 )
-            # Log2 weights may leave their upper octaves unused.
+            # Bound of the smallest code only: log2 weights may leave their upper octaves unused.
             check_scale(dense.scale, 1, f"{where}.{name}.scale")
             check_codes(dense.codes, dense.format, f"{where}.{name}.codes")
         expect(f"{where}.activations", sorted(SITES), sorted(layer.activations))
@@ -131,34 +139,20 @@ class QuantizedModel:
         _check_norm(layer.output_norm, self.config.hidden, f"{where}.output_norm")
 
 
-def site_format(mode: Mode, site: str) -> Format:
-    """Format of a site's activations: the mode's for the x of a linear layer, else linear 8."""
-    return mode.x_format if site in INPUT_SITES else Linear(8)
-
-
-def input_site(name: str) -> str:
-    """The site (SITES) whose activations are the x of the linear layer of that name."""
-    return name if name in INPUT_SITES else "hidden"
-
-
-def requantizable(fmt: Format) -> bool:
-    """Whether the hardware's requantizer makes codes of that format: it clamps to 8 bits or to 4."""
-    return isinstance(fmt, Linear) and fmt.bits in (4, 8)
-
-
 def _runs(fmt: Format, built: Format) -> bool:
-    """Whether codes in `fmt` run in a mode built for `built`: 5..7 bits as 8, any ratio and offset."""
+    """Whether codes in `fmt` run in a mode for `built`: 5..7 bits as 8, any ratio and offset."""
     if isinstance(fmt, Log2) or isinstance(built, Log2):
         return fmt == built
     return type(fmt) is type(built) and fmt.code_width == built.code_width
 
 
 class QuantizedProducts:
-    """The products of a quantized model as jobs for a backend.
+    """Products of a quantized model, computed as jobs by a backend.
 
-    Q, K and V come back as int8 codes, from one x quantized once. So does P V, but where the x of
-    `output` is linear (8 or 4 bits) it comes as that x itself, at its scale and width. Everything
-    else comes back raw. Raises ValueError for a scale or bias that the requantizer cannot express.
+    Q, K and V are int8 codes of the same quantized x. The result of P V consists of codes too:
+    those of the x of `output` if that is linear with 8 or 4 bits, otherwise those of `context`. All
+    other results are float32. Raises ValueError for a scale or bias that the requantizer cannot
+    express.
     """
 
     def __init__(self, model: QuantizedModel, backend: Backend) -> None:
@@ -228,14 +222,20 @@ class QuantizedProducts:
 
 
 def quantized_encoder(model: QuantizedModel, backend: Backend) -> Encoder:
-    """The encoder of a quantized model, its products computed by `backend`; errors as `QuantizedProducts`."""
+    """Encoder of a quantized model with products computed by `backend`.
+
+    Errors as `QuantizedProducts`.
+    """
     norms = [(layer.attention_norm, layer.output_norm) for layer in model.layers]
     products = QuantizedProducts(model, backend)
     return Encoder(model.config, _lookup(model.tables), model.embedding_norm, norms, products)
 
 
 class _Part:
-    """A linear layer ready for jobs: bias in units of its sums, epilogue (Q, K, V), value of that unit."""
+    """Linear layer prepared for jobs.
+
+    It contains the bias in units of a sum, the epilogue (Q, K, V), and the unit's real value.
+    """
 
     def __init__(self, mode: Mode, layer: QuantizedLayer, name: str) -> None:
         dense = layer.dense[name]
@@ -262,7 +262,7 @@ class _Part:
 
 
 def _context_epilogue(scales: Mapping[str, Activation], width: int) -> Epilogue:
-    """Of P V: to the x of `output` where the requantizer makes its codes, else to those of `context`."""
+    """Epilogue of P V: codes of the x of `output` if requantizable, else of `context`."""
     result = scales["output" if requantizable(scales["output"].format) else "context"]
     unit = scales["probabilities"].scale * scales["value"].scale
     return _epilogue(np.full(width, result.scale / unit), result.format, "context")

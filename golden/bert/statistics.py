@@ -1,9 +1,9 @@
-"""What a quantization loses: error measures and histograms of weights and of GEMM results.
+"""Quantization error statistics of weights and of GEMM results.
 
-r is the real value, a its approximation by codes. Sums run over all elements given.
+r is the real value, a its approximation by codes. Sums run over all elements.
 
     signal-to-noise ratio   10 log10(sum(r^2) / sum((a - r)^2))   in dB
-    relative error          |a - r| / |r|                         for r != 0; 1 where the code means 0
+    relative error          |a - r| / |r|                         for r != 0; 1 if a is 0
     entropy                 -sum(p log2 p)                        in bits, p the share of each code
 """
 
@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from golden.bert.encoder import FloatProducts, Operand, Real, float_encoder
-from golden.bert.quantized import QuantizedModel, input_site
+from golden.bert.encoder import FloatProducts, Operand, float_encoder
+from golden.bert.functions import Real
+from golden.bert.quantized import QuantizedModel
+from golden.bert.sites import input_site
 from golden.bert.weights import DENSE_NAMES, LayerWeights, Weights
 from golden.numeric.codec import check_codes, code_range, decode
 from golden.numeric.gemm import gemm
@@ -22,15 +24,32 @@ from golden.numeric.packing import packed_shape
 from golden.numeric.quantize import dequantize, quantize
 from golden.spec.formats import Format, Log2
 
+__all__ = [
+    "ERROR_EDGES",
+    "Histogram",
+    "OutputStatistics",
+    "WeightStatistics",
+    "code_usage",
+    "entropy",
+    "histogram",
+    "layer_inputs",
+    "output_statistics",
+    "relative_errors",
+    "signal_to_noise",
+    "stored_bytes",
+    "weight_statistics",
+]
+
 ERROR_EDGES: NDArray[np.float64] = 10.0 ** (np.arange(-40, 11) / 10)
-"""Edges for relative errors: ten bins to a decade from 0.01 % to 1000 %, one of the edges being 1."""
+"""Edges of relative errors: ten bins per decade from 0.01 % to 1000 %; one edge is 1."""
 
 
 @dataclass(frozen=True)
 class Histogram:
-    """Counts int64 [bins]; bin i holds the samples v with edges[i] <= v < edges[i + 1], edges float64 [bins + 1].
+    """Histogram over `edges`, float64 [bins + 1]: int64 `counts` [bins].
 
-    `below` and `above` count the samples outside, so that nothing is lost.
+    Bin i counts the samples v with edges[i] <= v < edges[i + 1]; `below` and `above` count the
+    others.
     """
 
     edges: NDArray[np.float64]
@@ -40,7 +59,7 @@ class Histogram:
 
     @property
     def total(self) -> int:
-        """All samples, those outside included."""
+        """Number of all samples, including those outside the edges."""
         return int(self.counts.sum()) + self.below + self.above
 
     @property
@@ -49,9 +68,9 @@ class Histogram:
         return np.asarray(self.counts / max(1, self.total), np.float64)
 
     def median(self) -> float:
-        """The middle sample, taken to lie evenly in its bin; the outermost edge if it lies beyond.
+        """Median, interpolated within its bin; the outermost edge if it is outside the edges.
 
-        Raises ValueError for a histogram of nothing.
+        Raises ValueError for an empty histogram.
         """
         if not self.total:
             raise ValueError("histogram: expected samples, got none")
@@ -66,35 +85,33 @@ class Histogram:
 
 
 def histogram(values: ArrayLike, edges: NDArray[np.float64]) -> Histogram:
-    """Histogram of `values`, any shape, over ascending `edges`.
-
-    Raises ValueError for values that are no number.
-    """
+    """Histogram of `values` of any shape over ascending `edges`; raises ValueError for NaN."""
     samples = np.asarray(values, np.float64).ravel()
     if np.isnan(samples).any():
         raise ValueError("values: expected numbers, got nan")
-    places = np.searchsorted(edges, samples, side="right")
-    counts = np.bincount(places, minlength=len(edges) + 1)
+    bins = np.searchsorted(edges, samples, side="right")
+    counts = np.bincount(bins, minlength=len(edges) + 1)
     return Histogram(edges, counts[1:-1], int(counts[0]), int(counts[-1]))
 
 
 def signal_to_noise(reference: ArrayLike, approximation: ArrayLike) -> float:
-    """Signal-to-noise ratio in dB: inf for equal arrays, -inf for a reference of zeros that is missed."""
+    """Signal-to-noise ratio in dB: inf for equal arrays, -inf if only the reference is zero."""
     return _decibel(*_energies(reference, approximation))
 
 
 def relative_errors(reference: ArrayLike, approximation: ArrayLike) -> NDArray[np.float64]:
-    """Relative errors [n] of the elements whose reference is not 0; arrays of one shape."""
+    """Relative errors, float64 [n], of the elements whose reference is not 0."""
     r, a = _reals(reference, approximation)
     used = r != 0
     return np.asarray(np.abs(a[used] - r[used]) / np.abs(r[used]), np.float64)
 
 
 def code_usage(codes: NDArray[np.integer], fmt: Format) -> NDArray[np.int64]:
-    """How often each code occurs: counts [2 * top + 1] from the most negative value to the most positive.
+    """Occurrences of each code, int64 [2 * top + 1], in ascending order of values.
 
-    Code q of linear and piece-wise formats, (-1)^s * e of log2, where both zeros count as one,
-    stands at q + top with top = 2^(bits - 1) - 1 or 2^n - 1. Raises ValueError for illegal codes.
+    Index q + top counts code q of linear and piece-wise formats, top = 2^(bits - 1) - 1. For log2,
+    q is (-1)^s * e and top = 2^n - 1; both zeros share an index. Raises ValueError for illegal
+    codes.
     """
     check_codes(codes, fmt, "codes")
     signed = codes.astype(np.int64)
@@ -106,17 +123,18 @@ def code_usage(codes: NDArray[np.integer], fmt: Format) -> NDArray[np.int64]:
 
 
 def entropy(counts: NDArray[np.integer]) -> float:
-    """Entropy, in bits per symbol, of symbols that occur so often; 0 for no symbol."""
+    """Entropy, in bits per symbol, of symbols with these counts; 0 for no symbol."""
     shares = counts[counts > 0] / max(1, int(counts.sum()))
     return float(-(shares * np.log2(shares)).sum()) + 0.0
 
 
 @dataclass(frozen=True)
 class WeightStatistics:
-    """The linear weights of a whole model, all layers as one population.
+    """Statistics of all linear weights of a model together.
 
-    `signal_to_noise` in dB; `zero_fraction` 0..1; `stored_bytes` of packed codes, without scales;
-    `usage` as `code_usage`; `errors` are relative, over ERROR_EDGES.
+    `signal_to_noise` is in dB, `zero_fraction` in 0..1. `stored_bytes` is the size of the packed
+    codes without scales. `usage` is as `code_usage` returns it, `errors` is a histogram of relative
+    errors over ERROR_EDGES.
     """
 
     signal_to_noise: float
@@ -127,7 +145,7 @@ class WeightStatistics:
 
 
 def weight_statistics(model: QuantizedModel, weights: Weights) -> WeightStatistics:
-    """Statistics of the model's codes against the float weights that they stand for."""
+    """Statistics of the model's weight codes against the float weights."""
     signal = noise = 0.0
     zeros = count = 0
     usage: NDArray[np.int64] = np.zeros(1, np.int64)
@@ -148,23 +166,26 @@ def weight_statistics(model: QuantizedModel, weights: Weights) -> WeightStatisti
 
 
 def stored_bytes(model: QuantizedModel) -> int:
-    """Bytes of the linear weights' codes as memory holds them, without scales."""
+    """Bytes of the packed codes of all linear weights, without scales."""
     parts = (dense for layer in model.layers for dense in layer.dense.values())
     return sum(int(np.prod(packed_shape(dense.codes.shape, dense.format))) for dense in parts)
 
 
 @dataclass(frozen=True)
 class OutputStatistics:
-    """Results of the linear GEMMs of one layer: dB of each by name, errors of all together over ERROR_EDGES."""
+    """Errors of the linear GEMMs of one layer.
+
+    `signal_to_noise` is in dB by GEMM; `errors` is a histogram of all results over ERROR_EDGES.
+    """
 
     signal_to_noise: Mapping[str, float]
     errors: Histogram
 
     @property
     def mean_signal_to_noise(self) -> float:
-        """Mean of the GEMMs' dB.
+        """Mean of the GEMMs' signal-to-noise ratios in dB.
 
-        One ratio over all would be that of the GEMM with the largest results.
+        A ratio over all results would be that of the GEMM with the largest results.
         """
         return float(np.mean(list(self.signal_to_noise.values())))
 
@@ -172,10 +193,9 @@ class OutputStatistics:
 def output_statistics(
     model: QuantizedModel, weights: Weights, inputs: Mapping[str, Real], layer: int
 ) -> OutputStatistics:
-    """Quantized GEMMs of a layer, brought to real values, against float64 GEMMs of the same inputs.
+    """Errors of a layer's quantized GEMMs against float64 GEMMs of the same inputs, without biases.
 
-    `inputs` as `layer_inputs` gives them; each is quantized at the model's scale for it. Biases
-    stay out.
+    `inputs` as `layer_inputs` returns them; each is quantized at the model's scale.
     """
     ratios = {}
     errors = histogram([], ERROR_EDGES)
@@ -193,9 +213,10 @@ def output_statistics(
 
 
 def layer_inputs(weights: Weights, ids: Sequence[int], layer: int) -> dict[str, Real]:
-    """x [tokens, in], float32, of each linear GEMM (DENSE_NAMES) of a layer when the float encoder runs `ids`.
+    """x, float32 [tokens, in], of each linear GEMM (DENSE_NAMES) of a layer in the float encoder.
 
-    Raises ValueError for a layer that the model does not have, or ids as `Encoder.hidden_states`.
+    `ids` is the token sequence. Raises ValueError for a layer outside the model, and for ids as
+    `Encoder.hidden_states`.
     """
     if not 0 <= layer < len(weights.layers):
         raise ValueError(f"layer: expected 0..{len(weights.layers) - 1}, got {layer}")
@@ -205,7 +226,7 @@ def layer_inputs(weights: Weights, ids: Sequence[int], layer: int) -> dict[str, 
 
 
 class _Tap(FloatProducts):
-    """Float products that keep what enters one layer's linear GEMMs."""
+    """Float products that record the inputs of one layer's linear GEMMs."""
 
     def __init__(self, layers: Sequence[LayerWeights], layer: int) -> None:
         super().__init__(layers)

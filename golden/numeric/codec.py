@@ -1,7 +1,7 @@
-"""What a code means: the range of legal codes of each format and the value each one stands for.
+"""Codec: the legal codes of each format and the value of each code.
 
-`decode_code` is the definition (docs/reference/formats.md); `decode` gives the same through tables
-made of it.
+`decode_code` is the definition (docs/reference/formats.md). `decode` looks values up in tables that
+are built from it.
 """
 
 from collections.abc import Sequence
@@ -13,12 +13,23 @@ from numpy.typing import NDArray
 
 from golden.spec.formats import Format, Linear, Log2, Piecewise
 
+__all__ = [
+    "TypeName",
+    "all_codes",
+    "check_codes",
+    "code_range",
+    "decode",
+    "decode_as",
+    "decode_code",
+    "first",
+]
+
 TypeName = Literal["int64", "float32", "float64"]
-"""Types in which every value of every format is exact."""
+"""Types that represent every value of every format exactly."""
 
 
 def code_range(fmt: Format) -> tuple[int, int]:
-    """Smallest and largest legal code, both inclusive; every code between them is legal."""
+    """Smallest and largest legal code; every integer between them is legal."""
     match fmt:
         case Linear():
             return -fmt.max_value, fmt.max_value
@@ -29,13 +40,13 @@ def code_range(fmt: Format) -> tuple[int, int]:
 
 
 def all_codes(fmt: Format) -> NDArray[np.integer]:
-    """Every legal code in ascending order, 1-D in `fmt.dtype`; log2's negative zero is among them."""
+    """All legal codes in ascending order, 1-D in `fmt.dtype`; log2 includes its negative zero."""
     low, high = code_range(fmt)
     return np.arange(low, high + 1, dtype=np.int64).astype(fmt.dtype)
 
 
 def decode_code(code: int, fmt: Format) -> int:
-    """Value of one legal code: the definition of the format, in units of 1/S (1/S1 for piece-wise codes)."""
+    """Value of one legal code, in units of 1/S (1/S1 for piece-wise): the definition."""
     match fmt:
         case Linear():
             return code
@@ -53,7 +64,7 @@ def decode_code(code: int, fmt: Format) -> int:
 
 
 def decode(codes: NDArray[np.integer], fmt: Format, name: str = "codes") -> NDArray[np.int64]:
-    """Values of `codes`, of the same shape; equal to `decode_code` of each.
+    """Values of `codes`, of the same shape; each equals `decode_code` of its code.
 
     Raises ValueError as `check_codes` does, naming `name`.
     """
@@ -64,7 +75,7 @@ def decode(codes: NDArray[np.integer], fmt: Format, name: str = "codes") -> NDAr
 def decode_as(
     dtype: TypeName, codes: NDArray[np.integer], fmt: Format, name: str = "codes"
 ) -> NDArray[Any]:
-    """`decode` in the type of that name."""
+    """`decode` with results of type `dtype`."""
     check_codes(codes, fmt, name)
     if isinstance(fmt, Linear):
         return codes.astype(dtype)
@@ -72,9 +83,9 @@ def decode_as(
 
 
 def check_codes(codes: NDArray[np.integer], fmt: Format, name: str) -> None:
-    """Raises ValueError, naming `name`, unless `codes` has the type of `fmt` and holds legal codes only.
+    """Raise ValueError naming `name` unless `codes` has the dtype of `fmt` and only legal codes.
 
-    Log2's negative zero is legal on input: it reads as 0.
+    Log2's negative zero is a legal input: it decodes to 0.
     """
     if codes.dtype != fmt.dtype:
         raise ValueError(
@@ -89,7 +100,7 @@ def check_codes(codes: NDArray[np.integer], fmt: Format, name: str) -> None:
 
 
 def first(values: NDArray[np.generic], wrong: NDArray[np.bool_]) -> str:
-    """The first of `values` marked `wrong` and its index, as error messages give them: "-128 at [3, 5]"."""
+    """First of `values` marked `wrong` and its index, as errors show them: "-128 at [3, 5]"."""
     index: Sequence[int] = [int(i) for i in np.unravel_index(int(np.argmax(wrong)), values.shape)]
     value = values[tuple(index)].item()
     return f"{value} at {index}" if index else f"{value}"
@@ -97,7 +108,7 @@ def first(values: NDArray[np.generic], wrong: NDArray[np.bool_]) -> str:
 
 @lru_cache(maxsize=256)
 def _table(fmt: Format, dtype: TypeName) -> NDArray[Any]:
-    """Value by code byte [256]; bytes that are no code hold 0 and are never looked up."""
+    """Values by code byte, [256]; entries of illegal codes are 0 and never read."""
     table = np.zeros(256, dtype)
     for code in all_codes(fmt).tolist():
         table[code & 0xFF] = decode_code(code, fmt)

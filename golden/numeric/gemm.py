@@ -1,7 +1,7 @@
-"""The exact integer GEMM: acc[m, n] = sum over k of value(x[m, k]) * value(w[k, n]), in Z.
+"""Exact integer GEMM: acc[m, n] = sum over k of value(x[m, k]) * value(w[k, n]).
 
-`gemm_reference` is the definition; `gemm` computes the same through floating-point BLAS, which is
-exact because every product and every partial sum, in whatever order, is an integer below 2^24
+`gemm_reference` is the definition. `gemm` computes the same through floating-point BLAS. This is
+exact in any order of summation, because every product and partial sum is an integer below 2^24
 (float32) or 2^53 (float64).
 """
 
@@ -13,17 +13,19 @@ from golden.numeric.requantize import BIAS_MAX, BIAS_MIN, column
 from golden.spec.formats import Piecewise
 from golden.spec.modes import K_MAX, Mode
 
+__all__ = ["EXACT", "EXACT_SINGLE", "gemm", "gemm_piecewise", "gemm_reference", "gemm_stack"]
+
 EXACT_SINGLE = 1 << 24
-"""Integers of magnitude below this are exact in float32, which BLAS multiplies twice as fast."""
+"""Smaller magnitudes are exact in float32, which BLAS multiplies twice as fast as float64."""
 
 EXACT = 1 << 53
-"""Integers of magnitude below this are exact in float64."""
+"""Smaller magnitudes are exact in float64."""
 
 
 def gemm_reference(x: NDArray[np.integer], w: NDArray[np.integer], mode: Mode) -> NDArray[np.int64]:
-    """acc [M, N] of codes x [M, K] and w [K, N] by a plain triple loop: the definition.
+    """acc, int64 [M, N], of codes x [M, K] and w [K, N] by a triple loop: the definition.
 
-    Raises ValueError for shapes that do not match or illegal codes. K has no bound here.
+    K is not bounded. Raises ValueError for shapes that do not match and for illegal codes.
     """
     rows, depth, columns = _check_operands(x, w, mode, None)
     acc = np.zeros((rows, columns), dtype=np.int64)
@@ -44,11 +46,11 @@ def gemm(
     k_max: int = K_MAX,
     bias: NDArray[np.integer] | None = None,
 ) -> NDArray[np.int64]:
-    """acc + bias, int64 [M, N], of codes x [M, K] in mode.x_format and w [K, N] in mode.w_format.
+    """acc + bias, int64 [M, N], of codes x [M, K] and w [K, N].
 
-    `bias` holds N signed 32-bit integers, None for zeros. M, N >= 1 and 1 <= K <= k_max.
-    Raises ValueError, naming the argument, for wrong shapes, codes, K or bias, and for formats
-    whose sums at this K could reach 2^53.
+    x is in mode.x_format and w in mode.w_format, with M, N >= 1 and 1 <= K <= k_max. `bias` holds N
+    signed 32-bit integers; None means zeros. Raises ValueError, naming the argument, for illegal
+    shapes, codes, K or bias, and for a K at which sums could reach 2^53.
     """
     _, _, columns = _check_operands(x, w, mode, k_max)
     acc = _multiply(x, w, mode)
@@ -62,8 +64,8 @@ def gemm_stack(
 ) -> NDArray[np.int64]:
     """acc, int64 [B, M, N], of B independent GEMMs: `gemm` of each x[b] [M, K] and w[b] [K, N].
 
-    Raises ValueError as `gemm` does, or for stacks that are empty or of different heights. An
-    illegal code is named with its index in the stack.
+    Raises ValueError as `gemm` does, and for stacks that are empty or of different lengths. An
+    illegal code is reported with its index in the stack.
     """
     if not x.ndim or not w.ndim or len(x) != len(w) or len(x) < 1:
         raise ValueError(
@@ -76,11 +78,11 @@ def gemm_stack(
 def gemm_piecewise(
     x: NDArray[np.integer], w: NDArray[np.integer], mode: Mode, k_max: int = K_MAX
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The dual-scale accumulators (acc1, acc2), int64 [M, N] each, of a mode with piece-wise weights.
+    """Dual-scale accumulators (acc1, acc2), int64 [M, N] each, of a mode with piece-wise weights.
 
-    acc1 sums the products of region 1, acc2 those of region 2 before the ratio r, with sign(q) *
-    (|q| - split + t) as the weight; acc1 + r * acc2 is `gemm`. Raises ValueError as `gemm` does, or
-    for weights of another format.
+    acc1 sums the products of region 1. acc2 sums those of region 2 with the weight before the ratio
+    r, sign(q) * (|q| - split + t). acc1 + r * acc2 equals `gemm`. Raises ValueError as `gemm` does,
+    and for weights of another format.
     """
     fmt = _piecewise(mode)
     _check_operands(x, w, mode, k_max)
@@ -105,7 +107,10 @@ def _piecewise(mode: Mode) -> Piecewise:
 def _check_operands(
     x: NDArray[np.integer], w: NDArray[np.integer], mode: Mode, k_max: int | None
 ) -> tuple[int, int, int]:
-    """(M, K, N), checked; without a k_max the codes are checked too, as nothing else will."""
+    """Check shapes, and K against `k_max`; return (M, K, N).
+
+    With `k_max` None the codes are checked too, because the caller does not decode them in bulk.
+    """
     if x.ndim != 2:
         raise ValueError(f"x: expected a matrix [M, K], got shape {x.shape}")
     if w.ndim != 2:
@@ -134,8 +139,11 @@ def _multiply(x: NDArray[np.integer], w: NDArray[np.integer], mode: Mode) -> NDA
 
 
 def _exact_type(depth: int, mode: Mode) -> TypeName:
-    """The type in which every partial sum of `depth` products is exact."""
-    # From the formats, which carry the tile's own ratio and offset.
+    """Smallest type in which every partial sum of `depth` products is exact.
+
+    Raises ValueError if there is none.
+    """
+    # The bound of the formats is tighter than the mode's: they contain the actual ratio and offset.
     bound = mode.x_format.max_value * mode.w_format.max_value
     if depth * bound >= EXACT:
         raise ValueError(f"K: expected sums below 2^53, got {depth} products of up to {bound}")

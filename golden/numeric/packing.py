@@ -1,8 +1,8 @@
-"""Codes as bytes: in memory two 4-bit codes per byte, low nibble first, or one code per byte; in files bit by bit.
+"""Packing of codes into bytes, for memory (one or two codes per byte) and for files (bit by bit).
 
-4-bit codes (linear of at most 4 bits, log2 with 3 exponent bits) pair along the last axis: element
-2i is in the low nibble of byte i, element 2i + 1 in the high one. In files a code takes the bits it
-has. Layout: docs/reference/formats.md.
+In memory 4-bit codes (linear of at most 4 bits, log2 with 3 exponent bits) pair along the last
+axis: element 2i occupies the low nibble of byte i, element 2i + 1 the high nibble. In a file each
+code takes `file_bits` bits. Layout: docs/reference/formats.md.
 """
 
 import math
@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from golden.numeric.codec import check_codes
 from golden.spec.formats import Format, Log2
 
+__all__ = ["file_bits", "pack", "pack_bits", "packed_shape", "unpack", "unpack_bits"]
+
 
 def packed_shape(shape: Sequence[int], fmt: Format) -> tuple[int, ...]:
-    """Shape in bytes of codes of `shape` [..., n]: [..., ceil(n / 2)] for 4-bit codes, else the same.
+    """Shape in bytes of codes [..., n]: [..., ceil(n / 2)] for 4-bit codes, else unchanged.
 
     Raises ValueError for a shape without axes.
     """
@@ -26,9 +28,9 @@ def packed_shape(shape: Sequence[int], fmt: Format) -> tuple[int, ...]:
 
 
 def pack(codes: NDArray[np.integer], fmt: Format) -> NDArray[np.uint8]:
-    """Bytes of `codes` [..., n], shaped as `packed_shape` says; an odd n is padded with a nibble of 0.
+    """Bytes of `codes` [..., n], uint8 of `packed_shape`; for an odd n the last high nibble is 0.
 
-    Raises ValueError for illegal codes or a code without an axis.
+    Raises ValueError for illegal codes and for codes without an axis.
     """
     check_codes(codes, fmt, "codes")
     shape = packed_shape(codes.shape, fmt)
@@ -42,12 +44,10 @@ def pack(codes: NDArray[np.integer], fmt: Format) -> NDArray[np.uint8]:
 
 
 def unpack(packed: NDArray[np.uint8], fmt: Format, shape: Sequence[int]) -> NDArray[np.integer]:
-    """Codes of `shape` [..., n] in `fmt.dtype`: the inverse of `pack`.
+    """Codes of `shape` [..., n] in `fmt.dtype`: the inverse of `pack`; padding nibbles are ignored.
 
-    A padding nibble is not looked at.
-
-    Raises ValueError for a wrong type or shape of `packed`, or for a nibble or byte that is no code
-    of `fmt`.
+    Raises ValueError for a wrong type or shape of `packed`, and for a byte or nibble that is not a
+    legal code of `fmt`.
     """
     if packed.dtype != np.uint8:
         raise ValueError(f"packed: expected uint8, got {packed.dtype}")
@@ -69,14 +69,14 @@ def unpack(packed: NDArray[np.uint8], fmt: Format, shape: Sequence[int]) -> NDAr
 
 
 def file_bits(fmt: Format) -> int:
-    """Bits of a code in a file: those that tell codes apart."""
+    """Bits of a code in a file: exponent_bits + 1 for log2, else the format's bits."""
     return fmt.exponent_bits + 1 if isinstance(fmt, Log2) else fmt.bits
 
 
 def pack_bits(codes: NDArray[np.integer], fmt: Format) -> NDArray[np.uint8]:
-    """Codes of any shape [n in all], in order, `file_bits` each, low bit first: [ceil(n * bits / 8)], padded with 0.
+    """Bytes, uint8 [ceil(n * bits / 8)], of all n codes in order, `file_bits` each, low bit first.
 
-    Raises ValueError for illegal codes.
+    The last byte is padded with zeros. Raises ValueError for illegal codes.
     """
     check_codes(codes, fmt, "codes")
     octets = np.ascontiguousarray(codes).view(np.uint8).reshape(-1, 1)
@@ -90,7 +90,8 @@ def unpack_bits(
 ) -> NDArray[np.integer]:
     """Codes of `shape` in `fmt.dtype`: the inverse of `pack_bits`.
 
-    Raises ValueError for a wrong type or length of `packed`, or for bits that are no code of `fmt`.
+    Raises ValueError for a wrong type or length of `packed`, and for bits that are not a legal code
+    of `fmt`.
     """
     if packed.dtype != np.uint8:
         raise ValueError(f"packed: expected uint8, got {packed.dtype}")

@@ -1,8 +1,8 @@
-"""From real numbers to codes: rounding, scales and clipping points.
+"""Quantizers: rounding of real numbers to codes, scales and clipping points.
 
-Scale convention: real value = decoded value / scale. For linear and log2 codes the scale is S, for
-piece-wise codes it is S1, the scale of the inner region. Formulas: docs/reference/formats.md;
-linear: Q8BERT (arXiv:1910.06188).
+Real value = decoded value / scale. The scale is S for linear and log2 codes, and S1, the scale of
+region 1, for piece-wise codes. Formulas: docs/reference/formats.md; linear quantization: Q8BERT
+(arXiv:1910.06188).
 """
 
 import math
@@ -19,26 +19,41 @@ from numpy.typing import NDArray
 from golden.numeric.codec import all_codes, code_range, decode, decode_code, first
 from golden.spec.formats import Format, Linear, Log2, Piecewise
 
-Rounding = Literal["nearest", "log"]
-"""`nearest`: the code of nearest value.
+__all__ = [
+    "RATIOS",
+    "Levels",
+    "Rounding",
+    "clip_scale",
+    "dequantize",
+    "levels",
+    "max_scale",
+    "quantize",
+    "quantize_value",
+    "scale_for",
+    "search_piecewise",
+]
 
-`log` (log2 formats only): e - 1 = rint(log2|v|), 0 where negative.
+Rounding = Literal["nearest", "log"]
+"""Rounding rule.
+
+`nearest`: the code whose value is nearest. `log` (log2 formats only): e - 1 = rint(log2|v|), and
+code 0 where that is negative.
 """
 
 RATIOS = tuple(range(1, 64))
 """Ratios that `search_piecewise` tries."""
 
-# The largest float64 below sqrt(1/2), which is irrational: a float is above the one if and only if
-# above the other.
+# The largest float64 below sqrt(1/2). Since sqrt(1/2) is irrational, a float64 exceeds it if and
+# only if it exceeds this number.
 _SQRT_HALF = math.isqrt(1 << 105) / (1 << 53)
 
 
 def quantize_value(v: float | Fraction, fmt: Format, rounding: Rounding = "nearest") -> int:
-    """Code of one scaled value v = x * scale: the definition, an exhaustive search in rational arithmetic.
+    """Code of one scaled value v = x * scale, by exhaustive search with rationals: the definition.
 
-    Nearest value; ties go to the even code (linear) or to the smaller magnitude and, of codes with
-    equal value, the smaller |code| (log2, piece-wise). Saturates. Raises ValueError for a rounding
-    the format does not know.
+    The code of nearest value; values beyond the range saturate. Ties: linear formats take the even
+    code. Log2 and piece-wise formats take the smaller magnitude and, of codes with equal value, the
+    smaller |code|. Raises ValueError for a rounding that the format does not support.
     """
     _check_rounding(fmt, rounding)
     if isinstance(fmt, Log2) and rounding == "log":
@@ -65,16 +80,16 @@ def quantize(
     *,
     rounding: Rounding = "nearest",
 ) -> NDArray[np.integer]:
-    """Codes of `x`, of the same shape, in `fmt.dtype`; equal to `quantize_value(x * scale)` with a float64 product.
+    """Codes of `x`, of the same shape, in `fmt.dtype`: `quantize_value` of each float64 x * scale.
 
-    `scale` is one number or an array that broadcasts to x's shape (one scale per column: [N] for x
-    [M, N]). Raises ValueError for values or scales that are not finite, scales not above 0, or an
-    unknown rounding.
+    `scale` is one number or an array that broadcasts to x's shape ([N] for one scale per column of
+    x [M, N]). Raises ValueError for values or scales that are not finite, scales not above 0, and a
+    rounding that the format does not support.
     """
     _check_rounding(fmt, rounding)
     values = _finite(x, "x")
     scales = _scales(scale, values.shape)
-    with np.errstate(over="ignore"):  # a product beyond float64 saturates like any other large one
+    with np.errstate(over="ignore"):  # an infinite product saturates like any large one
         scaled = values * scales
     if isinstance(fmt, Linear):
         return np.clip(np.rint(scaled), -fmt.max_value, fmt.max_value).astype(fmt.dtype)
@@ -86,7 +101,7 @@ def quantize(
 def dequantize(
     codes: NDArray[np.integer], fmt: Format, scale: float | NDArray[np.floating]
 ) -> NDArray[np.float64]:
-    """Real values of `codes`: decoded value / scale.
+    """Real values of `codes`, float64 of the same shape: decoded value / scale.
 
     Raises ValueError for illegal codes or scales.
     """
@@ -95,10 +110,10 @@ def dequantize(
 
 
 def scale_for(clip: float, fmt: Format) -> float:
-    """Scale at which the largest value of `fmt` stands for the clipping point `clip` > 0.
+    """Scale that maps the clipping point `clip` > 0 to the largest value of `fmt`.
 
-    The largest scale that float64 holds where that is beyond it: there `clip` is below 1e-298 in
-    every format. Raises ValueError for a clip that is not above 0 or not finite.
+    Limited to the largest float64, which matters only for clip < 1e-298. Raises ValueError for a
+    clip that is not finite or not above 0.
     """
     if not (clip > 0 and math.isfinite(clip)):
         raise ValueError(f"clip: expected a finite number above 0, got {clip!r}")
@@ -106,9 +121,9 @@ def scale_for(clip: float, fmt: Format) -> float:
 
 
 def max_scale(w: NDArray[np.floating], fmt: Format) -> float:
-    """Scale that clips nothing: the clipping point is max|w|.
+    """Scale whose clipping point is max|w|, so that nothing is clipped; 1.0 if all values are 0.
 
-    1.0 for a tensor without a value other than 0.
+    Raises ValueError for values that are not finite.
     """
     largest = _largest(_finite(w, "w"))
     return scale_for(largest, fmt) if largest else 1.0
@@ -117,12 +132,12 @@ def max_scale(w: NDArray[np.floating], fmt: Format) -> float:
 def clip_scale(
     w: NDArray[np.floating], fmt: Format, candidates: int = 100, *, rounding: Rounding = "nearest"
 ) -> float:
-    """Scale of the clipping point that minimises the mean squared error of quantizing `w` (any shape).
+    """Scale of the clipping point with the least mean squared error of quantizing `w` (any shape).
 
-    The clipping point is one of `candidates` (at least 1) evenly spaced in (0, max|w|]; ties go to
-    the larger. 1.0 for a tensor without a value other than 0. Calibrates activations too, given a
-    sample of them. Raises ValueError for values that are not finite, no candidate, or an unknown
-    rounding.
+    Candidate clipping points are `candidates` (at least 1) evenly spaced points in (0, max|w|];
+    ties go to the larger. The scale is 1.0 if all values are 0. `w` may also be a sample of
+    activations. Raises ValueError for values that are not finite, for candidates below 1, and for a
+    rounding that the format does not support.
     """
     _check_rounding(fmt, rounding)
     tensor = _Tensor(_finite(w, "w"), candidates)
@@ -135,11 +150,12 @@ def clip_scale(
 def search_piecewise(
     w: NDArray[np.floating], candidates: int = 100, ratios: Sequence[int] = RATIOS, bits: int = 8
 ) -> tuple[Piecewise, float]:
-    """Piece-wise format and scale S1 whose ratio and clipping point together minimise the mean squared error.
+    """Piece-wise format and scale S1 with the least mean squared error of quantizing `w`.
 
-    `candidates` as in `clip_scale`; each of `ratios` (1..63) takes its default offset. Ties go to
-    the larger clipping point, then to the smaller ratio. A tensor without a value other than 0 gets
-    the smallest ratio and scale 1.0. Raises ValueError as `clip_scale` does, and for no ratio.
+    Ratio and clipping point are searched together. `candidates` as in `clip_scale`; each of
+    `ratios` (1..63) takes its default offset. Ties go to the larger clipping point, then to the
+    smaller ratio. If all values are 0, the result is the smallest ratio and scale 1.0. Raises
+    ValueError as `clip_scale` does, and for empty `ratios`.
     """
     if not ratios:
         raise ValueError("ratios: expected at least 1, got 0")
@@ -154,11 +170,11 @@ def search_piecewise(
 
 @dataclass(frozen=True)
 class Levels:
-    """Magnitudes a format reaches, ascending [L], and the code of each by sign.
+    """Ascending magnitudes [L] that a format represents, and the code of each by sign.
 
-    `bounds` [L - 1]: the largest float64 magnitude that still rounds to the level below. Linear
-    ties do not follow it; those formats use it in the search for a clipping point only, where
-    either side errs the same.
+    `bounds` [L - 1]: the largest float64 magnitude that rounds to the level below. Linear formats
+    round ties to the even code instead; they use `bounds` only in the search for a clipping point,
+    where both sides of a tie have the same error.
     """
 
     values: NDArray[np.int64]
@@ -169,14 +185,17 @@ class Levels:
 
 @lru_cache(maxsize=256)
 def levels(fmt: Format, rounding: Rounding = "nearest") -> Levels:
-    """What `quantize` looks up; raises ValueError for a rounding the format does not know."""
+    """Cached levels of a format.
+
+    Raises ValueError for a rounding that the format does not support.
+    """
     _check_rounding(fmt, rounding)
     codes: dict[int, int] = {}
     for code in sorted(all_codes(fmt).tolist(), key=abs):
         codes.setdefault(decode_code(code, fmt), code)
     magnitudes = sorted(value for value in codes if value >= 0)
     values = np.array(magnitudes, dtype=np.int64)
-    # Halves of integers below 2^32 are exact in float64, so that ties are found exactly.
+    # Midpoints of integers below 2^32 are exact in float64, so ties are exact.
     reals = values.astype(np.float64)
     bounds = reals[1:] * _SQRT_HALF if rounding == "log" else (reals[:-1] + reals[1:]) / 2
     return Levels(
@@ -188,11 +207,11 @@ def levels(fmt: Format, rounding: Rounding = "nearest") -> Levels:
 
 
 class _Tensor:
-    """Magnitudes of a tensor, sorted once, so that the squared error of any clipping point is a few lookups.
+    """Sorted magnitudes of a tensor with prefix sums, which give squared errors by binary search.
 
-    Between two bounds every magnitude a goes to one level u, and sum((a - u)^2) = sum(a^2) - 2 u
-    sum(a) + u^2 n needs just how many there are and their sum. All in units of the largest
-    magnitude: nothing overflows.
+    Magnitudes a between two bounds round to one level u, and sum((a - u)^2) = sum(a^2) - 2 u sum(a)
+    + u^2 n needs only their number n and their sum. All magnitudes are divided by the largest, so
+    nothing overflows.
     """
 
     def __init__(self, values: NDArray[np.float64], candidates: int) -> None:
@@ -205,11 +224,14 @@ class _Tensor:
         self._clips = np.arange(1, candidates + 1) / candidates
 
     def clip(self, fraction: float) -> float:
-        """The clipping point of a candidate, above 0 even where it is below the smallest float64."""
+        """Clipping point of a candidate; at least the smallest positive float64."""
         return max(self.largest * fraction, math.ulp(0.0))
 
     def best(self, grid: Levels) -> tuple[float, float]:
-        """Sum of squared errors and clipping point of the best candidate, both in units of the largest."""
+        """Sum of squared errors and clipping point of the best candidate.
+
+        Both are in units of the largest magnitude.
+        """
         top = float(grid.values[-1])
         edges = np.searchsorted(
             self._sorted, np.outer(self._clips / top, grid.bounds), side="right"
@@ -225,7 +247,10 @@ class _Tensor:
 
 
 def _log_code(v: Fraction, fmt: Log2) -> int:
-    """rint(log2|v|) = k if and only if 2^(2k-1) < v^2 < 2^(2k+1): a rational is never on a bound."""
+    """Code by the rule rint(log2|v|) = k if and only if 2^(2k-1) < v^2 < 2^(2k+1), in rationals.
+
+    The bounds are irrational, so a rational v never meets one.
+    """
     fits = [k for k in range(fmt.max_exponent + 1) if v * v > Fraction(2) ** (2 * k - 1)]
     if not fits:
         return 0

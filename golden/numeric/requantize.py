@@ -1,7 +1,7 @@
-"""From exact sums to the next GEMM's codes: bias, multiplication by a 15-bit factor, rounding shift, clamp.
+"""Requantization: sums become codes by bias, multiplication, rounding shift and clamp.
 
-The rounding is TOSA's apply_scale_16 with single rounding: half of the last place is added before
-an arithmetic shift, so that ties go up. Formulas: docs/reference/formats.md.
+Rounding follows TOSA's apply_scale_16 with single rounding: half of the last place is added before
+an arithmetic shift, so ties round up. Formulas: docs/reference/formats.md.
 """
 
 import math
@@ -11,17 +11,36 @@ from numpy.typing import NDArray
 
 from golden.numeric.codec import first
 
+__all__ = [
+    "ACC_MAX",
+    "BIAS_MAX",
+    "BIAS_MIN",
+    "FACTOR_MAX",
+    "FACTOR_MIN",
+    "MULT_MAX",
+    "SHIFT_MAX",
+    "SHIFT_MIN",
+    "column",
+    "encode_factor",
+    "encode_factors",
+    "requantize",
+    "requantize_value",
+]
+
 MULT_MAX = (1 << 15) - 1
 SHIFT_MIN, SHIFT_MAX = 1, 47
 BIAS_MIN, BIAS_MAX = -(1 << 31), (1 << 31) - 1
 FACTOR_MIN, FACTOR_MAX = 2.0**-33, 16383.5
-"""Real factors that `encode_factor` expresses."""
+"""Range of real factors that `encode_factor` expresses."""
 ACC_MAX = 1 << 46
-"""Largest magnitude of a sum that `requantize` takes: beyond every mode's, and no step overflows 64 bits."""
+"""Largest |acc| that `requantize` accepts: above every mode's sums, and no step exceeds 64 bits."""
 
 
 def requantize_value(acc: int, bias: int, mult: int, shift: int, bits: int = 8) -> int:
-    """clamp(((acc + bias) * mult + 2^(shift-1)) >> shift, -M, M), M = 2^(bits-1) - 1: the definition."""
+    """clamp(((acc + bias) * mult + 2^(shift-1)) >> shift, -M, M): the definition.
+
+    M = 2^(bits-1) - 1 is the largest code.
+    """
     largest = (1 << (bits - 1)) - 1
     rounded = ((acc + bias) * mult + (1 << (shift - 1))) >> shift
     return max(-largest, min(largest, rounded))
@@ -34,10 +53,10 @@ def requantize(
     shift: NDArray[np.integer],
     bits: int = 8,
 ) -> NDArray[np.int8]:
-    """Codes int8 [M, N] of sums `acc` [M, N], |acc| <= 2^46; equal to `requantize_value` of each.
+    """Codes, int8 [M, N], of sums `acc` [M, N], |acc| <= 2^46; each equals `requantize_value`.
 
-    Per column [N]: `bias` (signed 32-bit, None for zeros), `mult` (0..2^15-1), `shift` (1..47).
-    `bits` is 8 or 4. Raises ValueError for anything else.
+    Parameters per column [N]: `bias` (signed 32-bit, None for zeros), `mult` (0..2^15-1) and
+    `shift` (1..47). `bits` is 8 or 4. Raises ValueError for any other input.
     """
     if bits not in (4, 8):
         raise ValueError(f"bits: expected 8 or 4, got {bits!r}")
@@ -49,20 +68,20 @@ def requantize(
     if bias is not None:
         total += column(bias, columns, BIAS_MIN, BIAS_MAX, "bias")
     factor = column(mult, columns, 0, MULT_MAX, "mult")
-    places = column(shift, columns, SHIFT_MIN, SHIFT_MAX, "shift")
+    shifts = column(shift, columns, SHIFT_MIN, SHIFT_MAX, "shift")
     # |total * factor| < (2^46 + 2^31) * 2^15 and the half is at most 2^46: below 2^63.
-    rounded = (total * factor + (np.int64(1) << (places - 1))) >> places
+    rounded = (total * factor + (np.int64(1) << (shifts - 1))) >> shifts
     largest = (1 << (bits - 1)) - 1
     codes: NDArray[np.int8] = np.clip(rounded, -largest, largest).astype(np.int8)
     return codes
 
 
 def encode_factor(f: float) -> tuple[int, int]:
-    """(mult, shift) of a real factor f > 0, f ~ mult / 2^shift, relative error at most 2^-15.
+    """(mult, shift) of a real factor f > 0: f ~ mult / 2^shift with relative error at most 2^-15.
 
-    shift is where f * 2^shift is in [2^14, 2^15) and mult = rint(f * 2^shift), half to even; where
-    that gives 2^15, mult is 2^14 and shift one less. Raises ValueError where shift leaves 1..47:
-    below 2^-33 or above 16383.5, after rounding.
+    shift puts f * 2^shift in [2^14, 2^15), and mult = rint(f * 2^shift), half to even. If mult
+    rounds up to 2^15, it becomes 2^14 and shift decreases by 1. Raises ValueError if shift leaves
+    1..47: for factors below 2^-33 or above 16383.5, after rounding.
     """
     if f > 0 and math.isfinite(f):
         fraction, exponent = math.frexp(f)
@@ -77,7 +96,7 @@ def encode_factor(f: float) -> tuple[int, int]:
 def encode_factors(factors: NDArray[np.floating]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """`encode_factor` of every element: (mult, shift), int32 of the same shape.
 
-    Raises ValueError likewise.
+    Raises ValueError as `encode_factor` does.
     """
     values = np.asarray(factors, dtype=np.float64)
     usable = np.isfinite(values) & (values > 0)
@@ -94,7 +113,10 @@ def encode_factors(factors: NDArray[np.floating]) -> tuple[NDArray[np.int32], ND
 def column(
     values: NDArray[np.integer], count: int, low: int, high: int, name: str
 ) -> NDArray[np.int64]:
-    """Per-column parameters as int64 [count]; ValueError naming `name` unless integers in low..high, one each."""
+    """Per-column parameters as int64 [count].
+
+    Raises ValueError naming `name` unless `values` holds `count` integers in low..high.
+    """
     if values.shape != (count,):
         raise ValueError(
             f"{name}: expected {count} values, one per column, got shape {values.shape}"

@@ -1,1 +1,1 @@
-"""GEMMs as jobs, cut into tiles, ordered as commands for a core, and timed."""
+"""Scheduling of GEMM jobs: tiling, tile orders, command generation and predicted cycles."""

@@ -1,4 +1,7 @@
-"""The golden backend: GEMM jobs computed by the model alone, the result every other backend must equal."""
+"""The golden backend: it computes GEMM jobs with the reference model.
+
+Every other backend must return the same results.
+"""
 
 from collections.abc import Hashable, Sequence
 from itertools import groupby
@@ -11,12 +14,14 @@ from golden.numeric.requantize import requantize
 from golden.schedule.job import Job
 from golden.spec.modes import K_MAX
 
+__all__ = ["golden_backend"]
+
 
 def golden_backend(jobs: Sequence[Job], k_max: int = K_MAX) -> list[NDArray[np.integer]]:
-    """y [M, N] of each job, in order: int64 acc + bias or, with an epilogue, int8 requantized.
+    """y [M, N] of each job, in order: int64 acc + bias, or int8 codes if the job has an epilogue.
 
-    Neighbours without a bias that share shapes, mode and epilogue (the heads of an attention) are
-    computed at once. Raises ValueError, naming the argument, as `gemm` and `requantize` do.
+    Neighbouring jobs of equal shapes, mode and epilogue without bias (the heads of an attention)
+    are computed together. Raises ValueError, naming the argument, as `gemm` and `requantize` do.
     """
     results: list[NDArray[np.integer]] = []
     for _, group in groupby(jobs, _kind):
@@ -25,14 +30,14 @@ def golden_backend(jobs: Sequence[Job], k_max: int = K_MAX) -> list[NDArray[np.i
 
 
 def _kind(job: Job) -> Hashable:
-    """What the jobs of a stack have in common; a job with a bias has nothing in common with any other."""
+    """Key of jobs that are computed as one stack; a job with a bias has a unique key."""
     if job.bias is not None:
         return id(job)
     return job.mode, job.x.shape, job.w.shape, job.x.dtype, job.w.dtype, id(job.epilogue)
 
 
 def _compute(jobs: Sequence[Job], k_max: int) -> list[NDArray[np.integer]]:
-    """y of jobs of one kind."""
+    """y of each of several jobs of one kind."""
     first = jobs[0]
     if len(jobs) == 1:
         total = gemm(first.x, first.w, first.mode, k_max, first.bias)[np.newaxis]

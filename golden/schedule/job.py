@@ -1,4 +1,4 @@
-"""A GEMM as data: what every backend (golden, simulated RTL, hardware behind a link) is asked to compute."""
+"""GEMM jobs: the work that a backend (golden, simulated RTL or hardware) computes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,12 +8,15 @@ from numpy.typing import NDArray
 
 from golden.spec.modes import Mode
 
+__all__ = ["Backend", "Epilogue", "Job"]
+
 
 @dataclass(frozen=True)
 class Epilogue:
-    """Requantization of one GEMM's sums: y = clamp(((acc + bias) * mult + 2^(shift-1)) >> shift, -M, M).
+    """Requantization of a GEMM's sums to codes.
 
-    mult (0..2^15-1) and shift (1..47) are int32 [N]; `bits` is 8 or 4, M = 2^(bits-1) - 1.
+    y = clamp(((acc + bias) * mult + 2^(shift-1)) >> shift, -M, M), with M = 2^(bits-1) - 1. `mult`
+    (0..2^15-1) and `shift` (1..47) are int32 [N]; `bits` is 8 or 4.
     """
 
     mult: NDArray[np.int32]
@@ -23,10 +26,11 @@ class Epilogue:
 
 @dataclass(frozen=True)
 class Job:
-    """y = x @ w in codes: x [M, K] in mode.x_format, w [K, N] in mode.w_format, bias int32 [N] or None.
+    """GEMM of codes: y = x @ w + bias, x [M, K] in mode.x_format, w [K, N] in mode.w_format.
 
-    With an epilogue y is int8, without it int64 acc + bias. A piece-wise w carries its ratio and
-    offset in mode.w_format. `name` and `layer` only label results.
+    `bias` is int32 [N], or None for zeros. y is int8 [M, N] with an epilogue and int64 without one.
+    For piece-wise w, mode.w_format contains its ratio and offset. `name` and `layer` label results
+    and do not affect them.
     """
 
     name: str
@@ -44,4 +48,4 @@ class Job:
 
 
 Backend = Callable[[Sequence[Job]], list[NDArray[np.integer]]]
-"""Computes independent jobs; returns one y [M, N] for each, in order."""
+"""Function that computes independent jobs and returns one y [M, N] for each, in order."""

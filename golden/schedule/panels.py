@@ -1,4 +1,4 @@
-"""Panels: the bytes that loads bring, a job's operands and parameters cut up as its tiles read them."""
+"""Panels: content of the load stream, cut from a job's operands and parameters."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,9 +10,11 @@ from golden.schedule.job import Job
 from golden.schedule.tiling import Tiling
 from golden.spec.commands import PARAMETER_BYTES, PARAMETER_FIELDS, Geometry, RingName
 
+__all__ = ["panels_of"]
+
 
 def panels_of(job: Job, geometry: Geometry, name: RingName) -> list[bytes]:
-    """Every panel of a job for one ring, in order, as whole lines in whole beats."""
+    """All panels of a job for the ring `name`, in order; each fills whole lines and transfers."""
     tiling, ring = Tiling.of(job, geometry), geometry.rings[name]
     panels: Iterable[NDArray[Any]]
     if name is RingName.X:
@@ -25,14 +27,14 @@ def panels_of(job: Job, geometry: Geometry, name: RingName) -> list[bytes]:
     for index, panel in enumerate(panels):
         lines = tiling.lines(name, index)
         content = panel.tobytes()[: lines * ring.line]
-        result.append(content.ljust(ring.beats(lines) * ring.bus, b"\0"))
+        result.append(content.ljust(ring.transfers(lines) * ring.bus, b"\0"))
     return result
 
 
 def _operands(codes: NDArray[np.integer], lanes: int, tiles: int, width: int) -> NDArray[np.uint8]:
-    """Codes [K, count] as bytes [tiles, K, width]: `lanes` neighbouring codes to a byte, low nibble first.
+    """Codes [K, count] as bytes [tiles, K, width], zero beyond `count`.
 
-    Beyond `count` there are zero codes.
+    A byte holds `lanes` neighbouring codes: one, or two with the first in the low nibble.
     """
     k, count = codes.shape
     padded = np.zeros((k, tiles * width * lanes), np.uint8)
@@ -57,7 +59,7 @@ _PARAMETERS = np.dtype(
 
 
 def _parameters(job: Job, tiling: Tiling) -> NDArray[np.void]:
-    """bias, mult and shift as records [n_tiles, tile_n]; zero beyond N and where there are none."""
+    """bias, mult and shift as records [n_tiles, tile_n]; absent parameters are zero."""
     table = np.zeros(tiling.n_tiles * tiling.tile_n, _PARAMETERS)
     count = job.shape[2]
     if job.bias is not None:

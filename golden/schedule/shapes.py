@@ -1,4 +1,4 @@
-"""The GEMMs of an encoder layer by their shapes alone, with random codes: what a core is timed on."""
+"""Encoder layers by shape: random GEMM jobs on which a core is timed."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,15 @@ from golden.numeric.codec import all_codes
 from golden.schedule.job import Epilogue, Job
 from golden.spec.modes import Mode, mode
 
+__all__ = ["ENCODERS", "RESULTS", "EncoderShape", "layer_jobs"]
+
 RESULTS = 64
-"""Spread of requantized random results: wide enough to tell codes apart, narrow enough to clip few."""
+"""Target spread of requantized random results: many distinct codes, few of them clamped."""
 
 
 @dataclass(frozen=True)
-class Encoder:
-    """A layer of a BERT: hidden and feed-forward size, heads."""
+class EncoderShape:
+    """Sizes of an encoder layer: hidden size, feed-forward size and number of heads."""
 
     hidden: int
     ffn: int
@@ -22,18 +24,21 @@ class Encoder:
 
     @property
     def head(self) -> int:
-        """Columns of a head."""
+        """Columns of one head."""
         return self.hidden // self.heads
 
 
-ENCODERS = {"bert-base": Encoder(768, 3072, 12), "minilm": Encoder(384, 1536, 12)}
-"""BERT-base (Devlin et al., 2019) and all-MiniLM-L6-v2."""
+ENCODERS = {"bert-base": EncoderShape(768, 3072, 12), "minilm": EncoderShape(384, 1536, 12)}
+"""BERT-base (Devlin et al., arXiv:1810.04805) and all-MiniLM-L6-v2."""
 
 
-def layer_jobs(encoder: Encoder, tokens: int, linear: Mode, seed: int = 0) -> dict[str, list[Job]]:
-    """Random jobs of one layer on so many tokens, by GEMM, in order; attention's products run in w8a8.
+def layer_jobs(
+    encoder: EncoderShape, tokens: int, linear: Mode, seed: int = 0
+) -> dict[str, list[Job]]:
+    """Random jobs of one layer on `tokens` tokens, by GEMM name in execution order.
 
-    Query, key, value and context leave as 8-bit codes, the others raw; linear GEMMs have biases.
+    Linear GEMMs run in the mode `linear` and have biases; attention GEMMs run in w8a8 without.
+    Query, key, value and context are requantized to 8 bits; the other results are sums.
     """
     rng = np.random.default_rng(seed)
     hidden, ffn, head = encoder.hidden, encoder.ffn, encoder.head

@@ -1,4 +1,4 @@
-"""Cutting a GEMM into tiles: how many, how large, and in which order."""
+"""Tiling: the cut of a GEMM into tiles, and the order of the tiles."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,12 +7,15 @@ from golden.schedule.job import Job
 from golden.spec.commands import Geometry, Output, RingName
 from golden.spec.modes import Mode
 
+__all__ = ["Order", "Tiling"]
+
 
 @dataclass(frozen=True)
 class Tiling:
-    """How a GEMM of shape (M, K, N) falls on a core: a job without its numbers.
+    """Tiling of a GEMM of shape (M, K, N) on a core.
 
-    A tile covers tile_m rows and tile_n columns of y, or what is left of them, over the whole of K.
+    A tile computes tile_m rows by tile_n columns of y, fewer at the edges, over the whole of K.
+    Tilings compare equal for jobs that differ only in their operands' content.
     """
 
     shape: tuple[int, int, int]
@@ -22,7 +25,7 @@ class Tiling:
 
     @classmethod
     def of(cls, job: Job, geometry: Geometry) -> "Tiling":
-        """That of a job."""
+        """Tiling of a job."""
         output = Output.SUM if job.bias is None else Output.BIASED
         if job.epilogue is not None:
             output = Output.EIGHT if job.epilogue.bits == 8 else Output.FOUR
@@ -30,58 +33,61 @@ class Tiling:
 
     @property
     def tile_m(self) -> int:
-        """Rows of y in a whole tile."""
+        """Rows of y in a full tile."""
         return self.geometry.rows * self.mode.x_lanes
 
     @property
     def tile_n(self) -> int:
-        """Columns of y in a whole tile."""
+        """Columns of y in a full tile."""
         return self.geometry.cols * self.mode.w_lanes
 
     @property
     def m_tiles(self) -> int:
-        """Tiles over M."""
+        """Row tiles: tiles along M."""
         return -(-self.shape[0] // self.tile_m)
 
     @property
     def n_tiles(self) -> int:
-        """Tiles over N."""
+        """Column tiles: tiles along N."""
         return -(-self.shape[2] // self.tile_n)
 
     @property
     def rings(self) -> tuple[RingName, ...]:
-        """The buffers that a tile reads; sums alone need no parameters."""
+        """Rings that a tile reads; a tile of raw sums reads no parameters."""
         return tuple(RingName)[: 2 + (self.output is not Output.SUM)]
 
     def rows(self, m_tile: int) -> int:
-        """Rows of y in the tiles of one row tile."""
+        """Rows of y in row tile `m_tile`."""
         return min(self.tile_m, self.shape[0] - m_tile * self.tile_m)
 
     def columns(self, n_tile: int) -> int:
-        """Columns of y in the tiles of one column tile."""
+        """Columns of y in column tile `n_tile`."""
         return min(self.tile_n, self.shape[2] - n_tile * self.tile_n)
 
     def lines(self, name: RingName, n_tile: int) -> int:
-        """Lines of a panel in its ring; parameters are as many as the column tile has columns."""
+        """Lines of a panel in ring `name`; for parameters, of the column tile `n_tile`."""
         ring = self.geometry.rings[name]
         if name is RingName.P:
-            return ring.lines_for(-(-self.columns(n_tile) // self.geometry.lanes))
+            return ring.lines_for(-(-self.columns(n_tile) // self.geometry.results))
         return ring.lines_for(self.shape[1])
 
 
 @dataclass(frozen=True)
 class Order:
-    """The order of a job's tiles: `block` panels of one operand stay while those of the other pass by.
+    """Order of a job's tiles: blocks of `block` panels of the operand `resident` stay in its ring.
 
-    `resident` says whose. After each block the others pass in the opposite direction, so that the
-    last one, still there, is the next block's first.
+    For each block all panels of the other operand are streamed. The direction alternates between
+    blocks, so that the last panel of one block is already loaded for the next.
     """
 
     resident: RingName
     block: int
 
     def tiles(self, m_tiles: int, n_tiles: int) -> Iterator[tuple[int, int, int, int]]:
-        """(row tile, column tile, x lifetime, w lifetime): a lifetime is one stay of a panel in its ring."""
+        """Tiles in order: (row tile, column tile, x residency, w residency).
+
+        A residency is a number that identifies one load of a panel.
+        """
         by_x = self.resident is RingName.X
         kept, passing = (m_tiles, n_tiles) if by_x else (n_tiles, m_tiles)
         run, previous = -1, -1

@@ -1,49 +1,54 @@
-"""How long a core takes for its commands: a model of its queues, streams and array, tile by tile."""
+"""Timing model: cycles of a command sequence, from the core's queues, streams and array."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
 
 from golden.spec.commands import Command, Compute, Configure, Geometry, Load, Output, Ring
 
+__all__ = ["COMMAND_CYCLES", "FREE_CYCLES", "LOAD_GAP", "SLOT_CYCLES", "TILE_CYCLES", "predict"]
+
 COMMAND_CYCLES = 6
-"""From one command to the next, when nothing is in the way."""
+"""Cycles from one accepted command to the next, without back-pressure."""
 
 LOAD_GAP = 1
-"""Cycles between two loads."""
+"""Cycles between the last transfer of a load and the first of the next."""
 
 TILE_CYCLES = 3
-"""From one tile's first k to the next one's, at least."""
+"""Least cycles from the first k of a tile to the first k of the next."""
 
-PLACE_CYCLES = 4
-"""From the drain's taking of a tile's last chunk to the last k of the tile that was waiting for its place."""
+SLOT_CYCLES = 4
+"""Cycles from the drain's last read of a tile to the last k of the tile that needs its slot."""
 
 FREE_CYCLES = 1
-"""From a tile's last k to its lines being free, more than from a line's last beat to its being loaded."""
+"""Cycles from a tile's last k until a load can use the lines that it frees.
+
+The cycles from a load's last transfer until its lines are readable are subtracted.
+"""
 
 
-class _Line:
-    """A ring's traffic in lines since the start: when they were loaded, and when they were given back."""
+class _RingTraffic:
+    """Traffic of one ring, in lines counted since the start: when they were loaded and freed."""
 
     def __init__(self, ring: Ring, first: int):
         self.ring = ring
         self.first = first
         self.loaded: list[int] = []
         self.loaded_at: list[float] = []
-        self.given: list[int] = []
-        self.given_at: list[float] = []
+        self.freed: list[int] = []
+        self.freed_at: list[float] = []
         self.tail = first
         self.head = first
 
     def load(self, lines: int, start: float) -> float:
-        """When a load that may start at `start` is complete."""
+        """Cycle in which a load is complete that may begin at `start`."""
         time, done, target = start, self.head, self.head + lines
-        pace = self.ring.beats(lines) / lines
+        pace = self.ring.transfers(lines) / lines
         while done < target:
-            # Given back before `time`, or as the next thing that happens.
-            events = bisect_left(self.given_at, time + 1)
-            room = (self.given[events - 1] if events else self.first) + self.ring.lines
+            # Room from lines freed by `time` or at the next cycle; without room, wait for a free.
+            events = bisect_left(self.freed_at, time + 1)
+            room = (self.freed[events - 1] if events else self.first) + self.ring.lines
             if room <= done:
-                time = self.given_at[bisect_left(self.given, done + 1 - self.ring.lines)]
+                time = self.freed_at[bisect_left(self.freed, done + 1 - self.ring.lines)]
                 continue
             count = min(room, target) - done
             time += count * pace
@@ -54,25 +59,25 @@ class _Line:
         return time
 
     def ready(self, line: int, lines: int) -> tuple[float, int]:
-        """When a panel is loaded, and the line behind it since the start."""
+        """Cycle in which a panel is loaded, and its end in lines since the start."""
         end = self.tail + (line - self.tail) % self.ring.lines + lines
         return self.loaded_at[bisect_left(self.loaded, end)], end
 
     def free(self, end: int, time: float) -> None:
-        """Give back what is before `end`."""
+        """Free all lines before `end` at `time`."""
         self.tail = end
-        self.given.append(end)
-        self.given_at.append(time)
+        self.freed.append(end)
+        self.freed_at.append(time)
 
 
 def predict(
     commands: Sequence[Command], geometry: Geometry, heads: tuple[int, int, int] = (0, 0, 0)
 ) -> int:
-    """Cycles from the first command accepted to the last result out, no stream ever pausing.
+    """Predicted cycles from the first accepted command to the last result; no stream stalls.
 
-    The commands must be ones that the core accepts when its rings' next lines are `heads`.
+    The core must accept the commands when its rings' write pointers are `heads`, in lines.
     """
-    rings = [_Line(ring, first) for ring, first in zip(geometry.rings, heads, strict=True)]
+    rings = [_RingTraffic(ring, first) for ring, first in zip(geometry.rings, heads, strict=True)]
     settings = Configure(0, 1)
     decoded = 0.0
     loads: list[float] = []
@@ -98,12 +103,12 @@ def predict(
                 begin = max(begin, ends[-1] + 1, begins[-1] + TILE_CYCLES)
                 last = max(begin + settings.k - 1, ends[-1] + geometry.interval)
             if len(outs) >= geometry.slots:
-                last = max(last, outs[-geometry.slots] - geometry.drain + PLACE_CYCLES)
+                last = max(last, outs[-geometry.slots] - geometry.drain + SLOT_CYCLES)
             begins.append(begin)
             ends.append(last)
-            chunks = -(-command.columns // geometry.lanes)
+            chunks = -(-command.columns // geometry.results)
             out = max(last + geometry.latency, outs[-1] if outs else 0)
-            # Rows drain two cycles apart.
+            # The drain reads one row of the array every two cycles.
             drained = last + geometry.latency + 2 * (min(command.rows, geometry.rows) - 1)
             outs.append(max(out + command.rows * chunks, drained + chunks))
             for ring, end in panels.items():
@@ -115,15 +120,15 @@ def predict(
 
 
 def _ready(
-    command: Compute, settings: Configure, rings: Sequence[_Line], geometry: Geometry
+    command: Compute, settings: Configure, rings: Sequence[_RingTraffic], geometry: Geometry
 ) -> tuple[float, dict[int, int]]:
-    """When all panels of a tile are loaded, and the lines behind them by ring."""
+    """Cycle in which all panels of a tile are loaded, and their ends by ring."""
     wanted = {
         0: (command.x, geometry.x.lines_for(settings.k)),
         1: (command.w, geometry.w.lines_for(settings.k)),
     }
     if settings.output != Output.SUM:
-        wanted[2] = (command.p, geometry.p.lines_for(-(-command.columns // geometry.lanes)))
+        wanted[2] = (command.p, geometry.p.lines_for(-(-command.columns // geometry.results)))
     times, ends = [], {}
     for ring, (line, lines) in wanted.items():
         time, ends[ring] = rings[ring].ready(line, lines)

@@ -1,4 +1,4 @@
-"""What hardware and model agree on: number formats, modes of the array, and the command set.
+"""Records that hardware and reference model share: number formats, modes and the command set.
 
-Records, no arithmetic.
+This package contains no arithmetic, so that neither side can copy an error of the other.
 """

@@ -1,24 +1,41 @@
-"""The core's command set as records: what a host sends, what it is answered, and how large a core is.
+"""The core's command set: commands, statuses and the geometry that a scheduler needs.
 
-docs/reference/commands.md is the contract; scheduler and hardware both read these records and share
-nothing else.
+Normative: docs/reference/commands.md. Scheduler and hardware share these records and nothing else.
 """
 
 from dataclasses import dataclass
 from enum import IntEnum
 
+__all__ = [
+    "COMMAND_WIDTH",
+    "FIELDS",
+    "PARAMETER_BYTES",
+    "PARAMETER_FIELDS",
+    "Command",
+    "Compute",
+    "Configure",
+    "Geometry",
+    "Load",
+    "Opcode",
+    "Output",
+    "Ring",
+    "RingName",
+    "Status",
+    "encode",
+]
+
 COMMAND_WIDTH = 96
-"""Bits of a command: three words of 32."""
+"""Bits of a command: three 32-bit words."""
 
 PARAMETER_BYTES = 8
-"""Bytes of a column's parameters on the load stream; the last one is ignored."""
+"""Bytes of one column's parameters on the load stream; the last byte is ignored."""
 
 PARAMETER_FIELDS = {"bias": (0, 32), "mult": (32, 16), "shift": (48, 8)}
-"""First bit and width of every field in them."""
+"""First bit and width of each field of one column's parameters."""
 
 
 class Opcode(IntEnum):
-    """What a command asks for."""
+    """Operation of a command."""
 
     CONFIGURE = 1
     LOAD = 2
@@ -26,7 +43,7 @@ class Opcode(IntEnum):
 
 
 class RingName(IntEnum):
-    """The buffers that loads fill."""
+    """The ring buffers: x operands, w operands and per-column parameters."""
 
     X = 0
     W = 1
@@ -34,7 +51,7 @@ class RingName(IntEnum):
 
 
 class Output(IntEnum):
-    """What leaves a tile: sums, sums + bias, or codes of 8 or 4 bits."""
+    """Results of a tile: sums, sums + bias, or requantized codes of 8 or 4 bits."""
 
     SUM = 0
     BIASED = 1
@@ -43,9 +60,10 @@ class Output(IntEnum):
 
 
 class Status(IntEnum):
-    """The answer to a command.
+    """Answer to a command.
 
-    One that is refused has no effect, but that no tile may follow a refused CONFIGURE.
+    A refused command has no effect, except that a refused CONFIGURE makes later tiles illegal until
+    another CONFIGURE is accepted.
     """
 
     OK = 0
@@ -68,7 +86,11 @@ class Status(IntEnum):
 
 @dataclass(frozen=True)
 class Configure:
-    """Settings of the tiles that follow: mode by its index in the build, depth, piece-wise parameters, output."""
+    """Settings of the tiles that follow.
+
+    `mode` is the mode's index in the build, `k` the depth of the sums, `output` an Output, `ratio`
+    and `offset` the piece-wise format's r and t.
+    """
 
     mode: int
     k: int
@@ -79,7 +101,7 @@ class Configure:
 
 @dataclass(frozen=True)
 class Load:
-    """The next `lines` lines of the load stream go to a ring."""
+    """Write the next `lines` lines of the load stream to a ring."""
 
     ring: int
     lines: int
@@ -87,10 +109,11 @@ class Load:
 
 @dataclass(frozen=True)
 class Compute:
-    """One tile from panels at lines x and w, parameters at line p; `rows` x `columns` of its results are wanted.
+    """Compute one tile and deliver `rows` x `columns` of its results.
 
-    `free` has a bit for each ring (1 << RingName): its lines up to the end of this tile's panel are
-    done with.
+    `x` and `w` are the first lines of the operand panels, `p` is the first line of the parameters.
+    `free` has one bit per ring (1 << RingName): it frees the ring's lines up to the end of this
+    tile's panel.
     """
 
     x: int
@@ -121,13 +144,19 @@ FIELDS: dict[Opcode, dict[str, tuple[int, int]]] = {
         "w": (80, 16),
     },
 }
-"""First bit and width of every field; the opcode is in bits 0 to 7, bits of no field are ignored."""
+"""First bit and width of each field by opcode.
+
+The opcode occupies bits 0 to 7. Bits outside all fields are ignored.
+"""
 
 _OPCODES = {Configure: Opcode.CONFIGURE, Load: Opcode.LOAD, Compute: Opcode.COMPUTE}
 
 
 def encode(command: Command) -> int:
-    """A command as a number of `COMMAND_WIDTH` bits. Raises ValueError if a field does not fit."""
+    """Encode a command as an integer of `COMMAND_WIDTH` bits.
+
+    Raises ValueError for a value that does not fit its field.
+    """
     opcode = _OPCODES[type(command)]
     word = int(opcode)
     for name, (start, width) in FIELDS[opcode].items():
@@ -140,10 +169,9 @@ def encode(command: Command) -> int:
 
 @dataclass(frozen=True)
 class Ring:
-    """A buffer of `words` words of `word` bytes, filled from a bus of `bus` bytes a cycle.
+    """A ring buffer of `words` words of `word` bytes, filled from a bus of `bus` bytes per cycle.
 
-    It is written in lines of `factor` words, the least power of two with which a beat of the bus
-    never completes two lines. A panel begins on a line; what its last line has beyond it is
+    It is written in lines of `factor` words. A panel begins at a line; the rest of its last line is
     ignored.
     """
 
@@ -153,7 +181,10 @@ class Ring:
 
     @property
     def factor(self) -> int:
-        """Words in a line."""
+        """Words per line: the least power of two that makes a line at least as wide as the bus.
+
+        One transfer therefore never completes two lines.
+        """
         factor = 1
         while factor * self.word < self.bus:
             factor *= 2
@@ -161,36 +192,38 @@ class Ring:
 
     @property
     def line(self) -> int:
-        """Bytes in a line."""
+        """Bytes per line."""
         return self.word * self.factor
 
     @property
     def lines(self) -> int:
-        """Lines in the ring."""
+        """Lines of the ring."""
         return -(-self.words // self.factor)
 
     def lines_for(self, words: int) -> int:
-        """Lines of a panel of so many words."""
+        """Lines of a panel of `words` words."""
         return -(-words // self.factor)
 
-    def beats(self, lines: int) -> int:
-        """Beats of the bus for so many lines; a load begins with a beat of its own."""
+    def transfers(self, lines: int) -> int:
+        """Bus transfers of a load of `lines` lines; each load starts with a new transfer."""
         return -(-lines * self.line // self.bus)
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """What a scheduler must know of a core.
+    """Parameters of a core that a scheduler needs.
 
-    `interval` is the least distance of two tiles' ends, `latency` the cycles from a tile's last k
-    to its first result, `slots` the tiles in flight between the two, given up `drain` cycles before
-    their last result; `lanes` results leave in a cycle.
+    `bus` is in bytes per load transfer and `results` in results per result transfer. `interval` is
+    the least number of cycles between the last k of two consecutive tiles, `latency` the cycles
+    from a tile's last k to its first result. `slots` tiles may be in flight between these two; a
+    tile releases its slot `drain` cycles before its last result. `load_queue` and `compute_queue`
+    are the depths of the command queues, `k_max` is the largest K.
     """
 
     rows: int
     cols: int
     bus: int
-    lanes: int
+    results: int
     x: Ring
     w: Ring
     p: Ring
@@ -204,5 +237,5 @@ class Geometry:
 
     @property
     def rings(self) -> tuple[Ring, Ring, Ring]:
-        """By RingName."""
+        """The rings, indexed by RingName."""
         return self.x, self.w, self.p

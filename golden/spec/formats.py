@@ -1,7 +1,7 @@
-"""Number formats: what a code is, how wide it is and which values it reaches.
+"""Number formats: code width, value range and parameters.
 
-Records only: decoding is in `golden.numeric.codec`, rounding in `golden.numeric.quantize`. The
-hardware reads these records alone, so the two sides share no arithmetic.
+Records only: `golden.numeric.codec` decodes and `golden.numeric.quantize` rounds. The hardware
+reads these records and shares no arithmetic with the reference model.
 """
 
 from dataclasses import dataclass
@@ -9,12 +9,15 @@ from fractions import Fraction
 
 import numpy as np
 
+__all__ = ["Format", "Linear", "Log2", "Piecewise"]
+
 
 @dataclass(frozen=True)
 class Linear:
     """Symmetric linear code of `bits` bits (2..8): value = q, |q| <= 2^(bits-1) - 1.
 
-    -2^(bits-1) never occurs. Codes are int8 whatever the width; 4-bit codes pack two per byte.
+    -2^(bits-1) is not a legal code. Codes are int8 at every width; in memory two codes of up to 4
+    bits share a byte.
     """
 
     bits: int = 8
@@ -44,10 +47,12 @@ class Linear:
 
 @dataclass(frozen=True)
 class Log2:
-    """Sign and `exponent_bits`-bit exponent field e (3..5): value = 0 if e = 0, else (-1)^s * 2^(e-1).
+    """Log2 code: a sign s and an exponent field e of `exponent_bits` bits (3..5).
 
-    A code is uint8, the sign above the field in the low exponent_bits + 1 bits. e = 0 with s = 1
-    reads as 0 and is never produced.
+    value = 0 if e = 0, else (-1)^s * 2^(e-1)
+
+    Codes are uint8: e in the low bits and s above it. The code s = 1, e = 0 decodes to 0 and no
+    quantizer produces it.
     """
 
     exponent_bits: int = 4
@@ -58,7 +63,7 @@ class Log2:
 
     @property
     def max_exponent(self) -> int:
-        """Largest e - 1: the value's highest power of two."""
+        """Exponent of the largest value: the largest e - 1."""
         return (1 << self.exponent_bits) - 2
 
     @property
@@ -82,12 +87,13 @@ class Log2:
 
 @dataclass(frozen=True)
 class Piecewise:
-    """Piece-wise code: two linear regions in one code of `bits` bits (8 in hardware), split at 2^(bits-2).
+    """Piece-wise linear code of `bits` bits (4..8; 8 in hardware) with two regions.
 
-    |q| < split:  value = q                                (region 1, units of 1/S1)
-    |q| >= split: value = sign(q) * (|q| - split + t) * r  (region 2, units of 1/S1)
-    with r = `ratio` (1..63) and t = `offset` (0..63), by default rint((split - 1) / r). Codes are
-    int8.
+        |q| < split:   value = q                                (region 1, units of 1/S1)
+        |q| >= split:  value = sign(q) * (|q| - split + t) * r  (region 2, units of 1/S1)
+
+    split is 2^(bits-2), r is `ratio` (1..63) and t is `offset` (0..63). An offset of -1 becomes
+    rint((split - 1) / r). Codes are int8.
     """
 
     ratio: int = 9

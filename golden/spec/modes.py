@@ -1,12 +1,14 @@
-"""Modes: which formats x and w carry, how many products a PE forms per cycle, how wide its sums are."""
+"""Modes: the operand formats of a GEMM, products per PE and cycle, and widths of its sums."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from golden.spec.formats import Format, Linear, Log2, Piecewise
 
+__all__ = ["K_MAX", "MODE_NAMES", "Mode", "ModeName", "mode", "sum_width"]
+
 K_MAX = 4096
-"""Default bound on K, from which accumulators are sized."""
+"""Default bound on K, which sizes the accumulators."""
 
 ModeName = Literal["w8a8", "w4a8", "w4a4", "wlog-a8", "wlog-alog", "wpw-a8"]
 MODE_NAMES: tuple[str, ...] = get_args(ModeName)
@@ -14,12 +16,12 @@ MODE_NAMES: tuple[str, ...] = get_args(ModeName)
 
 @dataclass(frozen=True)
 class Mode:
-    """One row of the table of modes.
+    """One operating mode of the array.
 
-    `x_lanes` and `w_lanes` are the codes that one PE takes per cycle from each side; it forms
-    x_lanes * w_lanes products. `partial_bounds` are the largest magnitudes of one product in each
-    accumulator that an output needs (two for piece-wise codes, one otherwise), at the worst
-    run-time parameters.
+    A PE takes `x_lanes` codes of x and `w_lanes` codes of w per cycle and forms x_lanes * w_lanes
+    products. `partial_bounds` holds the largest magnitude of one product in each accumulator of an
+    output, at the worst run-time parameters: two accumulators for piece-wise codes, one otherwise.
+    Raises ValueError for formats whose products exceed these bounds.
     """
 
     name: str
@@ -34,8 +36,7 @@ class Mode:
             object.__setattr__(
                 self, "partial_bounds", (self.x_format.max_value * self.w_format.max_value,)
             )
-        # A copy with another format keeps the bounds: right for narrower formats, an overflow for
-        # wider ones.
+        # A copy with another format keeps the bounds. A wider format would overflow.
         if self.x_format.max_value * self.w_format.max_value > self.output_bound:
             raise ValueError(f"mode: {self.name} has no sums for {self.x_format} x {self.w_format}")
 
@@ -46,29 +47,29 @@ class Mode:
 
     @property
     def output_bound(self) -> int:
-        """Largest magnitude of one product as delivered, at the worst run-time parameters."""
+        """Largest magnitude of one product in the delivered sum, at any run-time parameters."""
         if len(self.partial_bounds) == 1:
             return self.partial_bounds[0]
         return max(self.partial_bounds[0], 63 * self.partial_bounds[1])
 
     def accumulator_widths(self, k_max: int = K_MAX) -> tuple[int, ...]:
-        """Bits of each two's-complement accumulator that no sum of k_max products overflows."""
+        """Width of each two's-complement accumulator that holds any sum of k_max products."""
         return tuple(sum_width(bound, k_max) for bound in self.partial_bounds)
 
     def output_width(self, k_max: int = K_MAX) -> int:
-        """Bits of the sum as delivered, before the bias."""
+        """Bits of the delivered sum, before the bias."""
         return sum_width(self.output_bound, k_max)
 
 
 def sum_width(bound: int, count: int) -> int:
-    """Bits of a two's-complement register that holds every sum of `count` terms of magnitude `bound` at most."""
+    """Bits of a two's-complement register for any sum of `count` terms of at most `bound` each."""
     return (bound * count).bit_length() + 1
 
 
 def mode(name: str, exponent_bits: int = 4) -> Mode:
-    """The mode of that name; `exponent_bits` (3, 4, and 5 in wlog-a8) counts in the log2 modes only.
+    """Look up a mode by name; the log2 modes use `exponent_bits` (3 or 4, in wlog-a8 also 5).
 
-    Raises ValueError for an unknown name or an impossible exponent width.
+    Raises ValueError for an unknown name or an exponent width that the mode does not support.
     """
     match name:
         case "w8a8":

@@ -1,1 +1,1 @@
-"""Benchmark tasks and their data."""
+"""Benchmark tasks: GLUE's files and metrics."""

@@ -1,4 +1,4 @@
-"""GLUE's tasks: where their files are, what the columns mean, and the rows as examples.
+"""GLUE tasks: their files, their columns and metrics, and a reader of examples.
 
 GLUE: Wang et al., arXiv:1804.07461. The files are GLUE's own; a header names the columns, except in
 CoLA.
@@ -11,10 +11,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+__all__ = [
+    "MAX_SCORE",
+    "SIMILARITY",
+    "TASKS",
+    "TASK_NAMES",
+    "Example",
+    "T",
+    "Task",
+    "read_examples",
+    "task_of",
+]
+
 T = TypeVar("T")
 
 MAX_SCORE = 5.0
-"""Scores of STS-B reach from 0 (unrelated) to this (same meaning)."""
+"""Highest score of STS-B (same meaning); the lowest, 0, means unrelated."""
 
 _ENTAILMENT = {"entailment": 0, "not_entailment": 1, "0": 0, "1": 1}
 _BINARY = {"0": 0, "1": 1}
@@ -22,7 +34,7 @@ _BINARY = {"0": 0, "1": 1}
 
 @dataclass(frozen=True)
 class Example:
-    """A sentence or a pair of them, and what people said of it: a class 0, 1, ..., or a score 0..5."""
+    """A sentence or a pair of sentences with its label: a class 0, 1, ... or a score 0..5."""
 
     first: str
     second: str | None
@@ -31,11 +43,13 @@ class Example:
 
 @dataclass(frozen=True)
 class Task:
-    """A task: `folder` of its files, columns by name, classes by their names in the file (none: a score).
+    """A GLUE task.
 
-    `metrics` are names in golden.bert.evaluation.METRICS, the one that is quoted first. `broken`:
-    the published files have rows that are cut or empty, which are skipped; in the others such a row
-    is an error.
+    `folder` is the folder of its files. `sentences` and `label` are column names, `header` the
+    columns of a file without a header. `classes` maps class names in the file to numbers; it is
+    empty for a task with scores. `metrics` are names in golden.tasks.metrics.METRICS, the task's
+    main metric first. `broken` tasks have published files with truncated or empty rows: the reader
+    skips these, which are errors in other tasks.
     """
 
     name: str
@@ -49,7 +63,7 @@ class Task:
 
     @property
     def outputs(self) -> int:
-        """Numbers that a model's head gives: one for each class, or the score."""
+        """Outputs of a model's head: one per class, or 1 for a score."""
         return len(set(self.classes.values())) or 1
 
 
@@ -76,31 +90,34 @@ TASKS: dict[str, Task] = {
         Task("qqp", "QQP", ("question1", "question2"), "is_duplicate", _F1, _BINARY, broken=True),
     )
 }
-"""By name."""
+"""Tasks by name."""
 
 SIMILARITY = "similarity"
-"""STS-B without a head: the cosine of two sentences' vectors is the score."""
+"""STS-B without a head: the score is the cosine of the two sentence vectors."""
 
 TASK_NAMES = (SIMILARITY, *TASKS)
 
 
 def task_of(name: str) -> Task:
-    """Files and metrics of a task (TASK_NAMES); raises ValueError that lists them for another name."""
+    """The task of that name (TASK_NAMES).
+
+    Raises ValueError, listing the names, for any other.
+    """
     if name not in TASK_NAMES:
         raise ValueError(f"--task: expected one of {', '.join(TASK_NAMES)}, got {name!r}")
     return TASKS["sts-b" if name == SIMILARITY else name]
 
 
 def read_examples(task: Task, folder: Path, split: str = "dev") -> list[Example]:
-    """Examples of a split (`train` or `dev`) of folder/<task.folder>.
+    """Examples of a split (`train` or `dev`) from folder/<task.folder>.
 
-    Reads <split>.tsv, unquoted; STS-B also <split>.csv, three quoted columns (sentence, sentence,
-    score) without a header, if it is there. Raises FileNotFoundError for a file that is not,
-    ValueError that names file and line for a malformed row. Warns instead, of how many, where a
-    task has `broken` rows.
+    Reads <split>.tsv, unquoted. STS-B may instead have <split>.csv: three quoted columns (sentence,
+    sentence, score) without a header. Raises FileNotFoundError for a missing file, and ValueError
+    with file and line for a malformed row. For tasks with `broken` rows it skips these and warns of
+    their number.
     """
-    place = folder / task.folder
-    table, tabbed = (place / f"{split}.{ending}" for ending in ("csv", "tsv"))
+    files = folder / task.folder
+    table, tabbed = (files / f"{split}.{ending}" for ending in ("csv", "tsv"))
     if not task.classes and table.exists():
         return _read(table, csv.excel, task, (*task.sentences, task.label))
     if tabbed.exists():
@@ -119,7 +136,7 @@ class _Tabbed(csv.excel_tab):
 def _read(
     path: Path, dialect: type[csv.Dialect], task: Task, header: Sequence[str]
 ) -> list[Example]:
-    """Rows of a file whose first one is the header, unless there is one already."""
+    """Rows of a file; its first row is the header unless `header` is given."""
     examples: list[Example] = []
     broken: list[str] = []
     with path.open(encoding="utf-8-sig", newline="") as file:
@@ -137,8 +154,7 @@ def _read(
             try:
                 example = _named(path, rows, lambda: _next(rows, task, header))
             except ValueError as error:
-                # Text of another encoding is none of the rows that a task's files are known to
-                # have.
+                # The published files are UTF-8: another encoding is an error in every task.
                 if not task.broken or isinstance(error.__cause__, UnicodeDecodeError):
                     raise
                 broken.append(str(error))
@@ -157,7 +173,7 @@ def _read(
 
 
 def _named(path: Path, rows: Any, read: Callable[[], T]) -> T:
-    """What `read` returns; its errors name file and line."""
+    """Result of `read`; its errors are raised with file and line."""
     try:
         return read()
     except UnicodeDecodeError as error:
@@ -167,7 +183,7 @@ def _named(path: Path, rows: Any, read: Callable[[], T]) -> T:
 
 
 def _next(rows: Any, task: Task, header: Sequence[str]) -> Example | None:
-    """The next row's example, None after the last."""
+    """Example of the next row, None at the end."""
     row = next(rows, None)
     return None if row is None else _example(row, task, header)
 

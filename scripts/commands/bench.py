@@ -6,7 +6,7 @@ import typer
 from rich.table import Table
 
 from golden.schedule.job import Job
-from golden.schedule.shapes import ENCODERS, Encoder
+from golden.schedule.shapes import ENCODERS, EncoderShape
 from golden.spec.modes import K_MAX
 from scripts import options
 from scripts.console import out, progress
@@ -98,7 +98,7 @@ def _record(name: str, group: GroupResult, wrong: int) -> dict[str, Any]:
         "tiles": group.tiles,
         "cycles": group.cycles,
         "predicted": group.schedule.cycles,
-        "load_beats": group.schedule.load_beats,
+        "load_beats": group.schedule.load_transfers,
         "utilization": group.utilization,
         "bound": bound,
         "bound_cycles": {"slots": least.slots, "bus": least.bus, "results": least.results},
@@ -111,7 +111,7 @@ def _shape(job: Job) -> tuple[str, int, int, int]:
     return (job.mode.name, *job.shape)
 
 
-def _report(title: str, encoder: Encoder, records: list[dict[str, Any]]) -> None:
+def _report(title: str, encoder: EncoderShape, records: list[dict[str, Any]]) -> None:
     out.say(title)
     table = Table()
     for heading in ("GEMM", "mode", "M x K x N"):

@@ -7,7 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from golden.bert.encoder import Real, batches, scattered
+from golden.bert.encoder import batches, scattered
+from golden.bert.functions import Real
 from golden.bert.quantized import QuantizedModel, quantized_encoder
 from golden.spec.modes import mode
 from hw.config import Config

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from golden.arrays import load_array
-from golden.bert.encoder import Real
+from golden.bert.functions import Real
 from golden.bert.quantized import QuantizedModel
 from hw.config import Config
 from scripts.console import err

@@ -1,1 +1,1 @@
-"""The bench that cocotb runs inside a simulator."""
+"""cocotb bench that drives a core's streams inside a simulator."""

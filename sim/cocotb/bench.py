@@ -1,9 +1,7 @@
-"""The cocotb test that streams payloads through a core.
+"""cocotb test that drives a core's streams; `sim.simulation` starts it in the simulator.
 
-It runs inside the simulator; `sim.simulation` starts it.
-
-Reads commands.npy, loads.npy, pauses.npy and plan.json in the current folder; writes results.npy,
-statuses.npy and cycles.json. Every cycle does what compiled.cpp does in one, in the same order.
+It reads commands.npy, loads.npy, pauses.npy and plan.json in the current folder and writes
+results.npy, statuses.npy and cycles.json. A cycle is equal to one in compiled.cpp, step by step.
 """
 
 import json
@@ -20,10 +18,11 @@ from hw.flow.lifeline import end_with_parent
 from sim.stalls import STREAMS
 
 PROGRESS_CYCLES = 4096
+"""Cycles between two progress reports."""
 
 
 class Stream:
-    """One of the core's streams: payloads of a group end at `end`; it pauses in the cycles that `pauses` tells."""
+    """One stream of the core: `moved` payloads so far, of `end`; it stalls where `pauses` is 1."""
 
     def __init__(self, dut: Any, name: str, pauses: np.ndarray):
         self._payload = getattr(dut, f"{name}__payload")
@@ -37,7 +36,7 @@ class Stream:
 
 
 class Source(Stream):
-    """Drives an input stream from payloads [count, bytes]."""
+    """Driver of an input stream with payloads [count, bytes]."""
 
     def __init__(self, dut: Any, name: str, pauses: np.ndarray, payloads: np.ndarray):
         super().__init__(dut, name, pauses)
@@ -46,13 +45,13 @@ class Source(Stream):
         self._offered = False
 
     def step(self, cycle: int) -> bool:
-        """Offer a payload for the next clock edge; returns whether that edge transfers it."""
+        """Offer a payload at the next clock edge; return whether it is transferred."""
         if not self._offered and self.moved < self.end and not self._paused(cycle):
             start = self.moved * self._size
             self._payload.value = int.from_bytes(self._bytes[start : start + self._size], "little")
             self._offered = True
         self._valid.value = self._offered
-        # Ready depends on registers alone, so what it is now holds at the next edge.
+        # Ready depends on registers only, so its value now is its value at the next edge.
         if not (self._offered and bool(self._ready.value)):
             return False
         self._offered = False
@@ -61,7 +60,7 @@ class Source(Stream):
 
 
 class Sink(Stream):
-    """Takes what an output stream offers."""
+    """Receiver of an output stream."""
 
     def __init__(self, dut: Any, name: str, pauses: np.ndarray):
         super().__init__(dut, name, pauses)
@@ -70,11 +69,11 @@ class Sink(Stream):
 
     @property
     def offers(self) -> bool:
-        """Whether the core has something for this stream."""
+        """Whether the core's valid is 1."""
         return bool(self._valid.value)
 
     def step(self, cycle: int) -> bool:
-        """Be ready, or not, at the next clock edge; returns whether that edge transfers a payload."""
+        """Set ready for the next clock edge; return whether a payload is transferred."""
         ready = self.moved < self.end and not self._paused(cycle)
         self._ready.value = ready
         if not (ready and self.offers):
@@ -84,14 +83,14 @@ class Sink(Stream):
         return True
 
     def array(self) -> np.ndarray:
-        """All payloads taken, [count, bytes]."""
+        """All received payloads, uint8 [count, bytes]."""
         return np.frombuffer(b"".join(self._payloads), np.uint8).reshape(-1, self._size)
 
 
 @cocotb.test()
 async def stream(dut: Any) -> None:
-    """Stream group after group; each starts when the core has answered and delivered the one before."""
-    # Whoever kills the program that started this simulator does not want the results.
+    """Drive group after group; each starts when the one before is answered and delivered."""
+    # The simulator ends with the program that started it, even if that is killed.
     end_with_parent()
     plan = json.loads(Path("plan.json").read_text())
     pauses = dict(zip(STREAMS, np.load("pauses.npy"), strict=True))
@@ -102,7 +101,7 @@ async def stream(dut: Any) -> None:
     all_streams = (commands, loads, statuses, results)
 
     for stream_in in (dut.commands__payload, dut.loads__payload):
-        # Icarus starts with X, which a multiplication by zero would keep.
+        # Icarus starts with X, which would propagate even through a multiplication by zero.
         stream_in.value = 0
     for name in ("commands__valid", "loads__valid", "status__ready", "results__ready"):
         getattr(dut, name).value = 0
@@ -129,7 +128,7 @@ async def stream(dut: Any) -> None:
             idle = 0 if taken or delivered or any(others) else idle + 1
             if idle > plan["patience"]:
                 raise AssertionError(
-                    f"no transfer in {idle} cycles; {results.moved} of {total} result beats"
+                    f"no transfer in {idle} cycles; {results.moved} of {total} result transfers"
                 )
             cycle += 1
             simulated += 1
@@ -142,7 +141,7 @@ async def stream(dut: Any) -> None:
             "surplus": False,
         }
         records.append(record)
-        # A core that delivers more than it should is as wrong as one that delivers less.
+        # Surplus results are an error too: wait for them.
         for name in ("commands__valid", "loads__valid", "status__ready", "results__ready"):
             getattr(dut, name).value = 0
         for _ in range(plan["settling"]):

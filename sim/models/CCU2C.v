@@ -1,10 +1,10 @@
 // Behaviour of the ECP5's carry cell as this project instantiates it, for simulation only.
 //
-// Two positions of an adder. In each, LUT4 of A, B, C, D is the sum without its carry; where it is 1 the carry passes
-// on, elsewhere LUT2 of A and B (LUT4 at C = D = 0) is the next carry. Both INJECT1 are "NO".
+// The cell adds two bits. In each, LUT4 of A, B, C, D is the sum without its carry. If LUT4 is 1, the carry propagates; otherwise LUT2 of A and B (LUT4 at C = D = 0) is the next
+// carry. Both INJECT1 parameters must be "NO".
 //
-// Vendor's document: ECP5 and ECP5-5G Family Data Sheet, FPGA-DS-02012, ripple mode of a slice. Names of ports and
-// parameters: Yosys, techlibs/lattice. Whatever is not modelled ends the simulation.
+// Sources: ECP5 and ECP5-5G Family Data Sheet, FPGA-DS-02012, ripple mode of a slice; names of
+// ports and parameters from Yosys, techlibs/lattice. A use that is not modelled ends the simulation.
 
 /* verilator lint_off DECLFILENAME */ // one file may hold several models
 
@@ -20,7 +20,8 @@ module CCU2C #(
     input wire A0, B0, C0, D0, A1, B1, C1, D1,
     output wire S0, S1, COUT
 );
-    // Chosen level by level: an unknown input that the table does not depend on leaves the output known, as in the device.
+    // Select level by level: an unknown input on which the result does not depend leaves the output
+    // known, as in the device.
     wire [7:0] d_0 = D0 ? INIT0[15:8] : INIT0[7:0], d_1 = D1 ? INIT1[15:8] : INIT1[7:0];
     wire [3:0] c_0 = C0 ? d_0[7:4] : d_0[3:0], c_1 = C1 ? d_1[7:4] : d_1[3:0];
     wire [1:0] b_0 = B0 ? c_0[3:2] : c_0[1:0], b_1 = B1 ? c_1[3:2] : c_1[1:0];

@@ -2,9 +2,9 @@
 //
 // P = A[24:0] * B, signed, with one register on A, on B and on P. Latency 2 cycles.
 //
-// Vendor's document: 7 Series DSP48E1 Slice, UG479: the multiplier takes the lower 25 bits of A; OPMODE 0000101 feeds
-// both halves of the product to the adder and zero as its third operand; ALUMODE 0000 adds. Names of ports and
-// parameters: the same. Whatever is not modelled ends the simulation.
+// Source: 7 Series DSP48E1 Slice, UG479. The multiplier takes the lower 25 bits of A. OPMODE
+// 0000101 feeds both halves of the product to the adder, and zero as its third operand. ALUMODE 0000 adds.
+// A use that is not modelled ends the simulation.
 
 /* verilator lint_off PROCASSINIT */ // registers are zero from configuration on
 /* verilator lint_off UNUSEDSIGNAL */ // ports of what is not modelled

@@ -1,17 +1,19 @@
 // Behaviour of the ECP5's 18 x 18 multiplier as this project instantiates it, for simulation only.
 //
-// P = A * B, each operand signed where its SIGNED input is 1, with an optional register on A (and SIGNEDA), on
-// B (and SIGNEDB), behind the array (pipeline) and on P. Latency: the number of these stages that are clocked.
+// P = A * B; an operand is signed if its SIGNED input is 1. Optional registers: on A (and SIGNEDA),
+// on B (and SIGNEDB), after the multiplier array (pipeline) and on P. Latency: the number of
+// clocked stages among operands, pipeline and P, in cycles.
 //
-// Vendor's document: ECP5 and ECP5-5G sysDSP Usage Guide, FPGA-TN-02205 (formerly TN1267), the primitive
-// MULT18X18D. Names and defaults of ports and attributes: Yosys, techlibs/lattice/cells_bb_ecp5.v. That SIGNEDA
-// and SIGNEDB pass through the operands' registers: Project Trellis' cell timings, where both have a setup to
-// CLK0 when the input registers are on. Which clock, enable and reset reach the device: nextpnr,
-// ecp5/bitstream.cc; it writes no enable and not every reset of the output register, so here all of them are
-// CE0 and RST0, and the clock is CLK0.
+// Sources:
+// - function: ECP5 and ECP5-5G sysDSP Usage Guide, FPGA-TN-02205 (formerly TN1267), MULT18X18D;
+// - names and defaults of ports and attributes: Yosys, techlibs/lattice/cells_bb_ecp5.v;
+// - SIGNEDA and SIGNEDB pass through the operands' registers: Project Trellis' cell timings, where
+//   both have a setup time to CLK0 if the input registers are on;
+// - clock, enable and reset: nextpnr, ecp5/bitstream.cc. It writes no enable and not every reset of
+//   the output register, so all of them must be CE0 and RST0 here, and the clock CLK0.
 //
-// Whatever is not modelled ends the simulation: other values of attributes, an operand from a neighbour, and
-// shift, cascade and C ports, which do not exist here.
+// A use that is not modelled ends the simulation: other values of attributes and operands from a
+// neighbour. Shift, cascade and C ports do not exist here.
 
 /* verilator lint_off PROCASSINIT */ // registers are zero from configuration on
 /* verilator lint_off UNUSEDSIGNAL */ // the top bits of a product of 18 x 18 bits are its sign

@@ -1,19 +1,21 @@
-"""Behaviour of the cells that generated Verilog instantiates, as Verilog for simulation."""
+"""Simulation models, in Verilog, of the FPGA cells that generated Verilog instantiates."""
 
 import re
 from pathlib import Path
 
+__all__ = ["CELLS", "models", "needs_models"]
+
 CELLS = {"ecp5": ("MULT18X18D", "CCU2C"), "xc7": ("DSP48E1",)}
-"""Cells of the families, a file of the same name each."""
+"""Modelled cells by family; each has a file of its name."""
 
 
 def models(family: str) -> str:
-    """The models of a family's cells, one after another; empty where a family has none."""
+    """Models of all cells of a family as one text, "" for a family without models."""
     return "\n".join(
         Path(__file__).with_name(f"{name}.v").read_text() for name in CELLS.get(family, ())
     )
 
 
 def needs_models(text: str, family: str) -> bool:
-    """Whether a Verilog text instantiates cells of the family."""
+    """Whether a Verilog text instantiates modelled cells of the family."""
     return any(re.search(rf"^  {name} ", text, re.MULTILINE) for name in CELLS.get(family, ()))

@@ -1,1 +1,1 @@
-"""Verilator's model of a core as a shared library, and the C++ that moves streams through it."""
+"""Verilator's model of a core as a shared library, and the C++ that drives its streams."""

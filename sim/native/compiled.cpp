@@ -1,5 +1,5 @@
-// Moves whole streams through a core that Verilator compiled: payloads in, payloads out, cycles counted.
-// Verilator writes the two underscores inside a name as ___05F.
+// Driver of a core compiled by Verilator: it moves whole streams of payloads and counts cycles.
+// Verilator spells two underscores inside a name as ___05F.
 
 #include <cstddef>
 #include <cstdint>
@@ -11,11 +11,12 @@
 
 double sc_time_stamp() { return 0; }
 
-// A field of the streams for each of commands, loads, status and results.
+// One value each for commands, loads, status and results.
 using Each = int64_t[4];
 
-// The fields of Streams, in order. sim/native/compiled.py has the same list and compares it with core_layout's.
-// Counts go on from call to call; `pauses` holds 4 x `period` flags, or is null.
+// Fields of Streams, in order. sim/native/compiled.py repeats the list and compares it with the
+// result of core_layout. Counts continue from call to call. `pauses` points to 4 x `period` flags,
+// or is null.
 #define STREAMS(FIELD) \
     FIELD(const uint8_t*, commands) \
     FIELD(const uint8_t*, loads) \
@@ -55,7 +56,7 @@ struct Model {
     VerilatedContext context;
     Vtop top;
     Model() : top(&context) {
-        // The first evaluation sees no edge.
+        // A first evaluation without a clock edge.
         top.clk = 0;
         top.eval();
     }
@@ -68,7 +69,7 @@ struct Model {
     }
 };
 
-// The pauses come from sim/stalls.py, by cycle: looking or not looking at one changes no other.
+// The flags of sim/stalls.py are indexed by cycle, so evaluating one does not affect another.
 bool pauses(const Streams& s, int stream) {
     if (s.cycle >= s.pause_from[stream] && s.cycle < s.pause_to[stream]) return true;
     return s.pauses && s.pauses[stream * s.period + s.cycle % s.period];
@@ -78,12 +79,13 @@ bool pauses(const Streams& s, int stream) {
 
 extern "C" {
 
-// Name, offset and size of every field of Streams, and the size of the whole.
+// Name, offset and size of every field of Streams, and its total size.
 const char* core_layout() {
     static const std::string layout = [] {
         std::string text;
 #define DESCRIBED(type, name) \
-    text += #name ":" + std::to_string(offsetof(Streams, name)) + ":" + std::to_string(sizeof(Streams::name)) + " ";
+    text += #name ":" + std::to_string(offsetof(Streams, name)) + ":" + \
+        std::to_string(sizeof(Streams::name)) + " ";
         STREAMS(DESCRIBED)
 #undef DESCRIBED
         return text + std::to_string(sizeof(Streams));
@@ -106,7 +108,8 @@ void core_reset(void* model) {
     top.rst = 0;
 }
 
-// Runs until the ends of status and results are reached, or for so many cycles, or until nothing moves for `patience`.
+// Runs until all statuses and results have arrived, for `cycles` cycles, or until no transfer
+// happens in `patience` cycles.
 void core_run(void* model, Streams* streams, int64_t cycles, int64_t patience) {
     Model& core = *static_cast<Model*>(model);
     Vtop& top = core.top;
@@ -114,11 +117,13 @@ void core_run(void* model, Streams* streams, int64_t cycles, int64_t patience) {
     for (int64_t count = 0; count < cycles && s.idle <= patience; count++) {
         if (s.status_done >= s.status_end && s.results_done >= s.results_end) break;
         if (!s.command_offered && s.commands_done < s.commands_end && !pauses(s, 0)) {
-            std::memcpy(&top.commands___05Fpayload, s.commands + s.commands_done * s.command_bytes, s.command_bytes);
+            const uint8_t* payload = s.commands + s.commands_done * s.command_bytes;
+            std::memcpy(&top.commands___05Fpayload, payload, s.command_bytes);
             s.command_offered = 1;
         }
         if (!s.load_offered && s.loads_done < s.loads_end && !pauses(s, 1)) {
-            std::memcpy(&top.loads___05Fpayload, s.loads + s.loads_done * s.load_bytes, s.load_bytes);
+            const uint8_t* payload = s.loads + s.loads_done * s.load_bytes;
+            std::memcpy(&top.loads___05Fpayload, payload, s.load_bytes);
             s.load_offered = 1;
         }
         top.commands___05Fvalid = s.command_offered;
@@ -126,7 +131,7 @@ void core_run(void* model, Streams* streams, int64_t cycles, int64_t patience) {
         top.status___05Fready = s.status_done < s.status_end && !pauses(s, 2);
         top.results___05Fready = s.results_done < s.results_end && !pauses(s, 3);
         bool moved = false;
-        // Ready and valid depend on registers alone: what they are now holds at the edge.
+        // Ready and valid depend on registers only, so their values now are those at the edge.
         if (s.command_offered && top.commands___05Fready) {
             if (s.first < 0) s.first = s.cycle;
             s.commands_done++;
@@ -143,7 +148,8 @@ void core_run(void* model, Streams* streams, int64_t cycles, int64_t patience) {
             moved = true;
         }
         if (top.results___05Fready && top.results___05Fvalid) {
-            std::memcpy(s.results + s.results_done++ * s.result_bytes, &top.results___05Fpayload, s.result_bytes);
+            uint8_t* payload = s.results + s.results_done++ * s.result_bytes;
+            std::memcpy(payload, &top.results___05Fpayload, s.result_bytes);
             s.last = s.cycle;
             moved = true;
         }
@@ -153,7 +159,7 @@ void core_run(void* model, Streams* streams, int64_t cycles, int64_t patience) {
     }
 }
 
-// Whether the core offers anything in so many further cycles, though nothing more was asked for.
+// Whether the core offers a surplus status or result in the next `cycles` cycles.
 int core_offers(void* model, int64_t cycles) {
     Model& core = *static_cast<Model*>(model);
     core.top.commands___05Fvalid = 0;

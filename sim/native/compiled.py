@@ -1,4 +1,4 @@
-"""The core as a shared library: Verilator's model, and streams moved in and out of it a million cycles at a time."""
+"""Driver of Verilator's compiled model, through a C++ library that moves whole streams."""
 
 import ctypes
 from collections.abc import Callable
@@ -13,16 +13,19 @@ from golden.schedule.scheduler import Schedule
 from golden.spec.commands import COMMAND_WIDTH
 from hw.gateware.output.drain import result_layout
 from sim import streams
-from sim.build import LIBRARY, Build
+from sim.build import Build
+from sim.compilation import LIBRARY
 from sim.errors import ToolError
 from sim.stalls import PERIOD, STREAMS, Stalls
 
+__all__ = ["CHUNK", "Model", "Traffic", "layout"]
+
 CHUNK = 100_000
-"""Cycles between two looks at the progress."""
+"""Cycles between two progress reports."""
 
 
 class _Streams(ctypes.Structure):
-    """The structure of the same name in compiled.cpp."""
+    """ctypes view of the structure Streams in compiled.cpp."""
 
     _fields_ = [
         *((name, ctypes.c_void_p) for name in STREAMS),
@@ -40,7 +43,7 @@ class _Streams(ctypes.Structure):
 
 
 def layout() -> str:
-    """Name, offset and size of every field of the structure that is passed to a library, and the size of the whole."""
+    """Name, offset and size of every field of the structure, and its total size, as one string."""
     fields = {each[0]: getattr(_Streams, each[0]) for each in _Streams._fields_}
     parts = [f"{name}:{field.offset}:{field.size}" for name, field in fields.items()]
     return " ".join([*parts, str(ctypes.sizeof(_Streams))])
@@ -48,9 +51,10 @@ def layout() -> str:
 
 @dataclass(frozen=True)
 class Traffic:
-    """What moved: statuses [count], results [beats, bytes], and cycles from the first command to the last result.
+    """Transfers of one run: statuses [count] and results [transfers, bytes].
 
-    `complete` says that all that was asked for came; `loads` are the beats taken.
+    `cycles` counts from the first command to the last result. `loads` is the number of load
+    transfers. `complete` tells whether everything expected was delivered.
     """
 
     statuses: NDArray[np.uint8] = field(repr=False)
@@ -61,10 +65,9 @@ class Traffic:
 
 
 class Model:
-    """One core in simulation, as after a reset. Several may live beside each other.
+    """A simulated core, just after reset; several can exist at once.
 
-    Raises ToolError for a build of another simulator, and for a library whose structures are not
-    this module's.
+    Raises ToolError for a build of another simulator and for a library with other structures.
     """
 
     def __init__(self, build: Build):
@@ -79,7 +82,7 @@ class Model:
         self.reset()
 
     def offers(self) -> bool:
-        """Whether more comes out than was asked for, within the time that anything takes on its way."""
+        """Whether the core offers surplus transfers within `streams.settling_cycles`."""
         cycles = streams.settling_cycles(self._config)
         return bool(self._library.core_offers(self._core, ctypes.c_int64(cycles)))
 
@@ -88,7 +91,7 @@ class Model:
             self._library.core_delete(self._core)
 
     def reset(self) -> None:
-        """One cycle of reset."""
+        """Reset the core for one cycle."""
         self._library.core_reset(self._core)
 
     def serve(
@@ -98,14 +101,14 @@ class Model:
         stalls: Stalls | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> Traffic:
-        """Run a schedule: every command accepted, the results asked for delivered, and no more than these.
+        """Run a schedule and return its traffic; the caller checks the results' values.
 
-        Raises ToolError for anything else. The results' values are the caller's to check.
+        Raises ToolError unless every command is accepted and exactly the expected results arrive.
         """
         traffic = self.run(
             streams.commands(plan),
             streams.loads(plan),
-            streams.result_beats(plan),
+            streams.result_transfers(plan),
             stalls=stalls,
             progress=progress,
         )
@@ -118,7 +121,7 @@ class Model:
         self,
         commands: NDArray[np.uint8],
         loads: NDArray[np.uint8],
-        beats: int,
+        transfers: int,
         *,
         stalls: Stalls | None = None,
         pauses: dict[str, tuple[int, int]] | None = None,
@@ -126,17 +129,18 @@ class Model:
         patience: int | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> Traffic:
-        """Give commands [count, 12] and loads [beats, bus]; take a status for each and `beats` of results.
+        """Drive commands [count, 12] and loads [transfers, bus]; collect statuses and results.
 
-        Ends when all have come, after `cycles`, or when nothing has moved for `patience` cycles, by
-        default `streams.patience`. `stalls` are the random pauses of each stream; `pauses` are by
-        stream the cycles, from and to, in which it certainly pauses.
+        Expects one status per command and `transfers` of results. Ends when all have arrived, after
+        `cycles`, or after `patience` cycles without a transfer (default `streams.patience`).
+        `stalls` are random stalls. `pauses` gives, by stream, a range of cycles (start, end) in
+        which it always stalls.
         """
         width = -(-result_layout(self._config).size // 8)
         commands, loads = np.ascontiguousarray(commands), np.ascontiguousarray(loads)
         statuses = np.zeros(len(commands), np.uint8)
-        # The last payload is copied as whole words of the simulator's.
-        results = np.zeros((beats + 1, width), np.uint8)
+        # One spare row: the simulator copies whole words, which may extend past the last payload.
+        results = np.zeros((transfers + 1, width), np.uint8)
         windows = [(pauses or {}).get(name, (0, 0)) for name in STREAMS]
         table = None if stalls is None else stalls.pauses()
         counts = _Streams(
@@ -150,7 +154,7 @@ class Model:
             commands_end=len(commands),
             loads_end=len(loads),
             status_end=len(commands),
-            results_end=beats,
+            results_end=transfers,
             first=-1,
             pauses=None if table is None else table.ctypes.data,
             period=PERIOD,
@@ -161,15 +165,15 @@ class Model:
         limit = cycles if cycles is not None else 1 << 62
 
         def complete() -> bool:
-            return counts.status_done >= len(commands) and counts.results_done >= beats
+            return counts.status_done >= len(commands) and counts.results_done >= transfers
 
         while not complete() and counts.cycle < limit and counts.idle <= patience:
             chunk = min(CHUNK, limit - counts.cycle)
             self._library.core_run(
                 self._core, ctypes.byref(counts), ctypes.c_int64(chunk), ctypes.c_int64(patience)
             )
-            if progress and beats:
-                progress(counts.results_done / beats)
+            if progress and transfers:
+                progress(counts.results_done / transfers)
         return Traffic(
             statuses[: counts.status_done],
             results[: counts.results_done],
@@ -184,8 +188,8 @@ def _library(path: Path) -> ctypes.CDLL:
         library = ctypes.CDLL(str(path))
     except OSError as error:
         raise ToolError(
-            f"cache: expected a library that can be loaded, got {error}; on a disk mounted noexec none can: "
-            "set TILEBERT_CACHE"
+            f"cache: expected a library that can be loaded, got {error}; "
+            "on a disk mounted noexec none can: set TILEBERT_CACHE"
         ) from None
     found = "none"
     if hasattr(library, "core_layout"):
@@ -198,7 +202,7 @@ def _library(path: Path) -> ctypes.CDLL:
             if pair[0] != pair[1]
         )
         raise ToolError(
-            f"{path}: expected the streams of sim/native/compiled.py with {expected} (name:offset:size), got {got}; "
-            f"remove {path.parent}"
+            f"{path}: expected the streams of sim/native/compiled.py with {expected} "
+            f"(name:offset:size), got {got}; remove {path.parent}"
         )
     return library

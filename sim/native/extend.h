@@ -1,5 +1,5 @@
-// Sign extension as shifts, which g++ makes one instruction of. Verilator's own way, a mask that is negated, takes
-// five, and a systolic array extends two operands of every product.
+// Sign extension by shifts, which g++ compiles to one instruction. Verilator's own expression takes
+// five, and a systolic array extends both operands of every product.
 
 #pragma once
 
@@ -16,5 +16,7 @@ static inline QData extended(int bits, QData value) {
 #define VL_EXTENDS_II(to, from, value) extended(from, static_cast<IData>(value))
 #define VL_EXTENDS_QI(to, from, value) extended(from, static_cast<QData>(value))
 #define VL_EXTENDS_QQ(to, from, value) extended(from, static_cast<QData>(value))
-#define VL_MULS_III(bits, a, b) (extended(bits, static_cast<IData>(a)) * extended(bits, static_cast<IData>(b)))
-#define VL_MULS_QQQ(bits, a, b) (extended(bits, static_cast<QData>(a)) * extended(bits, static_cast<QData>(b)))
+#define VL_MULS_III(bits, a, b) \
+    (extended(bits, static_cast<IData>(a)) * extended(bits, static_cast<IData>(b)))
+#define VL_MULS_QQQ(bits, a, b) \
+    (extended(bits, static_cast<QData>(a)) * extended(bits, static_cast<QData>(b)))

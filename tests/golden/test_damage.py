@@ -1,4 +1,4 @@
-"""Damaged checkpoints: every tensor and every field of the header made wrong in turn, and every refusal by name."""
+"""Damaged checkpoints: every tensor and header field is corrupted, and the error names it."""
 
 import copy
 import json
@@ -23,7 +23,7 @@ NAN, INF = float("nan"), float("inf")
 
 
 class File:
-    """A checkpoint of the tiny model, and copies of it with one thing changed."""
+    """A checkpoint of the tiny model, and corrupted copies of it."""
 
     def __init__(self, folder: Path, name: str, exponent_bits: int) -> None:
         self.path = folder / "model.safetensors"
@@ -32,7 +32,10 @@ class File:
         self.header = json.loads(self.metadata["tilebert"])
 
     def refusal(self, tensors: dict[str, Any], header: Any, *, signed: bool = True) -> str:
-        """What `load` says of these parts, their digest made anew unless not `signed`; "loaded" if nothing."""
+        """Error message of `load` for these parts, or "loaded".
+
+        With `signed` the digest is recomputed.
+        """
         metadata = self.metadata | {"tilebert": json.dumps(header)}
         if signed:
             metadata["sha256"] = digest(metadata, tensors)
@@ -47,7 +50,7 @@ class File:
 
 
 def tiny_model(name: str = "w8a8", exponent_bits: int = 4) -> QuantizedModel:
-    """With a head, and a scale per column in one place."""
+    """Tiny model with a head, and with one scale per column in one weight."""
     model = quantize_model(tiny.tiny_weights(), mode(name, exponent_bits), tiny.SENTENCES)
     rng = np.random.default_rng(7)
     weight, bias = (rng.normal(size=shape).astype(np.float32) for shape in ((24, 2), 2))
@@ -68,14 +71,14 @@ def file(request: pytest.FixtureRequest, tmp_path: Path) -> File:
 
 
 def put(array: Any, value: float) -> Any:
-    """A copy with its last element changed."""
+    """Copy of an array with another last element."""
     changed = array.copy()
     changed[(-1,) * array.ndim] = value
     return changed
 
 
 def wrong_tensors(name: str, array: Any) -> Iterator[Any]:
-    """Arrays that no checkpoint has under that name."""
+    """Arrays that are illegal under that name."""
     yield array[np.newaxis]
     yield array.astype(np.uint8 if array.dtype == np.int8 else np.int8)
     yield array.astype(np.float16)
@@ -108,7 +111,7 @@ def test_every_tensor_is_checked(file: File) -> None:
 
 
 def wrong_values(name: str, value: Any) -> Iterator[Any]:
-    """What no checkpoint has in a field of that name, in place of `value`."""
+    """Values that are illegal in a field of that name, whose legal value is `value`."""
     yield from ([], {}, [value], True, None if value is not None else 3, b"x".hex())
     match value:
         case dict():
@@ -126,12 +129,12 @@ def wrong_values(name: str, value: Any) -> Iterator[Any]:
                 yield 0
 
 
-def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    """Every field and what it holds, from the outside in."""
+def fields(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Every field and its value, outer fields first."""
     yield path, value
     if isinstance(value, dict | list):
         for key, each in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from places(each, (*path, key))
+            yield from fields(each, (*path, key))
 
 
 def changed(header: Any, path: tuple[Any, ...], value: Any) -> Any:
@@ -147,13 +150,13 @@ def changed(header: Any, path: tuple[Any, ...], value: Any) -> Any:
 
 def test_every_field_of_the_header_is_checked(file: File) -> None:
     loaded = []
-    for path, value in places(file.header):
+    for path, value in fields(file.header):
         if path[:2] == ("layers", 1) and len(path) > 2:
             continue  # as the first layer
         name = next((key for key in reversed(path) if isinstance(key, str)), "header")
         for wrong in wrong_values(name, value):
             said = file.refusal(file.tensors, changed(file.header, path, wrong))
-            # Log2 names its field with a blank; what tensors contradict is named by the tensor.
+            # Log2's error spells its field with a blank; a mismatch with tensors names the tensor.
             named = (name, name.replace("_", " "), "shape" if path[:1] == ("config",) else "head.")
             if said == "loaded" or not any(each in said for each in named):
                 loaded.append((path, wrong, said))
@@ -190,9 +193,9 @@ def test_every_flipped_bit_is_found(tmp_path: Path) -> None:
     save(tiny_model(), path, embeddings=True)
     content = path.read_bytes()
     rng = np.random.default_rng(11)
-    for place in sorted({*range(0, 512, 3), *rng.integers(0, len(content), 500).tolist()}):
+    for index in sorted({*range(0, 512, 3), *rng.integers(0, len(content), 500).tolist()}):
         flipped = bytearray(content)
-        flipped[place] ^= 1 << int(rng.integers(8))
+        flipped[index] ^= 1 << int(rng.integers(8))
         path.write_bytes(flipped)
         with pytest.raises(ValueError, match=rf"^{path}: "):
             load(path)
@@ -234,7 +237,7 @@ def test_a_file_of_before_loads_with_a_warning(tmp_path: Path) -> None:
         UserWarning, match=rf"^{path}: no digest in the file; a changed bit may go unnoticed$"
     ):
         assert load(path).head is not None
-    # Version 2's first files knew no tasks.
+    # The first files of version 2 have no task.
     del header["task"]
     for name in ("head.weight", "head.bias"):
         del tensors[name]

@@ -1,4 +1,4 @@
-"""The encoder against transformers, and its quantized products against plain integer arithmetic."""
+"""The encoder against transformers, and its quantized products against integer arithmetic."""
 
 import math
 
@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from golden.bert.calibration import calibration_sentences, quantize_model
-from golden.bert.encoder import cosine, embed, erf, float_encoder, gelu, layer_norm, softmax
+from golden.bert.encoder import cosine, embed, float_encoder
+from golden.bert.functions import erf, gelu, layer_norm, softmax
 from golden.bert.quantized import QuantizedProducts, quantized_encoder
 from golden.bert.tokens import Tokenizer
 from golden.bert.weights import Norm, model_folder, read_weights
@@ -61,7 +62,7 @@ def reference_states(bert, ids):
 
 
 class Recorder:
-    """golden_backend, keeping the jobs of each call."""
+    """golden_backend that records the jobs of each call."""
 
     def __init__(self):
         self.calls = []
@@ -182,7 +183,7 @@ def test_jobs(name, exponent_bits):
 
 @pytest.mark.parametrize(("name", "exponent_bits"), MODES)
 def test_products_by_hand(name, exponent_bits):
-    """One layer's products from codes and scales in plain integers, each result within its last place."""
+    """Products of one layer recomputed in integers; results differ by at most their last bit."""
     model = quantize_model(tiny.tiny_weights(), mode(name, exponent_bits), tiny.SENTENCES)
     products = QuantizedProducts(model, golden_backend)
     layer = model.layers[1]
@@ -266,7 +267,7 @@ def test_bias_out_of_reach():
 
 
 def test_quantized_similarity(weights, tokenizer):
-    """All-MiniLM in 8 bits: the same order of similarity as in float32, batches equal to single sentences."""
+    """All-MiniLM in 8 bits ranks similarities as in float32; batches equal single sentences."""
     calibration = tokenizer.encode_all(calibration_sentences()[:16])
     model = quantize_model(weights, mode("w8a8"), calibration)
     recorder = Recorder()

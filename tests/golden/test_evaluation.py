@@ -1,22 +1,15 @@
-"""STS-B: reading its files, correlations, and the score of an encoder."""
+"""STS-B: file reading, correlations and the score of an encoder."""
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from golden.bert.encoder import float_encoder
-from golden.bert.evaluation import (
-    METRICS,
-    Similarity,
-    evaluate_sts,
-    pearson,
-    ranks,
-    similarity,
-    spearman,
-)
+from golden.bert.evaluation import Similarity, evaluate_sts, similarity
 from golden.bert.tokens import Tokenizer
 from golden.bert.weights import read_weights
 from golden.tasks.glue import TASKS, Example, read_examples
+from golden.tasks.metrics import METRICS, pearson, ranks, spearman
 
 STS = TASKS["sts-b"]
 

@@ -1,4 +1,4 @@
-"""Files that are written whole: what others left behind, and what they are still writing."""
+"""Atomic files: orphans of killed processes and files that are being written."""
 
 import os
 import signal
@@ -71,7 +71,7 @@ def test_other_files_stay(tmp_path: Path) -> None:
 def test_a_file_taken_for_an_orphan_while_it_was_new_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another process removes it between its creation and its lock."""
+    """Another process removes the file after its creation and before its lock."""
     from golden import files
 
     original, removed = files.fcntl.flock, []

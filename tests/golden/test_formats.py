@@ -1,6 +1,5 @@
-"""Every code of every format against tables and formulas written apart from the codec; modes and their widths."""
+"""Formats and modes: all codes against independent tables and formulas, and the widths of sums."""
 
-import re
 from collections.abc import Callable
 from typing import get_args
 
@@ -18,6 +17,7 @@ from golden.numeric.codec import (
 )
 from golden.spec.formats import Format, Linear, Log2, Piecewise
 from golden.spec.modes import MODE_NAMES, mode, sum_width
+from tests.support.errors import raises
 
 LINEAR = [Linear(bits) for bits in range(2, 9)]
 LOG2 = [Log2(bits) for bits in (3, 4, 5)]
@@ -32,7 +32,7 @@ def linear_values(fmt: Linear) -> dict[int, int]:
 
 
 def log2_values(fmt: Log2) -> dict[int, int]:
-    """From the bits as written: the sign, then the field."""
+    """Values from the bits of each code: sign and exponent field."""
     values = {}
     for code in range(2 ** (fmt.exponent_bits + 1)):
         text = format(code, f"0{fmt.exponent_bits + 1}b")
@@ -43,7 +43,10 @@ def log2_values(fmt: Log2) -> dict[int, int]:
 
 
 def piecewise_values(fmt: Piecewise) -> dict[int, int]:
-    """Region 1 counts up by one from 0, region 2 by r from t * r; both have 2^(bits-2) magnitudes."""
+    """Values by counting: region 1 in steps of 1 from 0, region 2 in steps of r from t * r.
+
+    Both regions have 2^(bits-2) magnitudes.
+    """
     size = {4: 4, 5: 8, 6: 16, 7: 32, 8: 64}[fmt.bits]
     first = fmt.offset * fmt.ratio
     magnitudes = [*range(size), *range(first, first + size * fmt.ratio, fmt.ratio)]
@@ -59,10 +62,6 @@ def expected_values(fmt: Format) -> dict[int, int]:
             return log2_values(fmt)
         case Piecewise():
             return piecewise_values(fmt)
-
-
-def raises(message: str) -> "pytest.RaisesExc[ValueError]":
-    return pytest.raises(ValueError, match=f"^{re.escape(message)}$")
 
 
 @pytest.mark.parametrize("fmt", FORMATS, ids=str)
@@ -244,7 +243,7 @@ def test_accumulator_widths(
 @pytest.mark.parametrize("name", MODE_NAMES)
 @pytest.mark.parametrize("exponent_bits", [3, 4])
 def test_bounds_cover_every_product(name: str, exponent_bits: int) -> None:
-    """At the formats' own parameters; for piece-wise weights over every ratio and offset."""
+    """At the formats' own parameters, and for piece-wise weights at every ratio and offset."""
     subject = mode(name, exponent_bits)
     if name == "wpw-a8":
         largest = max(Piecewise(r, t).max_value for r in range(1, 64) for t in range(64))

@@ -1,6 +1,5 @@
-"""The fast GEMM against the triple loop, sums at their bounds, errors, and the backend made of it."""
+"""The BLAS GEMM against the triple loop: random and largest sums, stacks, errors."""
 
-import re
 from dataclasses import replace
 
 import numpy as np
@@ -10,11 +9,10 @@ from hypothesis import strategies as st
 
 from golden.numeric.codec import all_codes, decode_code
 from golden.numeric.gemm import EXACT_SINGLE, gemm, gemm_piecewise, gemm_reference, gemm_stack
-from golden.numeric.requantize import requantize_value
-from golden.schedule.backend import golden_backend
-from golden.schedule.job import Backend, Epilogue, Job
-from golden.spec.formats import Format, Linear, Log2, Piecewise
+from golden.spec.formats import Linear, Log2, Piecewise
 from golden.spec.modes import Mode, mode
+from tests.support.errors import raises
+from tests.support.legal import random_codes
 
 SEED = 20240301
 MODES = [
@@ -35,16 +33,8 @@ def mode_id(subject: Mode) -> str:
     return f"{subject.name}-{subject.x_format}-{subject.w_format}"
 
 
-def raises(message: str) -> "pytest.RaisesExc[ValueError]":
-    return pytest.raises(ValueError, match=f"^{re.escape(message)}$")
-
-
-def random_codes(rng: np.random.Generator, fmt: Format, *shape: int) -> np.ndarray:
-    return rng.choice(all_codes(fmt), shape)
-
-
 def exact(x: np.ndarray, w: np.ndarray, subject: Mode) -> list[list[int]]:
-    """The sums in Python integers, which have no width."""
+    """Sums in Python integers, which do not overflow."""
     rows = [[decode_code(code, subject.x_format) for code in row] for row in x.tolist()]
     columns = [[decode_code(code, subject.w_format) for code in column] for column in w.T.tolist()]
     return [
@@ -80,7 +70,7 @@ def test_equals_the_triple_loop_on_any_shape(
 
 @pytest.mark.parametrize("subject", MODES, ids=mode_id)
 def test_largest_sums_are_exact_and_fit(subject: Mode) -> None:
-    """All products at the bound, with either sign, and one smallest product that a rounded sum would lose."""
+    """All products at the bound, of either sign, and one small product that rounding would lose."""
     x = np.full((2, 4096), all_codes(subject.x_format)[-1])
     w = np.full((4096, 2), all_codes(subject.w_format)[-1])
     if isinstance(subject.x_format, Log2):
@@ -121,7 +111,7 @@ def test_dual_accumulators(subject: Mode) -> None:
 
 
 def test_dual_accumulators_fit_their_widths() -> None:
-    """The worst run-time parameters and a whole K in one region: both widths are reached and not passed."""
+    """At the worst run-time parameters, with all of K in one region, sums just fit both widths."""
     subject = replace(mode("wpw-a8"), w_format=Piecewise(63, 63))
     x = np.full((1, 4096), 127, np.int8)
     w = np.repeat(np.array([[63, -63, 127, -127]], np.int8), 4096, axis=0)
@@ -200,7 +190,7 @@ def test_codes_are_checked() -> None:
 
 
 def test_sums_that_float64_could_round_are_refused() -> None:
-    """A product reaches 2^44, so that 511 of them stay below 2^53 and 512 need not."""
+    """A product reaches 2^44: sums of 511 stay below 2^53, sums of 512 may not."""
     subject = Mode("wide", Log2(4), Log2(5))
     x, w = np.full((1, 512), 15, np.uint8), np.full((512, 1), 31, np.uint8)
     assert gemm(x[:, :511], w[:511], subject).tolist() == [[511 * 2**44]]
@@ -210,7 +200,7 @@ def test_sums_that_float64_could_round_are_refused() -> None:
 
 @pytest.mark.parametrize("subject", MODES, ids=mode_id)
 def test_sums_are_exact_on_both_sides_of_float32(subject: Mode) -> None:
-    """The largest K whose sums fit float32 and some beyond, where float32 itself would lose the odd last bit."""
+    """At the largest K whose sums fit float32, and beyond, where float32 loses an odd last bit."""
     largest_x, largest_w = (
         max(all_codes(fmt), key=lambda code, fmt=fmt: decode_code(int(code), fmt))
         for fmt in (subject.x_format, subject.w_format)
@@ -259,103 +249,3 @@ def test_stacks_are_checked() -> None:
     w[1, 2, 3] = -128
     with raises("w: expected int8 codes in -127..127 (linear-8), got -128 at [1, 2, 3]"):
         gemm_stack(x, w, mode("w8a8"))
-
-
-def test_backend() -> None:
-    backend: Backend = golden_backend
-    rng = np.random.default_rng(SEED)
-    print("seed", SEED)
-    x, w = random_codes(rng, Linear(8), 4, 9), random_codes(rng, Linear(4), 9, 3)
-    bias = np.array([-50, 0, 2**31 - 1], np.int32)
-    epilogues = [
-        Epilogue(np.array([20000, 32767, 0], np.int32), np.array([18, 22, 1], np.int32), bits)
-        for bits in (8, 4)
-    ]
-    subject = mode("w4a8")
-    raw, biased, coded, narrow, unbiased = backend(
-        [
-            Job("raw", subject, x, w),
-            Job("biased", subject, x, w, bias),
-            Job("coded", subject, x, w, bias, epilogues[0]),
-            Job("narrow", subject, x, w, bias, epilogues[1]),
-            Job("unbiased", subject, x, w, None, epilogues[0]),
-        ]
-    )
-    acc = gemm_reference(x, w, subject)
-    assert raw.dtype == biased.dtype == np.int64
-    assert raw.tolist() == acc.tolist()
-    assert biased.tolist() == (acc + bias).tolist()
-    for result, offsets, epilogue in (
-        (coded, bias, epilogues[0]),
-        (narrow, bias, epilogues[1]),
-        (unbiased, np.zeros(3, np.int32), epilogues[0]),
-    ):
-        assert result.dtype == np.int8
-        columns = list(
-            zip(offsets.tolist(), epilogue.mult.tolist(), epilogue.shift.tolist(), strict=True)
-        )
-        assert result.tolist() == [
-            [
-                requantize_value(a, b, m, s, epilogue.bits)
-                for a, (b, m, s) in zip(row, columns, strict=True)
-            ]
-            for row in acc.tolist()
-        ]
-    assert len({str(y.tolist()) for y in (coded, narrow, unbiased)}) == 3
-    assert backend([]) == []
-
-
-@pytest.mark.parametrize("bits", [None, 8, 4])
-def test_backend_stacks_what_belongs_together(bits: int | None) -> None:
-    """Runs of like jobs, interrupted by others: in order, and equal to each job by itself."""
-    rng = np.random.default_rng(SEED)
-    print("seed", SEED)
-    epilogue = other = None
-    if bits is not None:
-        epilogue, other = (
-            Epilogue(rng.integers(1, 2**15, 5), np.full(5, s), bits) for s in (21, 19)
-        )
-
-    def job(
-        rows: int, name: str = "w8a8", epilogue: Epilogue | None = epilogue, biased: bool = False
-    ) -> Job:
-        chosen = mode(name)
-        x, w = (
-            random_codes(rng, chosen.x_format, rows, 30),
-            random_codes(rng, chosen.w_format, 30, 5),
-        )
-        bias = rng.integers(-(2**14), 2**14, 5).astype(np.int32) if biased else None
-        return Job(name, chosen, x, w, bias, epilogue)
-
-    jobs = [job(3), job(3), job(3), job(2), job(3, "w4a8"), job(3, "w4a8"), job(3, biased=True)]
-    jobs += [
-        job(3, biased=True),
-        job(3),
-        job(3),
-        job(3, epilogue=other),
-        job(1, "wlog-a8"),
-        job(1, "wpw-a8"),
-    ]
-    for y, subject in zip(golden_backend(jobs), jobs, strict=True):
-        acc = gemm_reference(subject.x, subject.w, subject.mode) + (
-            0 if subject.bias is None else subject.bias
-        )
-        if subject.epilogue is None:
-            assert y.dtype == np.int64
-            assert y.tolist() == acc.tolist()
-        else:
-            mult, shift = subject.epilogue.mult.tolist(), subject.epilogue.shift.tolist()
-            assert y.dtype == np.int8
-            assert y.tolist() == [
-                [
-                    requantize_value(a, 0, m, s, bits)
-                    for a, m, s in zip(row, mult, shift, strict=True)
-                ]
-                for row in acc.tolist()
-            ]
-
-
-def test_backend_takes_a_bound_on_k() -> None:
-    job = Job("long", mode("w8a8"), np.ones((1, 16), np.int8), np.ones((16, 1), np.int8))
-    with raises("K: expected 1..8 (k_max), got 16"):
-        golden_backend([job], k_max=8)

@@ -1,4 +1,4 @@
-"""GLUE's files: every task on rows written for this test, and what is said of malformed ones."""
+"""GLUE files: every task on small files written here, and errors of malformed rows."""
 
 from pathlib import Path
 
@@ -43,7 +43,8 @@ FILES = {
     ),
     "qqp": (
         "QQP/dev.tsv",
-        "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n5\t1\t2\tHow old is it?\tWhat is its age?\t1\n",
+        "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n"
+        "5\t1\t2\tHow old is it?\tWhat is its age?\t1\n",
         [Example("How old is it?", "What is its age?", 1)],
     ),
 }
@@ -110,11 +111,14 @@ BROKEN = [
 
 
 def test_broken_rows_of_qqp_are_skipped_and_counted(tmp_path: Path) -> None:
-    """Its published files have some, cut within a question."""
+    """QQP's published files have rows that are cut within a question."""
     path, text, expected = FILES["qqp"]
     good = text.splitlines()[1]
     write(tmp_path, path, "\n".join([text.rstrip(), *BROKEN, good]) + "\n")
-    message = r"QQP/dev\.tsv: 6 of 8 rows skipped, the first: .*QQP/dev\.tsv:3: expected two sentences, got an empty"
+    message = (
+        r"QQP/dev\.tsv: 6 of 8 rows skipped, the first: "
+        r".*QQP/dev\.tsv:3: expected two sentences, got an empty"
+    )
     with pytest.warns(UserWarning, match=message):
         assert read_examples(TASKS["qqp"], tmp_path) == expected * 2
     (tmp_path / path).write_text(text.splitlines()[0] + "\n" + BROKEN[1] + "\n")

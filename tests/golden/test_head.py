@@ -1,4 +1,4 @@
-"""Heads: a text's mean state to outputs, pairs with kinds, files, metrics."""
+"""Heads: outputs of mean states, pairs with kinds, files and metrics."""
 
 import dataclasses
 
@@ -8,7 +8,6 @@ import pytest
 from golden.bert import checkpoint
 from golden.bert.calibration import quantize_model
 from golden.bert.encoder import float_encoder
-from golden.bert.evaluation import accuracy, f1, matthews
 from golden.bert.head import Head, evaluate_head, metrics, predictions
 from golden.bert.quantized import quantized_encoder
 from golden.bert.tokens import Tokenizer, Tokens
@@ -16,6 +15,7 @@ from golden.schedule.backend import golden_backend
 from golden.spec.formats import Linear
 from golden.spec.modes import mode
 from golden.tasks.glue import TASKS, Example
+from golden.tasks.metrics import accuracy, f1, matthews
 from tests.support.tiny import CONFIG, SENTENCES, tiny_weights
 
 TEXTS = [
@@ -76,7 +76,7 @@ def test_metrics_by_hand() -> None:
     # 2 hits, 3 predicted, 4 true: precision 2/3, recall 1/2.
     assert f1([1, 1, 1, 0, 0], [1, 1, 0, 1, 1]) == pytest.approx(2 / (3 / 2 + 2))
     assert f1([0, 0], [0, 0]) == 0
-    # hits 2, right zeros 1, wrong ones 1, missed 1.
+    # 2 true positives, 1 true negative, 1 false positive, 1 false negative.
     assert matthews([1, 1, 1, 0, 0], [1, 1, 0, 1, 0]) == pytest.approx(
         (2 * 1 - 1 * 1) / np.sqrt(3 * 3 * 2 * 2)
     )
@@ -147,7 +147,7 @@ def test_six_bits_ride_in_eight(tmp_path) -> None:
 
 
 class Spy:
-    """The backend, and the largest code of x by GEMM."""
+    """golden_backend that records the largest code of x by GEMM."""
 
     def __init__(self) -> None:
         self.largest: dict[str, int] = {}
@@ -160,7 +160,7 @@ class Spy:
 
 
 def test_bits_of_weights_alone() -> None:
-    """In w4a8 activations keep their 8 bits."""
+    """In w4a8 activations stay 8 bits wide."""
     layer = quantize_model(tiny_weights(), mode("w4a8"), SENTENCES, bits=3).layers[0]
     assert {dense.format for dense in layer.dense.values()} == {Linear(3)}
     assert {activation.format for activation in layer.activations.values()} == {Linear(8)}

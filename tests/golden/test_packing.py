@@ -1,6 +1,4 @@
-"""Bytes in memory against hand-written ones, and back again for every format."""
-
-import re
+"""Packed bytes against hand-written ones, and round trips in every format."""
 
 import numpy as np
 import pytest
@@ -10,6 +8,7 @@ from hypothesis import strategies as st
 from golden.numeric.codec import all_codes
 from golden.numeric.packing import file_bits, pack, pack_bits, packed_shape, unpack, unpack_bits
 from golden.spec.formats import Format, Linear, Log2, Piecewise
+from tests.support.errors import raises
 
 FORMATS: list[Format] = [
     *(Linear(bits) for bits in range(2, 9)),
@@ -18,10 +17,6 @@ FORMATS: list[Format] = [
     Log2(5),
     Piecewise(9),
 ]
-
-
-def raises(message: str) -> "pytest.RaisesExc[ValueError]":
-    return pytest.raises(ValueError, match=f"^{re.escape(message)}$")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
-"""Rounding against an exhaustive search in rational arithmetic; clipping points against the plain loop."""
+"""Quantizers: rounding against an exhaustive search with rationals."""
 
 import math
-import re
 from fractions import Fraction
 from itertools import pairwise
 
@@ -22,44 +21,14 @@ from golden.numeric.quantize import (
     search_piecewise,
 )
 from golden.spec.formats import Format, Linear, Log2, Piecewise
+from tests.support.errors import raises
+from tests.support.formats import FORMATS, RULES, rule_id
 
 SEED = 20240229
-PIECEWISE = [
-    Piecewise(9),
-    Piecewise(5, 13),
-    Piecewise(1, 0),
-    Piecewise(63, 63),
-    Piecewise(63, 0),
-    Piecewise(3, bits=5),
-]
-RULES: list[tuple[Format, Rounding]] = [
-    *((Linear(bits), "nearest") for bits in range(2, 9)),
-    *((Log2(bits), "nearest") for bits in (3, 4, 5)),
-    *((Log2(bits), "log") for bits in (3, 4, 5)),
-    *((fmt, "nearest") for fmt in PIECEWISE),
-]
-FORMATS: list[Format] = [
-    Linear(8),
-    Linear(4),
-    Linear(2),
-    Log2(3),
-    Log2(4),
-    Log2(5),
-    Piecewise(9),
-    Piecewise(2, bits=6),
-]
-
-
-def rule_id(value: object) -> str:
-    return str(value)
-
-
-def raises(message: str) -> "pytest.RaisesExc[ValueError]":
-    return pytest.raises(ValueError, match=f"^{re.escape(message)}$")
 
 
 def corners(fmt: Format, rounding: Rounding) -> list[float]:
-    """Every bound between two levels with the floats beside it, every level, and values beyond the last."""
+    """Bounds between levels with neighbouring floats, all levels, and values beyond the last."""
     levels = sorted({abs(decode_code(code, fmt)) for code in all_codes(fmt).tolist()})
     if rounding == "log":
         bounds = [math.sqrt(0.5) * level for level in levels[1:]]
@@ -156,7 +125,7 @@ def test_log_rounding_is_rint_of_the_logarithm(value: Fraction, fmt: Log2) -> No
         return
     logarithm = math.log2(value)
     if abs(logarithm - math.floor(logarithm) - 0.5) < 1e-9:
-        return  # too near to a tie for a rounded logarithm to tell
+        return  # the float logarithm cannot decide near a tie
     exponent = min(int(np.rint(logarithm)), fmt.max_exponent)
     assert quantize_value(value, fmt, "log") == (exponent + 1 if exponent >= 0 else 0)
 
@@ -200,90 +169,6 @@ def test_scale_per_column() -> None:
     codes = quantize(x, Linear(8), scale)
     assert codes.tolist() == [[1, 10, -100], [2, 20, -127]]
     assert dequantize(codes, Linear(8), scale).tolist() == [[1.0, 1.0, -1.0], [2.0, 2.0, -1.27]]
-
-
-@pytest.mark.parametrize("fmt", FORMATS, ids=str)
-def test_scales(fmt: Format) -> None:
-    assert scale_for(0.5, fmt) == fmt.max_value * 2
-    w = np.array([[0.25, -0.5], [0.0, 0.125]])
-    assert max_scale(w, fmt) == fmt.max_value * 2
-    for empty in (np.zeros((2, 3)), np.zeros((0, 3))):
-        assert max_scale(empty, fmt) == 1.0
-        assert clip_scale(empty, fmt) == 1.0
-    assert search_piecewise(np.zeros(4), ratios=(9, 5)) == (Piecewise(5), 1.0)
-
-
-def plain_errors(
-    w: np.ndarray, fmt: Format, candidates: int, rounding: Rounding
-) -> list[tuple[float, float]]:
-    """(mean squared error, scale) of each clipping point, by quantizing at every one of them."""
-    results = []
-    for i in range(1, candidates + 1):
-        scale = fmt.max_value / (float(np.max(np.abs(w))) * (i / candidates))
-        restored = dequantize(quantize(w, fmt, scale, rounding=rounding), fmt, scale)
-        results.append((float(np.mean((w - restored) ** 2)), scale))
-    return results
-
-
-def plain_clip_scale(w: np.ndarray, fmt: Format, candidates: int, rounding: Rounding) -> float:
-    best, chosen = math.inf, 0.0
-    for error, scale in plain_errors(w, fmt, candidates, rounding):
-        if error <= best:
-            best, chosen = error, scale
-    return chosen
-
-
-@pytest.mark.parametrize(("fmt", "rounding"), RULES, ids=rule_id)
-def test_clip_scale_equals_the_plain_loop(fmt: Format, rounding: Rounding) -> None:
-    rng = np.random.default_rng(SEED)
-    print("seed", SEED)
-    tensors: list[np.ndarray] = [
-        rng.standard_normal((40, 50)),
-        rng.laplace(size=2000) * 1e-3,
-        rng.standard_t(2, size=(10, 10, 20)).astype(np.float32),
-        rng.uniform(0, 1e6, 7),
-    ]
-    for w in tensors:
-        for candidates in (1, 7, 100):
-            expected = plain_clip_scale(w, fmt, candidates, rounding)
-            assert clip_scale(w, fmt, candidates, rounding=rounding) == expected
-
-
-def test_clipping_ties_go_to_the_larger() -> None:
-    """At clip 1/2 the 1 is off by 1/2, at clip 1 the 1/2 is: the errors are equal to the bit."""
-    w = np.array([1.0, 0.5])
-    (low, _), (high, _) = plain_errors(w, Linear(2), 2, "nearest")
-    assert low == high
-    assert clip_scale(w, Linear(2), 2) == 1.0
-    assert clip_scale(np.array([1.0, 0.5, 0.5]), Linear(2), 2) == 2.0
-
-
-def test_clipping_survives_extreme_magnitudes() -> None:
-    w = np.random.default_rng(SEED).standard_normal(500)
-    for fmt in (Linear(4), Log2(4)):
-        for power in (2.0**900, 2.0**-900):
-            assert clip_scale(w * power, fmt) == clip_scale(w, fmt) / power
-
-
-def test_search_piecewise_equals_trying_every_ratio() -> None:
-    rng = np.random.default_rng(SEED)
-    print("seed", SEED)
-    for w in (rng.standard_normal(800), rng.laplace(size=800), rng.standard_t(2, size=800)):
-        for bits, ratios in ((8, (9, 2, 5, 3, 20)), (5, (1, 2, 3, 4))):
-            tried = [
-                (error, fmt, scale)
-                for fmt in (Piecewise(r, bits=bits) for r in ratios)
-                for error, scale in plain_errors(w, fmt, 20, "nearest")
-            ]
-            _, fmt, scale = min(tried, key=lambda trial: trial[0])
-            assert search_piecewise(w, 20, ratios, bits) == (fmt, scale)
-
-
-def test_search_piecewise_prefers_larger_ratios_for_longer_tails() -> None:
-    rng = np.random.default_rng(SEED)
-    near, _ = search_piecewise(rng.uniform(-1, 1, 4000))
-    far, _ = search_piecewise(rng.standard_t(3, 4000))
-    assert near.ratio < far.ratio
 
 
 def test_rejects() -> None:

@@ -1,7 +1,6 @@
-"""Requantization against rational arithmetic; the encoding of real factors against a search for the shift."""
+"""Requantization against rational arithmetic, and factors against a search for the shift."""
 
 import math
-import re
 from fractions import Fraction
 
 import numpy as np
@@ -10,18 +9,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from golden.numeric.requantize import encode_factor, encode_factors, requantize, requantize_value
+from tests.support.errors import raises
 
 SEED = 20240302
 BIAS = st.integers(-(2**31), 2**31 - 1)
 ACC = st.one_of(st.integers(-(2**46), 2**46), st.integers(-300, 300))
 
 
-def raises(message: str) -> "pytest.RaisesExc[ValueError]":
-    return pytest.raises(ValueError, match=f"^{re.escape(message)}$")
-
-
 def exact(acc: int, bias: int, mult: int, shift: int, bits: int) -> int:
-    """The real product, rounded to nearest with ties up, clamped."""
+    """The exact product, rounded to nearest with ties up, and clamped."""
     real = Fraction((acc + bias) * mult, 2**shift)
     rounded = math.floor(real + Fraction(1, 2))
     largest = {8: 127, 4: 7}[bits]
@@ -79,7 +75,7 @@ def test_equals_rational_arithmetic(acc: int, bias: int, mult: int, shift: int, 
 
 
 def test_columns_have_their_own_parameters() -> None:
-    """Shifts matched to the sums, so that most results are inside the range, with exact ties among them."""
+    """Shifts fit the sums, so that most results are in range; exact ties are included."""
     rng = np.random.default_rng(SEED)
     print("seed", SEED)
     shift = np.repeat(np.arange(1, 48), 3).astype(np.int32)
@@ -138,7 +134,7 @@ def test_rejects() -> None:
 
 
 def searched(f: float) -> tuple[int, int] | None:
-    """(mult, shift) by trying shifts until the scaled factor is in [2^14, 2^15)."""
+    """(mult, shift) by increasing the shift until the scaled factor is in [2^14, 2^15)."""
     for shift in range(60):
         scaled = Fraction(f) * 2**shift
         if 2**14 <= scaled < 2**15:

@@ -1,4 +1,4 @@
-"""Schedules against the commands' contract, read by a checker of its own: legal, complete, every byte in its place."""
+"""Schedules against the commands' contract, by an independent checker: legal and complete."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ BUSES = (1, 2, 4, 8, 16, 32)
 
 @dataclass
 class Buffer:
-    """A ring in plain bytes: `fill` lines behind line `tail`, the next one goes to `head`."""
+    """A ring as bytes: `fill` lines from line `tail`; the next line is written at `head`."""
 
     line: int
     lines: int
@@ -46,7 +46,7 @@ class Buffer:
             self.fill += 1
 
     def read(self, line: int, words: int) -> tuple[bytes, int]:
-        """The words of a panel, and the lines from the tail to its end."""
+        """Words of a panel, and the number of lines from the tail to its end."""
         lines = -(-words // self.factor)
         assert 0 <= line < self.lines
         behind = (line - self.tail) % self.lines + lines
@@ -74,7 +74,7 @@ def buffers(subject: Config, heads: tuple[int, int, int]) -> list[Buffer]:
 
 
 def codes(panel: bytes, k: int, width: int, lanes: int) -> np.ndarray:
-    """The codes [width * lanes, k] of a panel, as unsigned bytes or nibbles."""
+    """Codes [width * lanes, k] of a panel, as unsigned bytes or nibbles."""
     words = np.frombuffer(panel, np.uint8).reshape(k, width)
     if lanes == 2:
         words = np.stack([words & 15, words >> 4], axis=-1).reshape(k, 2 * width)
@@ -82,7 +82,7 @@ def codes(panel: bytes, k: int, width: int, lanes: int) -> np.ndarray:
 
 
 def assert_operand(panel: bytes, operand: np.ndarray, width: int, lanes: int, first: int) -> None:
-    """The panel holds operand[first...], [count, k], and zeros beyond."""
+    """The panel contains operand[first...], [count, k], followed by zeros."""
     found = codes(panel, operand.shape[1], width, lanes)
     expected = np.zeros_like(found)
     there = operand[first : first + len(found)].astype(np.int16) & (15 if lanes == 2 else 255)
@@ -95,7 +95,7 @@ def check(
 ) -> None:
     stream, rings = plan.load_stream(), buffers(subject, heads)
     position = 0
-    panels, places = deque(plan.panels), deque(plan.places)
+    panels, tiles = deque(plan.panels), deque(plan.tiles)
     covered = [np.zeros((job.shape[0], job.shape[2]), int) for job in jobs]
     now: Configure | None = None
     for command in plan.commands:
@@ -110,24 +110,24 @@ def check(
             position += beats * subject.bus
         else:
             assert now is not None
-            place = places.popleft()
-            assert_tile(subject, jobs[place.job], now, command, rings, place)
-            assert (command.rows, command.columns) == (place.rows, place.columns)
-            covered[place.job][
-                place.row : place.row + place.rows, place.column : place.column + place.columns
+            tile = tiles.popleft()
+            assert_tile(subject, jobs[tile.job], now, command, rings, tile)
+            assert (command.rows, command.columns) == (tile.rows, tile.columns)
+            covered[tile.job][
+                tile.row : tile.row + tile.rows, tile.column : tile.column + tile.columns
             ] += 1
     assert not panels
-    assert not places
-    assert position == len(stream) == plan.load_beats * subject.bus
+    assert not tiles
+    assert position == len(stream) == plan.load_transfers * subject.bus
     assert all((count == 1).all() for count in covered)
     assert [ring.fill for ring in rings] == [0, 0, 0]
     assert tuple(ring.head for ring in rings) == plan.heads
 
 
 def assert_tile(
-    subject: Config, job: Job, now: Configure, command: Compute, rings: list[Buffer], place: Any
+    subject: Config, job: Job, now: Configure, command: Compute, rings: list[Buffer], tile: Any
 ) -> None:
-    """A tile's settings, operands and parameters are its job's; frees what it says."""
+    """Settings, operands and parameters of a tile match its job; frees the lines it frees."""
     _, k, n = job.shape
     assert subject.modes[now.mode].name == job.mode.name
     assert now.k == k
@@ -137,16 +137,16 @@ def assert_tile(
     assert 1 <= command.rows <= subject.rows * job.mode.x_lanes
     assert 1 <= command.columns <= subject.cols * job.mode.w_lanes
     x, x_lines = rings[0].read(command.x, k)
-    assert_operand(x, job.x, subject.rows, job.mode.x_lanes, place.row)
+    assert_operand(x, job.x, subject.rows, job.mode.x_lanes, tile.row)
     w, w_lines = rings[1].read(command.w, k)
-    assert_operand(w, job.w.T, subject.cols, job.mode.w_lanes, place.column)
+    assert_operand(w, job.w.T, subject.cols, job.mode.w_lanes, tile.column)
     behind = [x_lines, w_lines, 0]
     if now.output == Output.SUM:
         assert job.bias is None
     else:
         assert (now.output == Output.FOUR) == (job.epilogue is not None and job.epilogue.bits == 4)
         content, behind[2] = rings[2].read(command.p, -(-command.columns // subject.results))
-        columns = slice(place.column, min(place.column + command.columns, n))
+        columns = slice(tile.column, min(tile.column + command.columns, n))
         for column, record in zip(
             range(n)[columns], zip(*[iter(content)] * 8, strict=True), strict=False
         ):
@@ -206,7 +206,7 @@ def test_schedules_keep_the_contract(subject: Config, seed: int, count: int) -> 
     first = schedule(jobs, geometry(subject), subject.index)
     check(subject, jobs, first)
     assert first.cycles > 0
-    # Another one goes on where it ended.
+    # A second schedule continues at the write pointers of the first.
     check(
         subject,
         jobs[::-1],

@@ -1,4 +1,4 @@
-"""The checkpoints that come with the project: there, small, and what commands use."""
+"""The project's own checkpoints: present, small and used by commands."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Weights of zeros, and weights so tiny that a scale or a factor would leave its range: in every format and mode."""
+"""Weights of zeros, and weights so tiny that scales or factors reach their limits."""
 
 import math
 from collections.abc import Callable
@@ -23,8 +23,8 @@ from golden.numeric.quantize import (
 from golden.schedule.backend import golden_backend
 from golden.spec.formats import Format, Log2, Piecewise
 from golden.spec.modes import MODE_NAMES, Mode, mode
-from tests.golden.test_quantize import FORMATS
 from tests.support import tiny
+from tests.support.formats import FORMATS
 
 SIZES = [1e-40, 1e-45, 1e-300, 1e-307, 5e-324, 0.0]
 
@@ -42,7 +42,7 @@ def test_tensors(fmt: Format, size: float) -> None:
         back = dequantize(quantize(x, chosen, scale), chosen, scale)
         assert (np.abs(back - x) <= np.abs(x).max()).all()
         if size >= 1e-300 and not isinstance(fmt, Log2):
-            # As large ones are: a scale makes no difference.
+            # The codes equal those of ordinary weights: a common factor cancels.
             assert np.array_equal(
                 quantize(x, chosen, scale), quantize(x / size, chosen, scale * size)
             )
@@ -68,7 +68,7 @@ def with_dense(change: Callable[[str, Dense], Dense]) -> Change:
 
 
 def times(size: float, *names: str, bias: float = 1.0) -> Change:
-    """Weights of the linear layers of these names, all by default, and their biases in another size."""
+    """Multiply the linear weights of these layers (default: all) and their biases."""
 
     def change(name: str, dense: Dense) -> Dense:
         if names and name not in names:
@@ -79,7 +79,7 @@ def times(size: float, *names: str, bias: float = 1.0) -> Change:
 
 
 def small_states(weights: Weights) -> Weights:
-    """What enters a layer is tiny: the norms before it have tiny gains and no bias."""
+    """A layer with tiny inputs: the norms before it have tiny gains and no bias."""
 
     def norm(norm: Norm) -> Norm:
         return Norm(norm.weight * np.float32(1e-20), norm.bias * np.float32(0))
@@ -116,7 +116,7 @@ MODES += [(mode("w8a8"), 5), (mode("w4a8"), 2), (mode("w4a4"), 2)]
 )
 @pytest.mark.parametrize("clip", [True, False], ids=["clip", "all"])
 def test_models(chosen: Mode, bits: int | None, clip: bool) -> None:
-    """Each runs, and what its projections give is what the real ones do, but for what a sum or a code rounds."""
+    """Every model runs, and its projections differ from the real ones only by rounding."""
     for what, change in CHANGES.items():
         weights = change(tiny.tiny_weights())
         model = quantize_model(weights, chosen, tiny.SENTENCES, clip, bits)
@@ -135,15 +135,15 @@ def test_models(chosen: Mode, bits: int | None, clip: bool) -> None:
         for name, code in zip(("query", "key", "value"), codes, strict=True):
             dense = layer.dense[name]
             unit = scale["hidden"] * float(dense.scale)
-            # A bias is rounded to half a sum's unit, a result to half a code and a factor of 15
-            # bits.
+            # Rounding: the bias to half a unit of a sum, the result to half a code, and the
+            # factor to 15 bits.
             exact = (x_values @ decode(dense.codes, dense.format)) / unit + real.dense[
                 name
             ].bias.astype(np.float64)
             wanted = np.clip(exact * scale[name], -127, 127)
             slack = 0.51 + 0.5 * scale[name] / unit
             assert np.abs(code - wanted).max() <= slack, (what, name)
-            # Where weights say nothing, the bias is kept.
+            # With weights of zeros the result is the bias.
             if "tiny" not in what and not real.dense[name].weight.any():
                 assert slack < 1, (what, name)
 

@@ -1,4 +1,4 @@
-"""Error measures by hand and by theory, histograms that lose nothing, statistics of a small model."""
+"""Error measures against hand-computed and theoretical values, and statistics of a small model."""
 
 import math
 from dataclasses import replace
@@ -44,7 +44,7 @@ def test_signal_to_noise_by_hand() -> None:
 
 @pytest.mark.parametrize("bits", [4, 6, 8])
 def test_signal_to_noise_of_a_uniform_signal(bits: int) -> None:
-    """Over [-1, 1] the signal is 1/3 and the noise, even over a step of 1/M, is 1/(12 M^2)."""
+    """Over [-1, 1] the signal is 1/3; the noise, uniform over a step of 1/M, is 1/(12 M^2)."""
     values, fmt = np.linspace(-1, 1, 100_001), Linear(bits)
     approximation = dequantize(
         quantize(values, fmt, max_scale(values, fmt)), fmt, max_scale(values, fmt)
@@ -101,7 +101,7 @@ def test_edges_put_zero_codes_apart() -> None:
     "fmt", [Linear(8), Linear(4), Log2(3), Log2(4), Log2(5), Piecewise(9)], ids=str
 )
 def test_code_usage(fmt: Format) -> None:
-    """Each code as often as its place says: counts come back in the order of the codes' values."""
+    """The i-th code in the order of values occurs i times; its count is at index i."""
     by_value = {
         decode_code(code, fmt): code
         for code in sorted(all_codes(fmt).tolist(), key=abs, reverse=True)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from golden.bert import weights as module
+from golden.bert.config import BertConfig
 from golden.bert.tokens import Tokenizer
-from golden.bert.weights import Config, model_folder, read_config, read_tables, read_weights
+from golden.bert.weights import model_folder, read_config, read_tables, read_weights
 from tests.support import tiny
 
 
@@ -26,7 +27,7 @@ def assert_equal(a, b):
 
 def test_packaged_config():
     config = read_config(model_folder())
-    assert config == Config(6, 384, 12, 1536, 30522, 512, 256, 1e-12)
+    assert config == BertConfig(6, 384, 12, 1536, 30522, 512, 256, 1e-12)
     assert config.head_width == 32
     assert [config.dense_shape(name) for name in ("output", "ffn1", "ffn2")] == [
         (384, 384),

@@ -1,8 +1,7 @@
-"""The cache: entries are whole, damage is found and mended, what killed processes leave is removed."""
+"""The cache: complete entries, detection of damage, and removal of orphans."""
 
 import errno
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -11,27 +10,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from golden.schedule.backend import golden_backend
-from golden.spec.modes import mode
-from hw.config import Config
 from sim import cache
-from sim.backend import _write
-from sim.build import DESIGN, Build, _runtime, build, kept_design
 from sim.errors import ToolError
-from sim.native.compiled import LIBRARY, Model
-from sim.simulation import simulate
-from tests.support.jobs import random_job
 from tests.support.program import ROOT, environment
-
-CONFIG = Config(modes=(mode("w8a8"),), rows=1, cols=1, k_max=16)
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The cache."""
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Folder of an empty cache."""
     monkeypatch.setenv("TILEBERT_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
@@ -50,15 +38,19 @@ def content(folder: Path) -> dict[str, bytes]:
 WHOLE = {"a": b"content of a", "b": b""}
 
 
-def test_an_entry_is_made_once(place: Path) -> None:
+def test_an_entry_is_made_once(empty_cache: Path) -> None:
     assert cache.find("builds", "key") is None
-    assert cache.entry("builds", "key", fill, "two files") == (place / "builds/key", True)
-    assert cache.entry("builds", "key", fill) == (place / "builds/key", False)
-    assert cache.find("builds", "key") == place / "builds/key"
-    assert content(place / "builds/key") == WHOLE
+    assert cache.entry("builds", "key", fill, "two files") == (empty_cache / "builds/key", True)
+    assert cache.entry("builds", "key", fill) == (empty_cache / "builds/key", False)
+    assert cache.find("builds", "key") == empty_cache / "builds/key"
+    assert content(empty_cache / "builds/key") == WHOLE
     (found,) = cache.entries()
-    assert (found.kind, found.what, found.path) == ("builds", "two files", place / "builds/key")
-    assert found.size == sum(path.stat().st_size for path in (place / "builds/key").iterdir())
+    assert (found.kind, found.what, found.path) == (
+        "builds",
+        "two files",
+        empty_cache / "builds/key",
+    )
+    assert found.size == sum(path.stat().st_size for path in (empty_cache / "builds/key").iterdir())
 
 
 def _cut(path: Path) -> None:
@@ -89,7 +81,7 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("case", DAMAGE)
 def test_damage_is_found_and_mended(
-    case: str, place: Path, capfd: pytest.CaptureFixture[str]
+    case: str, empty_cache: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     folder, _ = cache.entry("builds", "key", fill)
     DAMAGE[case](folder)
@@ -97,24 +89,24 @@ def test_damage_is_found_and_mended(
     assert cache.entry("builds", "key", fill) == (folder, True)
     assert content(folder) == WHOLE
     assert capfd.readouterr().err == f"tilebert: {folder}: damaged, is made again\n"
-    assert list((place / cache.SCRATCH).iterdir()) == []
+    assert list((empty_cache / cache.SCRATCH).iterdir()) == []
 
 
 @pytest.mark.parametrize(
     "error", [ValueError("x"), KeyboardInterrupt(), OSError("no errno"), FileNotFoundError("f")]
 )
-def test_what_fails_leaves_nothing(error: BaseException, place: Path) -> None:
+def test_what_fails_leaves_nothing(error: BaseException, empty_cache: Path) -> None:
     def fail(folder: Path) -> None:
         fill(folder)
         raise error
 
     with pytest.raises(type(error)):
         cache.entry("builds", "key", fail)
-    assert [path for path in place.rglob("*") if path.is_file()] == []
+    assert [path for path in empty_cache.rglob("*") if path.is_file()] == []
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES])
-def test_a_full_or_read_only_disk_is_named(number: int, place: Path) -> None:
+def test_a_full_or_read_only_disk_is_named(number: int, empty_cache: Path) -> None:
     def fail(folder: Path) -> None:
         raise OSError(number, os.strerror(number), str(folder / "a"))
 
@@ -124,7 +116,7 @@ def test_a_full_or_read_only_disk_is_named(number: int, place: Path) -> None:
     ):
         cache.entry("builds", "key", fail)
     with pytest.raises(OSError, match="elsewhere") as caught:
-        # Not the cache's disk: temporary files, the model's own.
+        # An error outside the cache, for example of temporary files, passes unchanged.
         cache.entry("builds", "key", lambda folder: fail(Path("/elsewhere")))
     assert not isinstance(caught.value, ToolError)
     with pytest.MonkeyPatch.context() as patch:
@@ -133,7 +125,7 @@ def test_a_full_or_read_only_disk_is_named(number: int, place: Path) -> None:
             cache.entry("builds", "key", fill)
 
 
-def test_what_cannot_be_removed_is_said(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_removed_is_said(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache.entry("builds", "key", fill)
 
     def refuse(path: Path, **how: bool) -> None:
@@ -144,15 +136,15 @@ def test_what_cannot_be_removed_is_said(place: Path, monkeypatch: pytest.MonkeyP
         cache.clean(["builds"])
 
 
-def test_a_file_in_place_of_the_cache(place: Path) -> None:
-    place.write_text("")
-    with pytest.raises(ToolError, match=f"cache: expected a folder to write, got {place}"):
+def test_a_file_in_place_of_the_cache(empty_cache: Path) -> None:
+    empty_cache.write_text("")
+    with pytest.raises(ToolError, match=f"cache: expected a folder to write, got {empty_cache}"):
         cache.entry("builds", "key", fill)
     assert cache.entries() == []
 
 
-def test_several_make_the_same_at_once(place: Path) -> None:
-    """All are in `make` before the first is done."""
+def test_several_make_the_same_at_once(empty_cache: Path) -> None:
+    """All threads are inside `make` before the first finishes."""
     barrier = threading.Barrier(4)
     results: list[tuple[Path, bool]] = []
 
@@ -168,13 +160,13 @@ def test_several_make_the_same_at_once(place: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert results == [(place / "builds/key", True)] * 4
-    assert content(place / "builds/key") == WHOLE
-    assert [path.name for path in place.rglob("*")].count("a") == 1
+    assert results == [(empty_cache / "builds/key", True)] * 4
+    assert content(empty_cache / "builds/key") == WHOLE
+    assert [path.name for path in empty_cache.rglob("*")].count("a") == 1
 
 
-def test_orphans_are_removed_and_what_is_being_made_is_not(place: Path) -> None:
-    """A maker that is killed leaves its folder; the next one that makes something removes it."""
+def test_orphans_are_removed_and_what_is_being_made_is_not(empty_cache: Path) -> None:
+    """A killed process leaves its scratch folder; the next use of the cache removes it."""
     code = (
         f"import sys, signal; sys.path.insert(0, {str(ROOT)!r})\n"
         "from sim import cache\n"
@@ -194,25 +186,25 @@ def test_orphans_are_removed_and_what_is_being_made_is_not(place: Path) -> None:
     makers[0].communicate()
     assert (killed / "begun").exists()
     with cache.scratch() as own:
-        left = {path for path in (place / cache.SCRATCH).iterdir() if path.is_dir()}
+        left = {path for path in (empty_cache / cache.SCRATCH).iterdir() if path.is_dir()}
         assert left == {alive, own}
     makers[1].kill()
     makers[1].communicate()
     assert cache.clean([]) == []
-    assert list((place / cache.SCRATCH).iterdir()) == []
+    assert list((empty_cache / cache.SCRATCH).iterdir()) == []
 
 
-def test_orphans_of_earlier_versions_are_removed_after_a_day(place: Path) -> None:
+def test_orphans_of_earlier_versions_are_removed_after_a_day(empty_cache: Path) -> None:
     for kind, name in (("builds", "build-x"), ("designs", "tmpx"), ("models", ".x.safetensors.12")):
         for age in ("old", "new"):
-            path = place / kind / f"{name}{age}"
+            path = empty_cache / kind / f"{name}{age}"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.mkdir() if kind == "builds" else path.write_text("")
             if age == "old":
                 os.utime(path, (0, time.time() - 2 * cache.DAY))
     assert cache.entries() == []
     cache.remove_orphans()
-    assert sorted(path.name for path in place.glob("*/*")) == [
+    assert sorted(path.name for path in empty_cache.glob("*/*")) == [
         ".x.safetensors.12new",
         "build-xnew",
         "tmpxnew",
@@ -220,7 +212,7 @@ def test_orphans_of_earlier_versions_are_removed_after_a_day(place: Path) -> Non
 
 
 def test_no_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A user without an entry in the list of users, as in a container; TILEBERT_CACHE is enough, and not needed."""
+    """A user without a home folder, as in a container; TILEBERT_CACHE helps but is not needed."""
 
     def nobody() -> Path:
         raise RuntimeError("Could not determine home directory.")
@@ -238,72 +230,3 @@ def test_a_folder_for_temporary_files_that_another_user_made(tmp_path: Path) -> 
     (tmp_path / f"tilebert-{os.getuid()}").symlink_to("/tmp")
     with pytest.raises(ToolError, match="cache: expected a folder of this user"):
         cache.private_folder(tmp_path)
-
-
-def test_a_library_that_cannot_be_loaded(tmp_path: Path) -> None:
-    """As on a disk that is mounted noexec."""
-    (tmp_path / LIBRARY).write_bytes(b"")
-    design = kept_design(CONFIG, True, "")
-    with pytest.raises(
-        ToolError, match=f"cache: expected a library that can be loaded, got {tmp_path}.*noexec"
-    ):
-        Model(Build(CONFIG, design, "verilator", tmp_path, 0.0))
-
-
-ODD = 'ü $HOME #: (it\'s) & "a\\b" %'
-"""What make, shells and linkers take for something of their own."""
-
-
-def move_cache(path: Path, simulator: str, patch: pytest.MonkeyPatch) -> None:
-    """Use another cache, to which the simulator's own objects are copied: they take a minute to compile."""
-    build(CONFIG, simulator)
-    usual = cache.find("builds", _runtime(simulator))
-    assert usual is not None
-    patch.setenv("TILEBERT_CACHE", str(path))
-    shutil.copytree(usual, path / "builds" / _runtime(simulator))
-
-
-def checked(simulator: str) -> Build:
-    """A build, which computes what golden does."""
-    job = random_job(np.random.default_rng(1), mode("w8a8"), (2, 3, 2), requantize=True)
-    built = build(CONFIG, simulator)
-    (group,) = simulate(built, [[job]]).groups
-    assert np.array_equal(group.y[0], golden_backend([job])[0])
-    return built
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("simulator", ["verilator", "cocotb"])
-def test_a_cache_of_any_name(
-    simulator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    move_cache(tmp_path / ODD, simulator, monkeypatch)
-    assert checked(simulator).folder.is_relative_to(tmp_path / ODD)
-
-
-@pytest.mark.slow
-def test_a_damaged_build_and_damaged_verilog(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """What a library that is cut short would end in is SIGBUS."""
-    move_cache(tmp_path, "verilator", monkeypatch)
-    folder = checked("verilator").folder
-    (design,) = tmp_path.glob(f"designs/*/{DESIGN}")
-    for path in (design, folder / LIBRARY):
-        # A new file: this process has the old one mapped.
-        content = path.read_bytes()
-        path.unlink()
-        path.write_bytes(content[: len(content) // 2])
-    assert checked("verilator").folder == folder
-    assert capfd.readouterr().err.splitlines() == [
-        f"tilebert: {path}: damaged, is made again" for path in (design.parent, folder)
-    ]
-
-
-def test_a_dump_on_a_full_disk_names_the_file(tmp_path: Path) -> None:
-    (tmp_path / "dump").mkdir()
-    (tmp_path / "dump/w.npy").symlink_to("/dev/full")
-    job = random_job(np.random.default_rng(1), mode("w8a8"), (2, 3, 2), requantize=True)
-    with pytest.raises(OSError, match="No space left on device") as caught:
-        _write(tmp_path / "dump", job, golden_backend([job])[0])
-    assert caught.value.filename == str(tmp_path / "dump/w.npy")

@@ -1,4 +1,4 @@
-"""The library's structures against Python's, and what is said of a library with others."""
+"""Structures of the C++ library against Python's, and the error for a library with others."""
 
 import re
 import subprocess
@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from hw.verilog.design import Design
-from sim.build import LIBRARY, NATIVE, Build
+from sim.build import Build
+from sim.compilation import LIBRARY, NATIVE
 from sim.errors import ToolError
 from sim.native.compiled import Model, layout
 from tests.support.jobs import config
@@ -28,11 +29,11 @@ struct Vtop {
     uint8_t results___05Fvalid, results___05Fready, results___05Fpayload[8];
 };
 """
-"""The ports of a core, in place of Verilator's model of it."""
+"""Ports of a core, in place of Verilator's model."""
 
 
 def library(folder: Path, text: str) -> Build:
-    """A build whose library is made from the text of a harness, without a core."""
+    """A build whose library is compiled from a harness alone, without a core."""
     for name in ("Vtop.h", "verilated.h"):
         (folder / name).write_text(STREAMS)
     (folder / "harness.cpp").write_text(text)
@@ -73,7 +74,7 @@ CHANGES = {
     ),
     "without a word": ({"core_layout() {": "core_form() {"}, FIRST, "none"),
 }
-"""What replaces what in the harness; the first field that is not as expected, and what is there."""
+"""Replacements in the harness; the first field that then differs, and its description."""
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -84,8 +85,8 @@ def test_a_library_with_another_structure_is_refused(change: str, tmp_path: Path
         assert old in text
         text = text.replace(old, new)
     message = (
-        f"{tmp_path / LIBRARY}: expected the streams of sim/native/compiled.py with {expected} (name:offset:size), "
-        f"got {got}; remove {tmp_path}"
+        f"{tmp_path / LIBRARY}: expected the streams of sim/native/compiled.py with {expected} "
+        f"(name:offset:size), got {got}; remove {tmp_path}"
     )
     with pytest.raises(ToolError, match=f"^{re.escape(message)}$"):
         Model(library(tmp_path, text))

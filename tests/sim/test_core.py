@@ -1,4 +1,4 @@
-"""The core in simulation: shapes, extremes, stalls, modes in turn, and the cycles it takes."""
+"""The core in simulation: shapes, extremes, stalls, changes of mode, and cycles."""
 
 from collections.abc import Sequence
 
@@ -22,11 +22,11 @@ pytestmark = pytest.mark.slow
 SEED = 20261121
 SIZES = (1, 7, 8, 9, 15, 16, 31, 64, 100, 384)
 ARRAYS = {(1, 1): 12_000, (4, 4): 150_000, (3, 5): 150_000, (8, 8): 10**8}
-"""rows x cols, and the most products of a GEMM that it is given."""
+"""rows x cols, and the largest number of products of a GEMM."""
 
 
 def pairwise_shapes() -> list[tuple[int, int, int]]:
-    """Every pair of sizes in every two of M, K, N: a Latin square."""
+    """Shapes with every pair of sizes in every two of M, K and N: a Latin square."""
     count = len(SIZES)
     return [
         (SIZES[i], SIZES[j], SIZES[(i + j) % count]) for i in range(count) for j in range(count)
@@ -56,7 +56,7 @@ def test_every_pair_of_sizes_raw_and_requantized(size: tuple[int, int]) -> None:
     for index, shape in enumerate(pairwise_shapes()):
         if np.prod(shape) > ARRAYS[size]:
             continue
-        # Every combination of the patterns of x and w comes round, raw and requantized.
+        # Use every combination of patterns of x and w, raw and requantized.
         patterns = (PATTERNS[index % 4], PATTERNS[index // 4 % 4])
         jobs = [
             random_job(rng, mode("w8a8"), shape, requantize=requantize, patterns=patterns)
@@ -69,7 +69,7 @@ def test_every_pair_of_sizes_raw_and_requantized(size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("size", [(8, 8), (3, 5), (1, 1)], ids=lambda size: f"{size[0]}x{size[1]}")
 def test_cycles_are_those_predicted(size: tuple[int, int]) -> None:
-    """Short tiles, held up by the drain, and long ones, raw, biased and requantized; a few large enough to last."""
+    """Short tiles limited by the drain, and long ones; raw, biased and requantized results."""
     rng = np.random.default_rng(SEED)
     rows, cols = size
     depths = sorted({1, 2, rows, 2 * rows - 2, 2 * rows - 1, 2 * rows, 40, 300} - {0})
@@ -114,7 +114,7 @@ def test_a_sink_that_rarely_takes_anything_delays_and_loses_nothing() -> None:
     rng = np.random.default_rng(SEED)
     jobs = [random_job(rng, mode("w8a8"), (8, 1, 8), requantize=False) for _ in range(40)]
     run = run_exact(["w8a8"], (8, 8), [jobs], stalls=Stalls(results=0.98, seed=SEED))
-    # Eight columns leave in two beats.
+    # Eight columns take two result transfers.
     assert run.cycles > 40 * 8 * 2 * 20
 
 
@@ -139,7 +139,7 @@ def test_modes_follow_each_other_at_random(size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("simulator", ["cocotb", ICARUS])
 def test_the_delivered_text_gives_what_the_fast_simulator_gives(simulator: str) -> None:
-    """The same results after the same cycles, in every mode: of one flat module, and of the very text delivered."""
+    """The flat module and the delivered text give equal results and cycles in every mode."""
     rng = np.random.default_rng(SEED)
     groups = [
         [
@@ -189,7 +189,7 @@ def test_the_largest_sum_of_the_deepest_gemm() -> None:
 
 
 def test_what_only_the_compiler_needs_is_not_kept() -> None:
-    """Precompiled headers are 90 MB each."""
+    """Precompiled headers have 90 MB each."""
     for simulator in ("verilator", "cocotb"):
         folder = build(config("w8a8", "wpw-a8", rows=3, cols=5), simulator).folder
         assert sum(file.stat().st_size for file in folder.iterdir()) < 20e6

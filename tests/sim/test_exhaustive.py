@@ -1,4 +1,4 @@
-"""Every operand pair of every mode, and the largest sums there are, through the hardware of each mode alone."""
+"""Every operand pair and the largest sums of every mode, each mode built alone."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ from tests.support.jobs import config
 pytestmark = pytest.mark.slow
 
 PIECEWISE = [(1, 0), (1, 63), (2, 32), (5, 13), (9, 7), (32, 1), (63, 0), (63, 63)]
-"""Ratios and offsets: the corners, the documented examples, and what real weights choose."""
+"""Ratios and offsets: the corners, the documented examples, and choices for real weights."""
 
 BUILDS = [
     ("w8a8", 4, True),
@@ -39,21 +39,24 @@ BUILDS = [
 
 
 def operands(fmt: Format, lanes: int) -> NDArray[np.integer]:
-    """Every code, or every combination of codes that one PE takes at a time, as neighbours: [count * lanes]."""
+    """Every combination of the `lanes` codes that one PE takes at a time: [count * lanes]."""
     codes = all_codes(fmt)
     grid = np.meshgrid(*[codes] * lanes, indexing="ij")
     return np.stack(grid, axis=-1).reshape(-1)
 
 
 def all_pairs(chosen: Mode) -> Job:
-    """An outer product: one product of each pair (quadruple) of operands, each in a PE."""
+    """Outer product of all operands: each pair (quadruple) is one product in one PE."""
     x = operands(chosen.x_format, chosen.x_lanes)[:, None]
     w = operands(chosen.w_format, chosen.w_lanes)[None, :]
     return Job(f"pairs {chosen.w_format}", chosen, x, w)
 
 
 def largest_sums(chosen: Mode) -> Job:
-    """k_max products: all but the last of the largest magnitude, of either sign; the last over every code of x."""
+    """k_max products: the last takes every x code, the others have the largest magnitude.
+
+    Both signs occur.
+    """
     codes = all_codes(chosen.x_format)
     values = decode(codes, chosen.x_format)
     extremes = [codes[values.argmax()], codes[values.argmin()]]

@@ -1,4 +1,4 @@
-"""Random GEMMs through one core that holds every mode, and cores of every shape around the array."""
+"""Random GEMMs on a core with every mode, and on cores of various geometries."""
 
 import numpy as np
 import pytest
@@ -27,11 +27,11 @@ GEOMETRIES = [
     {"bus": 32, "results": 2, "x_words": 64, "w_words": 64, "panels": 1},
     {"bus": 32, "results": 1},
 ]
-"""Of a core of 3 x 5 with k_max 64."""
+"""Parameters of cores of 3 x 5 PEs with k_max 64."""
 
 
 def random_gemm(rng: np.random.Generator, names: tuple[str, ...], most: int, deepest: int) -> Job:
-    """Sizes of 1 to `most`, small ones more often; any output, any parameters of piece-wise codes."""
+    """A GEMM with sizes 1..`most`, mostly small; any output and piece-wise parameters."""
     tops = (most, deepest, most)
     if rng.random() < 0.3:
         m, k, n = (int(rng.integers(1, top + 1)) for top in tops)
@@ -52,7 +52,7 @@ def random_gemm(rng: np.random.Generator, names: tuple[str, ...], most: int, dee
 
 
 def random_stalls(rng: np.random.Generator, seed: int) -> Stalls:
-    """Each stream pauses never, now and then, half of the time or nearly always."""
+    """Each stream stalls never, sometimes, half of the time or nearly always."""
     return Stalls(*rng.choice([0.0, 0.1, 0.5, 0.9], 4, p=[0.3, 0.3, 0.3, 0.1]), seed=seed)
 
 

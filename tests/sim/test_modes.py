@@ -1,4 +1,4 @@
-"""Builds of several modes: every set converts, and tiles of its modes follow each other in any order."""
+"""Builds of several modes: every set builds, and tiles of its modes follow in any order."""
 
 from itertools import combinations
 
@@ -37,7 +37,7 @@ MIXED = [
     ("w4a4", "wlog-alog", "wpw-a8"),
     MODE_NAMES,
 ]
-"""The pairs that share accumulator lanes, and larger sets."""
+"""The pairs that share accumulators, and larger sets."""
 
 CASES = [pytest.param(names, 4, id="+".join(names)) for names in MIXED] + [
     pytest.param(names, 3, id="+".join(names) + "-3") for names in MIXED[-2:]

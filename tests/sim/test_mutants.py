@@ -1,4 +1,4 @@
-"""The check can fail: hardware that is broken on purpose is caught, with the place and both values."""
+"""Mutation tests: deliberate faults in the hardware are detected and located."""
 
 import re
 from pathlib import Path
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 
 def drop_carry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Packed products without the carry from the bits below."""
+    """Packed products without the carry from lower bits."""
     original = PE._addends
 
     def addends(self: PE, *arguments: Value) -> list[list[tuple[Value, Value]]]:
@@ -33,22 +33,22 @@ def drop_carry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def skew_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last row and column one cycle late."""
+    """The last row and column are one cycle late."""
     monkeypatch.setattr(Array, "_skew", lambda self, index: index + (index == 1))
 
 
 def keep_sum(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A new tile goes on from the last one's sum."""
+    """A new tile continues the previous tile's sum."""
     monkeypatch.setattr(accumulator, "_restarted", lambda first, total: total)
 
 
 def round_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The requantizer cuts instead of rounding."""
+    """The requantizer truncates instead of rounding."""
     monkeypatch.setattr(Requantizer, "_rounded", lambda self, doubled: doubled >> 1)
 
 
 def give_up_too_little(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next tile's rows are read from the last row of the one before."""
+    """The reader advances one row too few: the next tile begins with the last row of this one."""
     original = reader._next
     monkeypatch.setattr(
         reader, "_next", lambda address, step, depth: original(address, step - (step > 1), depth)
@@ -56,7 +56,7 @@ def give_up_too_little(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def read_a_word_late(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every k gets the word before its own."""
+    """Every k reads the previous word."""
     original = Feeder._address
 
     def address(self: Feeder, m: Module, *arguments: Any) -> Signal:
@@ -94,7 +94,7 @@ def test_broken_hardware_is_caught(
         arguments += [f"--{name}", str(tmp_path / f"{name}.npy")]
 
     damage(monkeypatch)
-    # A kept design would be the whole one.
+    # Bypass the cache, which has the design without the fault.
     monkeypatch.setattr(
         "sim.build.kept_design",
         lambda config, flat, kept: generate("core", config, flat=flat, kept=kept),
@@ -103,7 +103,8 @@ def test_broken_hardware_is_caught(
     assert run([*arguments, "-o", str(output)]) == 1
     err = capfd.readouterr().err
     found = re.search(
-        r"^tilebert: gemm: \d+ of 42 results differ, first at \[(\d), (\d)\]: golden (-?\d+), rtl (-?\d+)$",
+        r"^tilebert: gemm: \d+ of 42 results differ, "
+        r"first at \[(\d), (\d)\]: golden (-?\d+), rtl (-?\d+)$",
         err,
         re.M,
     )

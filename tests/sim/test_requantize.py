@@ -1,4 +1,4 @@
-"""Requantized results over the whole legal space of bias, mult and shift, in every mode, with blocks and without."""
+"""Requantized results over the legal ranges of bias, mult and shift, in every mode."""
 
 from functools import cache
 
@@ -30,7 +30,7 @@ MODES = [
 ]
 BUILDS = [(name, bits, dsp) for dsp in (True, False) for name, bits in MODES]
 ROWS, COLUMNS, JOBS = 8, 1152, 8
-"""Results of a job and jobs of a build: 14 builds of 73,728 results are more than a million."""
+"""Results of a job and jobs of a build: 14 builds of 73,728 results exceed a million."""
 
 
 @cache
@@ -39,7 +39,7 @@ def core(name: str, exponent_bits: int, dsp: bool) -> Build:
 
 
 def job_of(rng: np.random.Generator, chosen: Mode, bits: int) -> Job:
-    """Sums from a few units to the largest of 8 products, under any legal parameters."""
+    """Sums from a few units to the largest of 8 products, with any legal parameters."""
     depth = int(rng.integers(1, 9))
     x = codes(rng, chosen.x_format, (ROWS, depth), "random")
     x[: ROWS // 4] = codes(rng, chosen.x_format, (ROWS // 4, depth), "highest")
@@ -68,7 +68,7 @@ def test_any_parameters(name: str, exponent_bits: int, dsp: bool) -> None:
 @pytest.mark.parametrize("dsp", [True, False])
 @pytest.mark.parametrize("bits", [8, 4])
 def test_a_product_beyond_a_raw_result_keeps_its_sign(bits: int, dsp: bool) -> None:
-    """9 * 127 * 127 * 32767 >> 1 is 33 bits and more, where a raw result of this build has 33."""
+    """9 * 127 * 127 * 32767 >> 1 exceeds the 33 bits of a raw result of this build."""
     columns = np.full((9, 2), 127, np.int8) * np.array([1, -1], np.int8)
     epilogue = Epilogue(np.full(2, MULT_MAX, np.int32), np.full(2, 1, np.int32), bits)
     job = Job("nine", mode("w8a8"), np.full((1, 9), 127, np.int8), columns, None, epilogue)
@@ -78,7 +78,7 @@ def test_a_product_beyond_a_raw_result_keeps_its_sign(bits: int, dsp: bool) -> N
 
 
 def test_the_draws_reach_every_corner() -> None:
-    """A generator that stays near a trained model's parameters would prove little."""
+    """The random parameters must not stay near those of a trained model."""
     rng = np.random.default_rng(SEED)
     bias, mult, shift = (
         legal.biases(rng, 20_000),

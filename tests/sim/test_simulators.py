@@ -1,4 +1,4 @@
-"""The two benches of Verilog see what is unknown, what is refused and what differs."""
+"""The Verilog test harness reports unknown bits, errors and differences on both simulators."""
 
 from pathlib import Path
 
@@ -49,7 +49,10 @@ def test_what_nothing_sets_is_unknown(simulator: str, tmp_path: Path) -> None:
 
 
 def test_fatal_ends_the_run(simulator: str, tmp_path: Path) -> None:
-    bench = 'module bench; initial begin #3 if ($time == 3) $fatal(1, "held: so it ends"); end endmodule'
+    bench = (
+        "module bench; initial begin "
+        '#3 if ($time == 3) $fatal(1, "held: so it ends"); end endmodule'
+    )
     with pytest.raises(SimulationError, match="held: so it ends"):
         run({"bench.v": bench}, simulator, tmp_path)
 
@@ -60,5 +63,8 @@ def test_a_wrong_text_is_refused(simulator: str, tmp_path: Path) -> None:
 
 
 def test_arguments_reach_the_bench(simulator: str, tmp_path: Path) -> None:
-    bench = 'module bench; integer n; initial if ($value$plusargs("n=%d", n)) $display("n is %0d", n); endmodule'
+    bench = (
+        "module bench; integer n; "
+        'initial if ($value$plusargs("n=%d", n)) $display("n is %0d", n); endmodule'
+    )
     assert "n is 17" in run({"bench.v": bench}, simulator, tmp_path, ["+n=17"])

@@ -1,4 +1,4 @@
-"""What the keys of kept things depend on: all that matters, and nothing else."""
+"""Keys of cached results: they depend on all files that matter, and on no others."""
 
 import shutil
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 
 from scripts import models
 from scripts.eval import kept
-from sim import build, sources
+from sim import build, compilation, sources
 from tests.support.program import ROOT
 
 PACKAGES = ("golden", "hw", "scripts", "sim", "train")
@@ -45,7 +45,7 @@ KEYS = {
         ["golden/bert/statistics.py", "scripts/commands/eval.py", "hw/boards/platforms.py"],
     ),
 }
-"""Of each key: its modules, files that matter, files that do not."""
+"""For each key: its modules, files that must change it, files that must not."""
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def touched(tree: Path, name: str, modules: tuple[str, ...]) -> str:
-    """The digest with a remark at the end of a file."""
+    """Digest after appending a comment to a file."""
     path = tree / name
     before = path.read_bytes()
     path.write_bytes(before + b"\n# A remark.\n")
@@ -82,9 +82,10 @@ def test_a_digest_changes_with_what_matters(key: str, tree: Path) -> None:
 
 
 def test_a_build_depends_on_what_drives_it(tree: Path) -> None:
-    names = {f"{path.relative_to(ROOT)}" for path in build.BUILDER}
+    names = {f"{path.relative_to(ROOT)}" for path in compilation.BUILDER}
     assert {
         "sim/build.py",
+        "sim/compilation.py",
         "sim/native/compiled.py",
         "sim/native/compiled.cpp",
         "sim/native/extend.h",
@@ -133,7 +134,7 @@ def test_a_module_that_is_not_there_is_refused(name: str) -> None:
 
 
 def test_the_sign_off_asks_for_its_digest() -> None:
-    """The Makefile's command; a module renamed would end it."""
+    """The Makefile's command fails if a module is renamed."""
     assert f"sim.sources {' '.join(SIGN_OFF)} " in (ROOT / "Makefile").read_text()
     command = [sys.executable, "-m", "sim.sources", *SIGN_OFF]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout

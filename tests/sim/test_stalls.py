@@ -1,4 +1,4 @@
-"""The pauses of streams: one sequence for a seed, whatever else pauses."""
+"""Stalls of the streams: determined by the seed, and independent of each other."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ def test_the_same_seed_gives_the_same_pauses() -> None:
 
 
 def test_every_stream_has_pauses_of_its_own() -> None:
-    """Streams of one probability differ; what one does changes no other."""
+    """Streams of equal probability have different stalls, and none depends on another."""
     table = Stalls(0.5, 0.5, 0.5, 0.5, seed=4).pauses()
     assert len({row.tobytes() for row in table}) == len(STREAMS)
     for index, name in enumerate(STREAMS):
@@ -28,6 +28,6 @@ def test_every_stream_has_pauses_of_its_own() -> None:
 def test_pauses_are_as_frequent_as_asked(probability: float) -> None:
     table = Stalls(*[probability] * len(STREAMS), seed=1).pauses()
     assert table.shape == (len(STREAMS), PERIOD)
-    # Five standard deviations.
+    # Tolerance: five standard deviations.
     spread = 5 * np.sqrt(probability * (1 - probability) / PERIOD)
     assert (np.abs(table.mean(axis=1) - probability) <= spread).all()

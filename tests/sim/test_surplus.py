@@ -1,4 +1,4 @@
-"""A core that delivers more than it was asked for: every way to run it finds out."""
+"""Surplus results: every way to run a core detects them."""
 
 import numpy as np
 import pytest
@@ -17,11 +17,11 @@ from tests.support.jobs import config, random_job
 pytestmark = pytest.mark.slow
 
 QUIET = 40
-"""Cycles after its last result in which the broken core is as silent as it should be."""
+"""Cycles after the last result before the faulty core repeats it."""
 
 
 def repeat_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Results are offered once more when none has left the core for QUIET cycles."""
+    """Offer results again when none has left the core for QUIET cycles."""
     original = Core.elaborate
 
     def elaborate(self: Core, platform: object) -> Module:
@@ -43,7 +43,7 @@ def repeat_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def job() -> Job:
-    """One tile: its results are whole before anything is delivered twice."""
+    """One tile, whose results are complete before one is repeated."""
     return random_job(np.random.default_rng(1), mode("w8a8"), (2, 4, 2), requantize=False)
 
 

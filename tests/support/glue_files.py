@@ -1,4 +1,4 @@
-"""GLUE's files in small, on rows written for these tests, and damaged copies."""
+"""Small GLUE files, written for tests, and damaged copies."""
 
 import re
 from pathlib import Path
@@ -33,7 +33,10 @@ id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate
 
 
 def write_glue(folder: Path) -> None:
-    """glue/ and, beside it, short/ (a row cut), equal/ and alike/ (scores all or first equal), empty/."""
+    """Write glue/, damaged copies of it, and empty/.
+
+    short/ has a truncated row. equal/ has equal scores; alike/ has equal first scores.
+    """
     for split in ("train", "dev"):
         for name, place, text in (
             ("glue", "RTE", RTE),

@@ -1,4 +1,4 @@
-"""Random and extreme GEMMs for tests."""
+"""Random and extreme GEMM jobs."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def codes(
     if pattern == "random":
         return rng.choice(all_codes(fmt), shape)
     legal = all_codes(fmt)
-    # Of log2 codes the sign is the highest bit: the largest value stands in the middle.
+    # The sign of a log2 code is its highest bit, so the largest value is in the middle.
     high, low = (
         (legal[len(legal) // 2 - 1], legal[-1]) if isinstance(fmt, Log2) else (legal[-1], legal[0])
     )
@@ -47,9 +47,9 @@ def random_job(
     patterns: tuple[str, str] = ("random", "random"),
     name: str = "job",
 ) -> Job:
-    """A job of shape (M, K, N): half of its columns have any legal parameters, the others mostly results in range.
+    """A job of shape (M, K, N), requantized to `bits` (default: the width of x's codes).
 
-    Requantized to `bits`, without them to the width of x's codes.
+    Half of its columns have any legal parameters; the results of the others are mostly in range.
     """
     m, k, n = shape
     x = codes(rng, chosen.x_format, (m, k), patterns[0])
@@ -57,7 +57,7 @@ def random_job(
     bias, epilogue = legal.biases(rng, n), None
     if requantize:
         bits = bits or chosen.x_format.code_width
-        # Of one column in two, so that roundings show and not bounds alone.
+        # In half of the columns most results are in range, so that rounding matters.
         fitted = rng.random(n) < 0.5
         spread = chosen.output_bound * max(1, int(np.sqrt(k))) // 200
         near = 15 + spread.bit_length() + rng.integers(-4, 3, n) + 8 - bits

@@ -1,4 +1,4 @@
-"""The program, killed at a moment of its own choosing: when a certain file is about to take its place, or has."""
+"""The program, killed just before or after it moves a certain file to its final path."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ root, left, original = int(root or os.getpid()), [int(number)], os.replace
 
 def kill():
     os.kill(root, signal.SIGKILL)
-    # A worker, which ends when it sees that the process it works for has ended.
+    # In a worker, which ends when its parent has ended.
     time.sleep(1e6)
 
 def replace(source, target, **options):
@@ -31,14 +31,17 @@ def replace(source, target, **options):
 
 os.replace = replace
 """
-"""Python runs this before anything else, in the program and in its workers, whose parent it kills."""
+"""Code that Python runs first, in the program and in its workers; it kills the program."""
 
 
 def program(
     words: list[str], folder: Path, **environment: str
 ) -> "subprocess.CompletedProcess[bytes]":
-    """Run the program in a folder, and wait for all of its processes."""
-    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from scripts.cli import run; sys.exit(run())"
+    """Run the program in a folder and wait for all of its processes."""
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); "
+        "from scripts.cli import run; sys.exit(run())"
+    )
     return subprocess.run(
         [sys.executable, "-c", code, *words],
         cwd=folder,
@@ -57,9 +60,9 @@ def killed(
     moment: str = "before",
     **more: str,
 ) -> None:
-    """Run the program, and kill it before or after the `number`-th file with a name like the pattern is moved there.
+    """Run the program, and kill it around the `number`-th move of a file that matches the pattern.
 
-    `hooks` is a folder for this function alone.
+    It is killed before or after the move. `hooks` is a folder for this function only.
     """
     hooks.mkdir(exist_ok=True)
     (hooks / "sitecustomize.py").write_text(HOOK)
@@ -73,7 +76,7 @@ def killed(
 
 
 def finished(words: list[str], folder: Path, **environment: str) -> str:
-    """Run the program to its end; returns what it says on stderr."""
+    """Run the program to its end and return its stderr."""
     result = program(words, folder, **environment)
     assert result.returncode == 0, result.stderr.decode()
     return result.stderr.decode()

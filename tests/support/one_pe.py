@@ -1,4 +1,4 @@
-"""An array of one PE: codes in, one set of sums for each beat that ends a tile out."""
+"""Simulation of an array of one PE: codes in, one set of sums per tile out."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,15 +16,18 @@ from hw.verilog.design import Design, generate
 from tests.support.cycles import MODELS, simulate, stimulus_of, values_at
 
 DEPTHS = {"generic": 300, "ecp5": 4096}
-"""k_max of each family's build: one that is no power of two, and the default, which has the widest sums."""
+"""k_max of each family's build: one not a power of two, and the default, with the widest sums."""
 
 RESET_CYCLES = 16
-"""At the start of a run; as many without a beat follow its last one."""
+"""Cycles of reset before a run, and idle cycles after it."""
 
 
 @dataclass(frozen=True)
 class Beats:
-    """Beats of one mode: x codes [count, x_lanes], w codes [count, w_lanes], and flags [count]."""
+    """Array steps of one mode.
+
+    x codes are [count, x_lanes], w codes [count, w_lanes], flags [count].
+    """
 
     mode: Mode
     x: NDArray[np.integer]
@@ -36,7 +39,10 @@ class Beats:
 
 
 def pairs(mode: Mode, x_codes: NDArray[np.integer], w_codes: NDArray[np.integer]) -> Beats:
-    """Every x code with every w code, in every lane, a product per tile; other lanes hold other codes."""
+    """Every x code with every w code in every lane, one product per tile.
+
+    Other lanes contain other codes at the same time.
+    """
     x, w = (part.ravel() for part in np.meshgrid(x_codes, w_codes, indexing="ij"))
     x = np.stack([np.roll(x, 5 * lane) for lane in range(mode.x_lanes)], axis=1)
     w = np.stack([np.roll(w, 3 * lane) for lane in range(mode.w_lanes)], axis=1)
@@ -45,7 +51,7 @@ def pairs(mode: Mode, x_codes: NDArray[np.integer], w_codes: NDArray[np.integer]
 
 
 def expected(beats: Beats) -> NDArray[np.int64]:
-    """Sums [tiles, w_lanes, x_lanes] as integers, added up in NumPy."""
+    """Sums, int64 [tiles, w_lanes, x_lanes], computed by NumPy."""
     x, w = decode(beats.x, beats.mode.x_format), decode(beats.w, beats.mode.w_format)
     products = np.where(beats.valid[:, None, None], w[:, :, None] * x[:, None, :], 0)
     totals = np.cumsum(products, axis=0)[beats.valid & beats.last]
@@ -53,7 +59,7 @@ def expected(beats: Beats) -> NDArray[np.int64]:
 
 
 def simulated(config: Config, beats: Beats, family: str, simulator: str) -> NDArray[np.int64]:
-    """The same sums out of the generated Verilog, on a simulator (one of SIMULATORS)."""
+    """The same sums from the generated Verilog on a simulator (one of SIMULATORS)."""
     design, layout, mode = _design(config, family), config.beat_layout, beats.mode
     fmt = mode.w_format
     fields = {

@@ -1,4 +1,4 @@
-"""The program as a process of its own, as a shell starts it."""
+"""The program as a separate process, as a shell starts it."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def command(*words: str | bytes) -> list[str | bytes]:
-    """What starts the program, from any folder."""
+    """Command line that starts the program from any folder."""
     return [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {_MAIN}", *words]
 
 
@@ -26,6 +26,6 @@ def environment(**changes: str | None) -> dict[str, str]:
 def program(
     *words: str | bytes, env: dict[str, str] | None = None, **how: Any
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run the program to its end; output as bytes."""
+    """Run the program to its end; its output is bytes."""
     how = {"capture_output": True, "stdin": subprocess.DEVNULL, **how}
     return subprocess.run(command(*words), env=env or environment(), check=False, **how)

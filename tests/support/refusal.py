@@ -1,4 +1,4 @@
-"""What every command does with wrong input."""
+"""Refusal of wrong input, common to all commands."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from scripts.cli import run
 
 
 def refused(words: list[str], message: str, capfd: pytest.CaptureFixture[str]) -> None:
-    """One line on stderr that begins with the message, nothing on stdout, status 2."""
+    """Assert one line on stderr that begins with the message, no output, and status 2."""
     assert run(words) == 2
     out, err = capfd.readouterr()
     assert out == ""

@@ -1,4 +1,4 @@
-"""Plain Verilog, its bench included, on Verilator and, where it is installed, on Icarus Verilog."""
+"""Plain Verilog test benches on Verilator and, if installed, Icarus Verilog."""
 
 import atexit
 import hashlib
@@ -20,10 +20,10 @@ from sim.toolchain import environment
 ICARUS = pytest.param("icarus", marks=pytest.mark.icarus)
 
 SIMULATORS = ["verilator", ICARUS]
-"""For parametrize: what conftest.py leaves out where Icarus is missing carries its mark."""
+"""Simulators for parametrize; conftest.py deselects Icarus, by its mark, if it is missing."""
 
 COMPILER = ["g++", "-std=c++20", "-fcoroutines", "-pthread", "-O0"]
-"""A bench is small: what a higher -O saves in the run it costs in the compilation."""
+"""C++ compiler: for a small bench, optimization costs more than it saves."""
 
 RUNTIME = ("verilated", "verilated_threads", "verilated_timing")
 
@@ -40,27 +40,27 @@ VERILATE = [
         "-Mdir",
         ".",
     ),
-    # What nothing sets is what +verilator+rand+reset says when the program starts.
+    # Uninitialised registers start as +verilator+rand+reset tells the program.
     *("--x-assign", "unique", "--x-initial", "unique", "-fno-inline"),
     "-Wno-fatal",
-    # Verilator knows no x: an input that is not connected would be a zero.
+    # Verilator has no x: an unconnected input would be 0.
     *("-Werror-PINMISSING", "-Wwarn-PINCONNECTEMPTY", "-Werror-PINCONNECTEMPTY"),
 ]
 
 
 class SimulationError(RuntimeError):
-    """The compiler or the simulation stopped; the message is what it printed."""
+    """The compiler or the simulation failed; the message is its output."""
 
 
 def run(
     sources: Mapping[str, str], simulator: str, folder: Path, arguments: Sequence[str] = ()
 ) -> str:
-    """Compile `sources`, texts by file name, with module `bench` on top, and run it in `folder`; returns its output.
+    """Compile `sources` (texts by file name), run module `bench` in `folder`, return its output.
 
-    The folder holds the files that the bench reads, and then those that it writes. Sources ending
-    in .vlt are Verilator's waivers. `arguments` are the program's, +name=value for the bench's
-    $value$plusargs. The program that Verilator makes is kept by the hash of the sources. Raises
-    SimulationError if a compiler refuses the sources, or on $fatal.
+    The folder contains the files that the bench reads and writes. Sources whose names end in .vlt
+    are Verilator's waivers. `arguments` go to the program, +name=value for the bench's
+    $value$plusargs. The program that Verilator makes is cached by the hash of the sources. Raises
+    SimulationError for sources that do not compile, and on $fatal.
     """
     if simulator == "icarus":
         with tempfile.TemporaryDirectory() as build:
@@ -82,7 +82,7 @@ def _written(sources: Mapping[str, str], folder: str) -> list[str]:
 
 
 def _verilated(sources: Mapping[str, str]) -> Path:
-    """The program of a bench."""
+    """Compiled program of a bench."""
     content = [
         dict(sources),
         VERILATE,
@@ -106,7 +106,7 @@ def _verilated(sources: Mapping[str, str]) -> Path:
         _execute(
             [*COMPILER, *flags, "all.cpp", *map(str, objects), "-s", "-o", "bench"], Path(build)
         )
-        # Copied beside its place first, so that another process finds it whole or not at all.
+        # Copy to a temporary name and rename, so that other processes see a complete file.
         program.parent.mkdir(parents=True, exist_ok=True)
         beside = program.with_name(f".{key}-{os.getpid()}")
         shutil.copy(Path(build, "bench"), beside)
@@ -119,7 +119,7 @@ def _compiler() -> str:
 
 
 def _flags() -> list[str]:
-    """What Verilator's own makefile would give the compiler."""
+    """Compiler flags of Verilator's own makefile."""
     include = Path(os.environ["VERILATOR_ROOT"], "include")
     options = (
         "COVERAGE=0",
@@ -142,9 +142,9 @@ def _flags() -> list[str]:
 
 @cache
 def _runtime() -> tuple[Path, list[Path]]:
-    """Verilator's headers, compiled once for all benches of this process, and the objects of its runtime.
+    """Verilator's precompiled headers and runtime objects, made once per process.
 
-    The compiled header has 90 MB, so it goes with the process.
+    The compiled header has 90 MB and is removed with the process.
     """
     folder = Path(tempfile.mkdtemp(prefix="tilebert-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)

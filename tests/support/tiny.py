@@ -1,12 +1,13 @@
-"""A BERT of random weights, small enough for tests that look at every number."""
+"""A BERT with random weights, small enough to check every number."""
 
 from pathlib import Path
 
 import numpy as np
 
-from golden.bert.weights import DENSE_NAMES, Config, Dense, LayerWeights, Norm, Tables, Weights
+from golden.bert.config import BertConfig
+from golden.bert.weights import DENSE_NAMES, Dense, LayerWeights, Norm, Tables, Weights
 
-CONFIG = Config(
+CONFIG = BertConfig(
     layers=2,
     hidden=24,
     heads=3,
@@ -29,8 +30,8 @@ KEYS = {
 }
 
 
-def tiny_weights(seed: int = 1, config: Config = CONFIG) -> Weights:
-    """Weights of CONFIG, or of another."""
+def tiny_weights(seed: int = 1, config: BertConfig = CONFIG) -> Weights:
+    """Random weights of a BERT of `config`."""
     rng = np.random.default_rng(seed)
 
     def real(*shape: int, spread: float = 0.2, centre: float = 0.0):
@@ -53,7 +54,7 @@ def tiny_weights(seed: int = 1, config: Config = CONFIG) -> Weights:
 
 
 def state_dict(weights: Weights, prefix: str = "") -> dict[str, np.ndarray]:
-    """The same under the names and in the layout of a BERT checkpoint."""
+    """The weights with the names and layout of a BERT checkpoint."""
     state = {
         "embeddings.word_embeddings.weight": weights.tables.word,
         "embeddings.position_embeddings.weight": weights.tables.position,
@@ -73,8 +74,8 @@ def state_dict(weights: Weights, prefix: str = "") -> dict[str, np.ndarray]:
     return {prefix + key: value for key, value in state.items()}
 
 
-def config_fields(config: Config = CONFIG) -> dict[str, object]:
-    """config.json of CONFIG, or of another."""
+def config_fields(config: BertConfig = CONFIG) -> dict[str, object]:
+    """Content of config.json for `config`."""
     return {
         "hidden_act": "gelu",
         "num_hidden_layers": config.layers,
@@ -88,7 +89,7 @@ def config_fields(config: Config = CONFIG) -> dict[str, object]:
 
 
 def write_folder(folder: Path, state: dict[str, np.ndarray], fields: dict[str, object]) -> None:
-    """A model folder: config.json and model.safetensors."""
+    """Write a model folder: config.json and model.safetensors."""
     import json
 
     from safetensors.numpy import save_file

@@ -1,4 +1,4 @@
-"""A BERT with fake quantizers: what it computes with, what moves in training, what it exports."""
+"""QuantizedBert: its values, what training changes, and its export."""
 
 from itertools import pairwise
 
@@ -33,7 +33,7 @@ EVERY_MODE = pytest.mark.parametrize(
 
 
 def quantized(chosen: Mode, size: float = 1, **options: bool) -> QuantizedBert:
-    """`size` is a factor on all linear weights, whose biases stay."""
+    """`size` scales all linear weights but not their biases."""
     fields = transformers.BertConfig(**config_fields(), type_vocab_size=2)
     bert = transformers.BertModel(fields, add_pooling_layer=False)
     weights = tiny_weights()
@@ -47,7 +47,7 @@ def quantized(chosen: Mode, size: float = 1, **options: bool) -> QuantizedBert:
 
 
 def step(model: QuantizedBert, times: int = 3) -> None:
-    """Some steps that pull two sentences apart."""
+    """Training steps that push two sentences apart."""
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
     ids = torch.tensor([[1, 5, 9, 2], [1, 12, 13, 2]])
     for _ in range(times):
@@ -90,7 +90,7 @@ def test_exported_codes_are_what_training_computed_with(chosen: Mode, learned: b
 
 @EVERY_MODE
 def test_evaluation_is_golden_s(chosen: Mode) -> None:
-    """Any code that differed would move a vector by a thousand times as much as its own rounding."""
+    """One wrong code would move a vector a thousand times further than its rounding."""
     model = quantized(chosen)
     step(model)
     model.fit()
@@ -128,7 +128,7 @@ def test_training_moves_all_but_the_tables() -> None:
     tables = {
         f"bert.embeddings.{table}_embeddings.weight" for table in ("word", "position", "token_type")
     }
-    # The bias of keys adds the same to all scores of a query: softmax does not see it.
+    # The bias of keys adds a constant to all scores of a query, which softmax ignores.
     assert {name for name in still if not name.endswith("self.key.bias")} == tables
 
 

@@ -1,4 +1,4 @@
-"""`tilebert train` and `tilebert table` on rows written for this test, and what they say about wrong input."""
+"""`tilebert train` on small files written here: its output and its errors."""
 
 import json
 import os
@@ -21,13 +21,13 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Shared, so that every FP32 model is trained once."""
+    """Shared cache, so that each FP32 model is trained once."""
     return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture
 def folder(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working folder, with glue/ and damaged copies in it."""
+    """Working folder with glue/ and damaged copies of it."""
     write_glue(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(console, "_told", set())
@@ -49,7 +49,7 @@ def test_similarity(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert f"trained pearson {record['trained']['pearson']:.2f}" in out
     lines = err.splitlines()
     assert lines.pop(6).startswith("after epoch 1: pearson ")
-    # Where no terminal shows a bar, every stage is a line.
+    # Without a terminal each stage prints a line instead of a progress bar.
     assert lines == [
         "fine-tuning similarity in fp32",
         "evaluating similarity",
@@ -62,8 +62,11 @@ def test_similarity(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
         "comparing golden with PyTorch",
     ]
     assert checkpoint.load(folder / "log.safetensors").mode == mode("wlog-a8", 3)
-    # What eval finds in the checkpoint is what was reported.
-    words = "eval --task sts-b --glue glue --mode wlog-a8 --exponent-bits 3 --checkpoint log.safetensors --json e.json"
+    # eval of the checkpoint finds the reported metrics.
+    words = (
+        "eval --task sts-b --glue glue --mode wlog-a8 --exponent-bits 3 "
+        "--checkpoint log.safetensors --json e.json"
+    )
     assert run(words.split()) == 0
     assert json.loads((folder / "e.json").read_text())["pearson"] == record["trained"]["pearson"]
     assert sorted(path.name for path in folder.iterdir() if "log" in path.name) == [
@@ -73,7 +76,10 @@ def test_similarity(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_head(folder: Path, cache: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    command = "train --task rte --glue glue --mode w8a8 --bits 6 --no-clip --plain -o six.safetensors --json six.json"
+    command = (
+        "train --task rte --glue glue --mode w8a8 --bits 6 --no-clip --plain "
+        "-o six.safetensors --json six.json"
+    )
     assert run(command.split()) == 0
     out, _ = capfd.readouterr()
     record = json.loads((folder / "six.json").read_text())
@@ -141,8 +147,8 @@ def test_a_stop_at_the_comparison_resumes_at_the_evaluation(
         patch.setattr(WeightQuantizer, "forward", counted)
         patch.setattr(agreement, "agreement", watched)
         assert run(command.split()) == 0
-    # The comparison quantizes every weight once, and tells a fraction for each example, and then
-    # golden's.
+    # The comparison quantizes every weight once. It reports progress for each example of the
+    # trained model and then of golden's.
     assert len(calls) == len(set(calls)) == 6 * 6
     assert fractions[:4] == [1 / 8, 2 / 8, 3 / 8, 4 / 8]
     assert fractions == sorted(fractions)
@@ -163,7 +169,7 @@ def test_a_stop_at_the_comparison_resumes_at_the_evaluation(
     assert capfd.readouterr().err.endswith("comparing golden with PyTorch\ntilebert: interrupted\n")
     assert (folder / "x.safetensors.state").exists()
     assert not (folder / "x.json").exists()
-    # No step is taken again.
+    # No step is repeated.
     monkeypatch.setattr(loop, "_step", None)
     assert run(command.split()) == 0
     again = json.loads((folder / "x.json").read_text())
@@ -222,7 +228,8 @@ def test_a_loss_that_is_no_number(
     out, err = capfd.readouterr()
     assert out == ""
     assert err == (
-        "calibrating\ntraining rte in w8a8\ntilebert: loss: expected a number, got nan in step 1 of 1\n"
+        "calibrating\ntraining rte in w8a8\n"
+        "tilebert: loss: expected a number, got nan in step 1 of 1\n"
     )
     assert not (folder / "x.safetensors").exists()
 
@@ -255,7 +262,8 @@ CASES = {
     ),
     "the first scores equal": (
         "--task similarity --glue alike --limit 3",
-        "--glue: alike/STS-B: expected first 3 examples of dev with different scores, got 2.5 in all 3",
+        "--glue: alike/STS-B: expected first 3 examples of dev with different scores, "
+        "got 2.5 in all 3",
     ),
     "device": ("--task rte --glue glue --device tpu", "--device: expected cpu or cuda, got 'tpu'"),
     "output": (

@@ -1,4 +1,4 @@
-"""An evaluation's products against golden's: equal sums, equal codes."""
+"""Products of an evaluation against golden's: equal sums, equal codes."""
 
 from fractions import Fraction
 
@@ -25,7 +25,7 @@ OPERANDS: list[tuple[Format, Format]] = [
 def values(
     rng: np.random.Generator, fmt: Format, scale: float, shape: tuple[int, int]
 ) -> tuple[list[list[int]], object]:
-    """Decoded integers, and the float32 values that training has for them."""
+    """Decoded integers, and their float32 values in training."""
     codes = rng.choice(all_codes(fmt), shape)
     real = dequantize(codes, fmt, scale)
     return np.rint(real * scale).astype(np.int64).tolist(), torch.from_numpy(

@@ -1,4 +1,4 @@
-"""Fake quantization against golden's quantizer, and its gradient."""
+"""Fake quantization: values against golden's quantizer, and gradients."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def expected(x: np.ndarray, fmt: Format, scale: float, rounding: Rounding) -> np
 
 @CASES
 def test_equals_golden_at_every_bound(fmt: Format, rounding: Rounding) -> None:
-    """Levels, what lies halfway between two, and the floats next to those."""
+    """Levels, midpoints between levels, and the floats next to these."""
     grid = levels(fmt, rounding)
     points = np.concatenate(
         [grid.values, grid.bounds, np.arange(fmt.max_value % 1000) + 0.5, [1e300, np.inf]]
@@ -94,7 +94,7 @@ def test_gradient_is_straight_through_up_to_the_clipping_point(
 
 @pytest.mark.parametrize("fmt", [Linear(4), Log2(3), Piecewise()], ids=str)
 def test_gradient_of_the_scale(fmt: Format) -> None:
-    """Beyond the clipping point the value is max / scale, so its derivative is -max / scale^2."""
+    """Beyond the clipping point the value is max / scale, with derivative -max / scale^2."""
     scale = torch.tensor(fmt.max_value / 2.0, dtype=torch.float64, requires_grad=True)
     fake_quantize(torch.tensor([5.0, -7.0, 9.0]).double(), fmt, scale).backward(
         torch.ones(3).double()
@@ -105,7 +105,10 @@ def test_gradient_of_the_scale(fmt: Format) -> None:
 
 
 def test_gradient_of_the_scale_inside() -> None:
-    """0.6 at scale 2 is 1.2 and becomes 1: the step's derivative is 1 - 1.2, and d step / d scale is -1/4."""
+    """0.6 at scale 2 is 1.2 and rounds to 1.
+
+    The derivative with respect to the step is 1 - 1.2, and d step / d scale is -1/4.
+    """
     scale = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
     fake_quantize(torch.tensor([0.6], dtype=torch.float64), Linear(4), scale).backward(
         torch.ones(1).double()

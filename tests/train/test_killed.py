@@ -1,4 +1,4 @@
-"""kill -9 in the middle of a training, then the same command: what it would have written without."""
+"""Training killed with SIGKILL and started again: the result is that of an unbroken run."""
 
 import json
 import shutil
@@ -32,12 +32,12 @@ WORDS = (
     "rain",
 )
 TRAIN, DEV = 512, 6
-"""Examples. In batches of 32, four epochs are 64 steps; a state is kept after 50."""
+"""Numbers of examples. In batches of 32, four epochs have 64 steps; a state is kept after 50."""
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """glue/ with RTE, and packages/ with a tiny model in the place of the packaged one."""
+    """glue/ with RTE, and packages/ with a tiny model in place of the packaged one."""
     folder = tmp_path_factory.mktemp("train")
     rng = np.random.default_rng(1)
     (folder / "glue" / "RTE").mkdir(parents=True)
@@ -59,7 +59,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def surroundings(folder: Path, cache: str) -> dict[str, str]:
-    """The environment of a run with a cache of its own, so that nothing comes from another run."""
+    """Environment with its own cache, so that runs share nothing."""
     return {"TILEBERT_CACHE": str(folder / cache), "PYTHONPATH": str(folder / "packages")}
 
 
@@ -75,7 +75,7 @@ def test_a_training_goes_on(folder: Path, tmp_path: Path) -> None:
         [*words, "-o", "whole.st", "--json", "whole.json"], folder, **surroundings(folder, "whole")
     )
     again = [*words, "-o", "again.st", "--json", "again.json"]
-    # In FP32, in 4 bits, and with all but the record done.
+    # Kill during FP32 training, during 4-bit training, and just before the record is written.
     for pattern, moment in (
         ("rte-*.state", "after"),
         ("again.st.state", "after"),
@@ -95,7 +95,7 @@ def test_a_training_goes_on(folder: Path, tmp_path: Path) -> None:
 
 
 def content(path: Path) -> dict[str, Any]:
-    """The metadata of a checkpoint, and every tensor's type, shape and bytes."""
+    """Metadata of a checkpoint, and every tensor's type, shape and bytes."""
     with safe_open(path, "np") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         metadata = file.metadata()
@@ -126,7 +126,7 @@ def test_a_table_goes_on(folder: Path, tmp_path: Path) -> None:
         **surroundings(folder, "whole"),
     )
     again = [*words, "--records", "again.jsonl", "--workers", "2"]
-    # In a worker, in the middle of the second cell.
+    # Kill in a worker, during the second cell.
     killed(
         again,
         folder,

@@ -1,4 +1,4 @@
-"""The loop of training: what a seed fixes, what an interruption changes (nothing), what stops it."""
+"""Training loop: reproducible by seed, unchanged by interruptions, and stopped by bad losses."""
 
 import math
 from pathlib import Path

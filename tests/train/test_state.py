@@ -1,4 +1,4 @@
-"""Files that training goes on from: done with, damaged, of other settings, on a full disk."""
+"""Training states: finished, damaged, with other settings, on a full disk."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -50,7 +50,7 @@ def cut(state: Path) -> None:
 
 
 def flipped(state: Path) -> None:
-    """A bit within the weights."""
+    """Flip a bit of the weights."""
     content = bytearray(state.read_bytes())
     content[len(content) // 2] ^= 4
     state.write_bytes(content)
@@ -65,7 +65,7 @@ def without_weights(state: Path) -> None:
 
 
 def of_another_shape(state: Path) -> None:
-    """The model's part fits, the optimizer's does not: what was taken over is given back."""
+    """The model's part fits and the optimizer's does not: the model must be restored."""
     content = torch.load(state, weights_only=True)
     content["optimizer"]["param_groups"] = []
     torch.save(content, state)
@@ -107,7 +107,7 @@ def test_a_damaged_state_is_told_and_training_begins_anew(
 
 
 def test_a_state_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The training ends in one line; what was kept before stays."""
+    """Training ends with a one-line error; the previous state remains."""
     state = tmp_path / "x.state"
 
     def full(content: object, path: Path) -> None:

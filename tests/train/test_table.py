@@ -1,4 +1,4 @@
-"""`tilebert table` on rows written for this test, and what it says about wrong input."""
+"""`tilebert table` on small files written here: its output and its errors."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working folder, with GLUE's files in it."""
+    """Working folder with GLUE's files."""
     write_glue(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TILEBERT_CACHE", str(tmp_path / "cache"))
@@ -55,9 +55,9 @@ def test_table(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert "| w4a8 |  | not run |" in text
     assert f"| fp32 |  | {records[0]['trained']['accuracy']:.2f} |" in text
     assert (folder / "plots" / "trained.png").stat().st_size > 1000
-    # What the trainings went on from is gone.
+    # The trainings' states are removed.
     assert not list((folder / "cache" / "training").glob("*.state"))
-    # Nothing runs twice.
+    # A second run computes nothing again.
     assert run(words) == 0
     assert capfd.readouterr().err == ""
     assert grid.read_records(folder / "cells.jsonl") == records

@@ -35,7 +35,7 @@ def geometry(config: Config) -> Geometry:
         rows=config.rows,
         cols=config.cols,
         bus=config.bus,
-        lanes=config.results,
+        results=config.results,
         x=config.x_ring,
         w=config.w_ring,
         p=config.p_ring,
