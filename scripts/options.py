@@ -80,6 +80,9 @@ PostTraining = Annotated[
         "--post-training", help="Use the model quantized after training, not the trained one."
     ),
 ]
+SENTENCE = "A student with a small board multiplies matrices in four bits."
+"""The sentence that `simulate` and `formats` run by default."""
+
 SEED_MAX = 2**31 - 1
 """What nextpnr, NumPy and PyTorch all take."""
 

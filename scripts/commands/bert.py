@@ -16,8 +16,8 @@ from golden.bert.weights import read_weights
 from golden.schedule.backend import golden_backend
 from golden.spec.modes import Mode
 from scripts import options
-from scripts.commands.eval import FLOAT, mode_or_float
 from scripts.console import Bar, err, out, progress
+from scripts.eval.encoders import FLOAT, mode_or_float
 from scripts.eval.fleet import Setup
 from scripts.files import check_folder, check_places, check_text, write_array, write_json
 from scripts.models import check_choice, load_model, origin

@@ -8,26 +8,23 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from golden.bert.encoder import Encoder, float_encoder
-from golden.bert.evaluation import Similarity, evaluate_sts, pair_sequences, similarity
+from golden.bert.encoder import float_encoder
+from golden.bert.evaluation import pair_sequences, similarity
 from golden.bert.quantized import quantized_encoder
 from golden.bert.tokens import Tokenizer
 from golden.bert.weights import read_weights
 from golden.schedule.backend import golden_backend
 from golden.spec.formats import Log2
-from golden.spec.modes import MODE_NAMES, Mode, mode
-from golden.tasks.glue import SIMILARITY, TASK_NAMES, Example, Task, task_of
+from golden.tasks.glue import SIMILARITY, TASK_NAMES, Task, task_of
 from scripts import options
-from scripts.console import Bar, err, out, progress
-from scripts.eval.accuracy import accuracy, read
+from scripts.console import err, out, progress
+from scripts.eval.accuracy import accuracy, read_pairs
+from scripts.eval.encoders import FLOAT, mode_or_float
 from scripts.eval.fleet import Setup, embed_on_rtl
 from scripts.files import check_folder, check_place, write_json
 from scripts.models import check_choice, load_model, origin
 from sim.backend import RtlBackend, Tally
 from sim.build import build
-
-FLOAT = "fp32"
-"""Stands for a mode where nothing is quantized."""
 
 
 def evaluate(
@@ -151,34 +148,3 @@ def _report(record: dict[str, Any], kind: Task, tally: Tally | None) -> None:
         if tally.mismatches:
             err.say(f"tilebert: eval: {tally.first}")
             raise typer.Exit(1)
-
-
-def mode_or_float(name: str, exponent_bits: int) -> Mode | None:
-    """The mode of that name, None for fp32; raises ValueError that lists both."""
-    if name == FLOAT:
-        return None
-    if name not in MODE_NAMES:
-        raise ValueError(f"--mode: expected one of {', '.join((*MODE_NAMES, FLOAT))}, got {name!r}")
-    return mode(name, exponent_bits)
-
-
-def read_pairs(glue: Path, limit: int | None = None, task: str = SIMILARITY) -> list[Example]:
-    """The first `limit` examples of a task's dev split (None for all); raises ValueError that names the option."""
-    if limit is not None and limit < 2:
-        raise ValueError(f"--limit: expected 2 pairs or more, got {limit}")
-    return read(task, glue, "dev", limit)
-
-
-def load_encoder(
-    chosen: Mode | None, checkpoint: Path | None = None, *, trained: bool = True
-) -> Encoder:
-    """The encoder in a mode, on golden, or in float32; errors as `load_model`."""
-    if chosen is None:
-        return float_encoder(read_weights())
-    return quantized_encoder(load_model(chosen, checkpoint, trained=trained), golden_backend)
-
-
-def score(encoder: Encoder, pairs: list[Example], bar: Bar, stage: str) -> Similarity:
-    """`evaluate_sts` with its progress on the bar."""
-    bar.stage(stage)
-    return evaluate_sts(encoder, Tokenizer(), pairs, progress=lambda done, total: bar(done / total))

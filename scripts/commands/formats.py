@@ -8,8 +8,9 @@ import typer
 from rich.table import Table
 
 from scripts import options
-from scripts.commands.eval import FLOAT, read_pairs
 from scripts.console import out, progress
+from scripts.eval.accuracy import read_pairs
+from scripts.eval.encoders import FLOAT
 from scripts.eval.measurements import LAYER, Measurements, format_label, measure
 from scripts.files import check_folder, check_place, make_folder, write_json, write_text
 from scripts.models import MODEL_PACKAGE

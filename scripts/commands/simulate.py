@@ -26,8 +26,6 @@ from sim.compare import Comparison, compare
 from sim.simulation import GroupResult
 from sim.simulation import simulate as run_simulation
 
-SENTENCE = "A student with a small board multiplies matrices in four bits."
-
 
 @dataclass(frozen=True)
 class Group:
@@ -43,7 +41,7 @@ def simulate(
     rows: options.Rows = 8,
     cols: options.Cols = 8,
     layer: Annotated[int, typer.Option(help="Encoder layer, from 0.")] = 0,
-    text: Annotated[str, typer.Option(help="The sentence.")] = SENTENCE,
+    text: Annotated[str, typer.Option(help="The sentence.")] = options.SENTENCE,
     exponent_bits: options.ExponentBits = 4,
     checkpoint: options.Checkpoint = None,
     simulator: options.Simulator = "verilator",

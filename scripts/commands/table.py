@@ -10,9 +10,9 @@ from rich.table import Table
 
 from golden.tasks.glue import TASK_NAMES, task_of
 from scripts import options
-from scripts.commands.eval import FLOAT
 from scripts.console import err, out, progress
 from scripts.eval import grid
+from scripts.eval.encoders import FLOAT
 from scripts.eval.grid import ROWS, Cell
 from scripts.files import check_file, check_folder, check_place, make_folder, read_text, write_text
 

@@ -11,12 +11,12 @@ from golden.bert import checkpoint
 from golden.bert.calibration import with_bits
 from golden.bert.quantized import QuantizedModel
 from golden.spec.modes import mode
-from golden.tasks.glue import TASK_NAMES, Example, task_of
+from golden.tasks.glue import TASK_NAMES, task_of
 from scripts import options
-from scripts.console import Bar, err, out, progress, tell
+from scripts.console import err, out, progress, tell
 from scripts.eval.accuracy import describe, of_float, of_model, read
+from scripts.eval.trainer import fine_tuned, load_trainer, reporter, training_device
 from scripts.files import check_places, is_stream, write_bytes, write_json
-from sim.cache import cache_folder
 
 COMPARED = 200
 """Examples of the dev split on which golden is compared with the trained model."""
@@ -135,50 +135,3 @@ def train(
     for what in ("fp32", "trained"):
         if what in record:
             out.print(f"{what:8}{describe(record[what])} on dev, {len(examples['dev']):,} examples")
-
-
-def load_trainer() -> Any:
-    """train.recipe, whose packages are an extra; raises ValueError that names them."""
-    try:
-        from train import recipe
-    except ImportError as error:
-        raise ValueError(f"train: expected the package {error.name}; make .venv/train") from None
-    return recipe
-
-
-def training_device(name: str) -> Any:
-    """PyTorch's device of that name; raises ValueError that names the option."""
-    import torch
-
-    if name not in ("cpu", "cuda"):
-        raise ValueError(f"--device: expected cpu or cuda, got {name!r}")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device: expected one that PyTorch finds, got cuda")
-    return torch.device(name)
-
-
-def fine_tuned(task: str, examples: list[Example], seed: int, device: Any, bar: Bar) -> Path:
-    """The folder of a task's FP32 model, trained now or before."""
-    recipes = load_trainer()
-    settings = recipes.float_settings(task, seed)
-    folder: Path = recipes.float_folder(cache_folder() / "training", task, examples, settings)
-    recipes.fine_tune(
-        task,
-        examples,
-        settings,
-        folder,
-        device=device,
-        stage=bar.stage,
-        report=reporter(bar),
-        tell=tell,
-    )
-    return folder
-
-
-def reporter(bar: Bar) -> Any:
-    """Steps and loss on the bar."""
-
-    def report(done: Any) -> None:
-        bar(done.step / done.steps, f"step {done.step} of {done.steps}, loss {done.loss:.4f}")
-
-    return report

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from golden.bert.encoder import Encoder, float_encoder
-from golden.bert.evaluation import evaluate_sts
+from golden.bert.evaluation import Similarity, evaluate_sts
 from golden.bert.head import Head, evaluate_head, metrics, predictions, read_texts
 from golden.bert.quantized import QuantizedModel, quantized_encoder
 from golden.bert.tokens import Tokenizer
@@ -36,6 +36,19 @@ def read(task: str, glue: Path, split: str, limit: int | None = None) -> list[Ex
             f"--glue: {glue / kind.folder}: expected {first}examples of {split} with different scores, got {got}"
         )
     return examples
+
+
+def read_pairs(glue: Path, limit: int | None = None, task: str = SIMILARITY) -> list[Example]:
+    """The first `limit` examples of a task's dev split (None for all); raises ValueError that names the option."""
+    if limit is not None and limit < 2:
+        raise ValueError(f"--limit: expected 2 pairs or more, got {limit}")
+    return read(task, glue, "dev", limit)
+
+
+def score(encoder: Encoder, pairs: list[Example], bar: Bar, stage: str) -> Similarity:
+    """`evaluate_sts` with its progress on the bar."""
+    bar.stage(stage)
+    return evaluate_sts(encoder, Tokenizer(), pairs, progress=lambda done, total: bar(done / total))
 
 
 def of_model(task: str, model: QuantizedModel, examples: Sequence[Example], bar: Bar) -> Figures:

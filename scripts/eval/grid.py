@@ -12,10 +12,10 @@ from golden.bert.statistics import stored_bytes
 from golden.spec.modes import Mode, mode
 from golden.tasks.glue import task_of
 from scripts import lines
-from scripts.commands.eval import FLOAT
-from scripts.commands.train import fine_tuned, load_trainer, training_device
 from scripts.console import Silent
 from scripts.eval.accuracy import of_float, of_model, read
+from scripts.eval.encoders import FLOAT
+from scripts.eval.trainer import fine_tuned, load_trainer, training_device
 from scripts.workers import processes
 from sim.cache import cache_folder
 

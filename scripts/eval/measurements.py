@@ -24,10 +24,11 @@ from golden.bert.weights import Weights, read_weights
 from golden.spec.formats import Format, Linear, Log2
 from golden.spec.modes import Mode, mode
 from golden.tasks.glue import Example
-from scripts.commands.eval import FLOAT, load_encoder, score
-from scripts.commands.simulate import SENTENCE
 from scripts.console import Bar
+from scripts.eval.accuracy import score
+from scripts.eval.encoders import FLOAT, load_encoder
 from scripts.models import MODEL_PACKAGE, load_model
+from scripts.options import SENTENCE
 
 MODES = (
     mode("w8a8"),

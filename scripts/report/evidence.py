@@ -10,8 +10,8 @@ from golden.spec.modes import Mode, mode
 from golden.tasks.glue import task_of
 from hw.flow.registry import Point
 from scripts import records
-from scripts.commands.eval import FLOAT
 from scripts.eval import grid
+from scripts.eval.encoders import FLOAT
 from scripts.eval.grid import Cell
 
 

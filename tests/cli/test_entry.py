@@ -13,8 +13,8 @@ import pytest
 import tilebert
 from hw.boards.platforms import platform_of
 from scripts.cli import COMMANDS, run
-from scripts.commands.train import load_trainer
 from scripts.eval.fleet import executor
+from scripts.eval.trainer import load_trainer
 from sim import cache
 from tests.support.program import ROOT, environment
 from tests.support.refusal import refused

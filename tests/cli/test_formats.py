@@ -13,8 +13,7 @@ from golden.bert.statistics import weight_statistics
 from golden.schedule.backend import golden_backend
 from golden.spec.modes import Mode, mode
 from scripts.cli import run
-from scripts.commands import eval as eval_command
-from scripts.eval import measurements
+from scripts.eval import accuracy, measurements
 from scripts.report import plots
 from tests.support import tiny
 
@@ -55,7 +54,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(measurements, "load_model", load_model)
     monkeypatch.setattr(measurements, "load_encoder", load_encoder)
     monkeypatch.setattr(measurements, "Tokenizer", Words)
-    monkeypatch.setattr(eval_command, "Tokenizer", Words)
+    monkeypatch.setattr(accuracy, "Tokenizer", Words)
     (tmp_path / "glue" / "STS-B").mkdir(parents=True)
     (tmp_path / "glue" / "STS-B" / "dev.csv").write_text(ROWS)
     (tmp_path / "file").write_text("")
