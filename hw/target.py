@@ -10,12 +10,12 @@ from amaranth.hdl import Instance
 from amaranth.lib import wiring
 
 FamilyName = Literal["generic", "ecp5", "ice40", "xc7"]
-FAMILIES: tuple[str, ...] = get_args(FamilyName)
+FAMILY_NAMES: tuple[str, ...] = get_args(FamilyName)
 """What can be generated for: plain Verilog for any tool, or the primitives of a family of parts."""
 
 
 class Target:
-    """The platform that elaborate() receives when a design is written out; `family` is one of FAMILIES.
+    """The platform that elaborate() receives when a design is written out; `family` is one of FAMILY_NAMES.
 
     A unit that has a primitive of the family to use looks at `family`; its latency is the same on
     all of them. A component placed many times becomes one module and instances of it. Amaranth by
@@ -24,8 +24,8 @@ class Target:
     """
 
     def __init__(self, family: str = "generic") -> None:
-        if family not in FAMILIES:
-            raise ValueError(f"target: expected one of {', '.join(FAMILIES)}, got {family!r}")
+        if family not in FAMILY_NAMES:
+            raise ValueError(f"target: expected one of {', '.join(FAMILY_NAMES)}, got {family!r}")
         self.family = family
         self.modules: dict[str, str] = {}
         self._signatures: dict[str, wiring.Signature] = {}

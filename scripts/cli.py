@@ -14,8 +14,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from hw.flow.nextpnr import PlaceAndRouteError
-from hw.flow.yosys import YosysError
+from hw.tools.nextpnr import PlaceAndRouteError
+from hw.tools.yosys import YosysError
 from scripts.console import err, out, tolerate
 from scripts.interrupts import INTERRUPTED, interruptible
 from sim.cache import cache_folder

@@ -15,7 +15,7 @@ from amaranth import Elaboratable, Module
 from amaranth.build import ResourceError
 
 from hw.boards.selftest import SelfTest
-from hw.flow.nextpnr import PlaceAndRouteError
+from hw.tools.nextpnr import PlaceAndRouteError
 
 BOARDS = {
     "ulx3s-85f": ("amaranth_boards.ulx3s", "ULX3S_85F_Platform"),

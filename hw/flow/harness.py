@@ -9,8 +9,8 @@ from amaranth.lib.wiring import In, Out
 
 from hw.config import Config
 from hw.flow.block_ram import with_output_registers
-from hw.flow.synth import PARTS, keeping
-from hw.flow.yosys import DELAY_TARGET, READ_DESIGN, run_yosys
+from hw.flow.families import family_of
+from hw.flow.synth import map_design
 from hw.operands import Product
 from hw.target import place
 from hw.verilog.design import UNITS, emit
@@ -71,29 +71,14 @@ def mapped(config: Config, unit: str = "array", target: str = "ecp5") -> str:
     ValueError as `check`.
     """
     design = emit(Harness(config, unit), "harness", target)
-    script = [
-        DELAY_TARGET,
-        READ_DESIGN,
-        *keeping(design),
-        PARTS[target].mapping(design.top, config.dsp),
-        "write_json netlist.json",
-    ]
-    files = run_yosys(
-        "\n".join(script), inputs={"design.v": design.unprefixed}, outputs=["netlist.json"]
-    )
-    netlist = files["netlist.json"]
+    commands = ["write_json netlist.json"]
+    netlist = map_design(design, target, config.dsp, commands, ["netlist.json"])["netlist.json"]
     if unit in ("array", "core"):
-        check(netlist, config, *_CHECKED[target])
+        check(netlist, config, target)
     return with_output_registers(netlist) if target == "ecp5" else netlist
 
 
-_CHECKED = {"ecp5": ("MULT18X18D", "TRELLIS_FF"), "ice40": ("SB_MAC16", "SB_DFF")}
-"""A family's multiplier, and how its flip-flops' names begin."""
-
-
-def check(
-    netlist: str, config: Config, multiplier: str = "MULT18X18D", flip_flop: str = "TRELLIS_FF"
-) -> None:
+def check(netlist: str, config: Config, target: str = "ecp5") -> None:
     """Raise ValueError if a mapped netlist (Yosys' JSON, PEs kept as modules) is not the whole array.
 
     It holds rows * cols PEs; each has its multiplier, where the build uses them, and as many
@@ -105,15 +90,17 @@ def check(
     pes = _instances(modules, _top(modules))["pe"]
     if pes != config.rows * config.cols:
         raise ValueError(f"netlist: expected {config.rows * config.cols} PEs, got {pes}")
-    pe = modules["pe"]
-    multipliers = _instances(modules, "pe")[multiplier]
+    pe, family = modules["pe"], family_of(target)
+    multipliers = _instances(modules, "pe")[family.multiplier]
     needed = int(config.product is Product.MULTIPLIER)
     if multipliers != needed:
-        raise ValueError(f"netlist: expected {needed} {multiplier} per PE, got {multipliers}")
+        raise ValueError(
+            f"netlist: expected {needed} {family.multiplier} per PE, got {multipliers}"
+        )
     stored = {
         cell["connections"]["Q"][0]
         for cell in pe["cells"].values()
-        if cell["type"].startswith(flip_flop)
+        if cell["type"].startswith(family.flip_flop)
     }
     sums = {
         bit

@@ -3,49 +3,17 @@
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from hw.config import Config
-from hw.flow import nextpnr
-from hw.flow.nextpnr import Algorithms, PlaceAndRouteError
+from hw.flow.families import DEVICES, device_of
 from hw.operands import Product
-
-
-@dataclass(frozen=True)
-class Device:
-    """A part: its family, nextpnr's options for size and package, and the speed grade that figures are quoted for.
-
-    `blocks` is how many there are of each type that a floor plan gives sites to
-    (hw.flow.floorplan).
-    """
-
-    family: str
-    option: str
-    package: str
-    speed: int | None = None
-    blocks: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def arguments(self) -> list[str]:
-        """Of nextpnr's command."""
-        speed = [] if self.speed is None else ["--speed", str(self.speed)]
-        return [self.option, "--package", self.package, *speed]
-
-
-DEVICES = {
-    "LFE5U-25F": Device("ecp5", "--25k", "CABGA381", 6, {"MULT18X18D": 28, "DP16KD": 56}),
-    "LFE5U-45F": Device("ecp5", "--45k", "CABGA554", 6, {"MULT18X18D": 72, "DP16KD": 108}),
-    "LFE5U-85F": Device("ecp5", "--85k", "CABGA756", 6, {"MULT18X18D": 156, "DP16KD": 208}),
-    "iCE40UP5K": Device("ice40", "--up5k", "sg48"),
-    "iCE40HX8K": Device("ice40", "--hx8k", "ct256"),
-}
-"""What can be placed on, in each part's slowest grade and its package with most pins."""
-
-DEFAULT_DEVICES = {"ecp5": "LFE5U-85F", "ice40": "iCE40UP5K"}
+from hw.tools import nextpnr
+from hw.tools.nextpnr import Algorithms, PlaceAndRouteError
 
 DEFAULT = Algorithms()
 """nextpnr's own."""
@@ -139,9 +107,7 @@ def place_and_route(
     `progress` is called with each seed before its run, `done` with what came of it. Raises
     ValueError on an unknown device, PlaceAndRouteError if nextpnr fails.
     """
-    if device not in DEVICES:
-        raise ValueError(f"device: expected one of {', '.join(DEVICES)}, got {device!r}")
-    part, placements = DEVICES[device], []
+    part, placements = device_of(device), []
     clock = clock or algorithms.clock
     # Relative paths only: nextpnr's sandbox has a temporary folder of its own.
     with tempfile.TemporaryDirectory(prefix="tilebert-") as folder:

@@ -5,9 +5,10 @@ from typing import Literal
 
 from golden.spec.modes import K_MAX, MODE_NAMES, mode
 from hw.config import Config
+from hw.flow.families import PLACED
 from hw.flow.floorplan import planned
 from hw.flow.harness import mapped
-from hw.flow.pnr import DEFAULT_DEVICES, algorithms_for, place_and_route
+from hw.flow.pnr import algorithms_for, place_and_route
 from hw.flow.synth import synthesize
 
 Better = Literal["less", "more"]
@@ -93,7 +94,7 @@ def measure(point: Point) -> list[Record]:
             Record(f"{point.build}/{kind}", "cells", float(count), "less")
             for kind, count in cells.items()
         ]
-    device = DEFAULT_DEVICES[point.target]
+    device = PLACED[point.target]
     netlist = planned(mapped(config, point.unit, point.target), point.unit, config, device)
     algorithms = algorithms_for(point.unit, config, device)
     (placement,) = place_and_route(netlist, device, [point.seed], algorithms=algorithms)

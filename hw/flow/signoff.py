@@ -8,9 +8,10 @@ from typing import Any
 
 from hw.config import Config
 from hw.flow.census import cells_by_unit
+from hw.flow.families import device_of
 from hw.flow.floorplan import planned
 from hw.flow.harness import mapped
-from hw.flow.pnr import DEVICES, Placement, algorithms_for, place_and_route
+from hw.flow.pnr import Placement, algorithms_for, place_and_route
 from hw.flow.synth import Cells
 
 
@@ -37,7 +38,7 @@ class SignOff:
     def record(self) -> dict[str, Any]:
         """For JSON."""
         worst = self.worst
-        family = DEVICES[self.device].family
+        family = device_of(self.device).family
         return {
             "device": self.device,
             "netlist_sha256": self.netlist_sha256,
@@ -69,9 +70,7 @@ def sign_off(
     unknown device, YosysError and PlaceAndRouteError as the tools do, ValueError where the netlist
     is not the whole unit (hw.flow.harness.check).
     """
-    if device not in DEVICES:
-        raise ValueError(f"device: expected one of {', '.join(DEVICES)}, got {device!r}")
-    family = DEVICES[device].family
+    family = device_of(device).family
     progress(f"mapping {unit} for {device}")
     netlist = mapped(config, unit, family)
     digest = hashlib.sha256(netlist.encode()).hexdigest()

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from hw.flow.nextpnr import invoke
-from hw.flow.pnr import DEVICES
+from hw.flow.families import device_of
+from hw.tools.nextpnr import invoke
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ def sites_of(device: str) -> dict[str, list[Site]]:
     nextpnr has no list of them. It is asked to place as many blocks as the device has, with nothing
     between them. Raises PlaceAndRouteError if it does not.
     """
-    part = DEVICES[device]
+    part = device_of(device)
     names = [
         (f"{kind}_{index}", kind) for kind, count in part.blocks.items() for index in range(count)
     ]

@@ -10,7 +10,6 @@ from amaranth.back import rtlil
 from amaranth.lib import wiring
 
 from hw.config import Config
-from hw.flow.yosys import run_yosys
 from hw.gateware.array.array import Array
 from hw.gateware.array.decoder import WDecoder, XDecoder
 from hw.gateware.array.processing import processing_element
@@ -21,6 +20,7 @@ from hw.gateware.core.loader import Loader
 from hw.gateware.output.drain import Drain
 from hw.gateware.output.requantizer import Requantizer
 from hw.target import Target, has_port
+from hw.tools.yosys import run_yosys
 from hw.verilog.identifiers import with_module_prefix
 from hw.verilog.text import HEADER, condensed, delivered
 
@@ -101,7 +101,7 @@ def generate(
     kept: str = "",
     prefix: str = "",
 ) -> Design:
-    """The Verilog of a unit (a key of UNITS) for a family of parts (one of FAMILIES), with `flat` also flattened.
+    """The Verilog of a unit (a key of UNITS) for a family of parts (one of FAMILY_NAMES), with `flat` also flattened.
 
     The top module is called `prefix` and the unit's name. In `flat` the module `kept` stays one.
     Raises ValueError on an unknown unit or family, YosysError if Yosys fails.

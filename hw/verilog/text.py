@@ -36,7 +36,7 @@ def delivered(text: str) -> str:
 
     Ports and nets without bits, which Verilog does not have, are left out. A memory of zeros is
     cleared in a loop and says that no word is read in the cycle that writes it (`no_rw_check`, see
-    hw.flow.yosys.READ_DESIGN); a choice among many says that one condition holds at a time
+    hw.flow.synth.READ_DESIGN); a choice among many says that one condition holds at a time
     (`parallel_case`), or tools would build a priority.
     """
     text = _BANNER.sub("", text)

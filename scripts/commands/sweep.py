@@ -12,9 +12,8 @@ from rich.table import Table
 
 from golden.schedule.shapes import ENCODERS
 from golden.spec.modes import K_MAX
-from hw.flow.pnr import DEFAULT_DEVICES
+from hw.flow.families import FAMILIES, PLACED
 from hw.flow.registry import Point, Record, measure, parse_modes, registry
-from hw.flow.synth import PARTS
 from hw.verilog.design import UNITS
 from scripts import options, records
 from scripts.console import err, out, progress
@@ -76,7 +75,7 @@ def sweep(
         raise ValueError(f"--workers: expected 0 or more, got {workers}")
     for name, values, known in (
         ("--unit", units, UNITS),
-        ("--target", targets, PARTS),
+        ("--target", targets, FAMILIES),
         ("--bench", models, ENCODERS),
     ):
         for value in values or []:
@@ -152,10 +151,8 @@ def _grid(
     seeds: list[int | None],
 ) -> Iterator[Point]:
     for target in targets:
-        if target not in DEFAULT_DEVICES and seeds != [None]:
-            raise ValueError(
-                f"--seed: expected --target {' or '.join(DEFAULT_DEVICES)}, got {target}"
-            )
+        if target not in PLACED and seeds != [None]:
+            raise ValueError(f"--seed: expected --target {' or '.join(PLACED)}, got {target}")
     for unit, names, bits, (rows, cols), k_max, target, seed in itertools.product(
         units, mode_sets, exponent_bits, shapes, k_maxes, targets, seeds
     ):

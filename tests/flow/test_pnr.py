@@ -9,12 +9,12 @@ import pytest
 
 from golden.spec.modes import mode
 from hw.config import Config
-from hw.flow import nextpnr
 from hw.flow.census import cells_by_unit
 from hw.flow.harness import _instances, check, mapped
-from hw.flow.nextpnr import Algorithms, PlaceAndRouteError
 from hw.flow.pnr import _signal, _steps, place_and_route
 from hw.flow.signoff import SignOff, sign_off
+from hw.tools import nextpnr
+from hw.tools.nextpnr import Algorithms, PlaceAndRouteError
 from scripts.cli import run
 
 CONFIG = Config(modes=(mode("w8a8"),), rows=2, cols=2)

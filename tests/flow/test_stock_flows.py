@@ -6,7 +6,7 @@ Hours for all of them: `make stock`. CI runs those of `IN_CI`.
 import pytest
 
 from golden.spec.modes import MODE_NAMES
-from hw.flow.yosys import run_yosys
+from hw.tools.yosys import run_yosys
 from hw.verilog.design import generate
 from tests.support.jobs import config
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hw.flow.lifeline import tied
+from hw.tools.lifeline import tied
 
 ROUNDS = 60
 """Iterations after which routing for a clock is given up: one that gets there has taken 20 to 40."""
