@@ -1,12 +1,10 @@
 """Options that commands share, and the records they stand for."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from golden.spec.modes import K_MAX, Mode, mode
 from hw.config import Config
 from sim.toolchain import SimulatorName
 
@@ -26,7 +24,12 @@ Modes = Annotated[
 OneMode = Annotated[str, typer.Option("--mode", help="Number format of x and w.")]
 ModeOrFloat = Annotated[str, typer.Option("--mode", help="Number format of x and w, or fp32.")]
 ExponentBits = Annotated[
-    int, typer.Option(help="Exponent bits of log2 codes: 3, 4, or 5 in wlog-a8.")
+    int | None,
+    typer.Option(
+        "--exponent-bits",
+        help="Exponent bits of log2 codes: 3, 4, or 5 in wlog-a8; by default those in the mode's "
+        "name, as in wlog3-a8, else 4.",
+    ),
 ]
 Bits = Annotated[
     int | None, typer.Option(help="Bits of linear codes: 5 to 8 in w8a8, 2 to 4 in w4a4.")
@@ -35,8 +38,8 @@ Epochs = Annotated[
     float | None,
     typer.Option(
         "--epochs",
-        help="Passes of the quantized model over the data, or a part of one; by default the mode's, 1 or 3. "
-        "Fine-tuning in FP32 before it always takes its own, 3 or 4.",
+        help="Passes of the quantized model over the data, a fraction included; by default the "
+        "mode's, 1 or 3. Fine-tuning in FP32 before it always takes its own, 3 or 4.",
     ),
 ]
 TrainLimit = Annotated[
@@ -50,14 +53,20 @@ Bus = Annotated[
     int, typer.Option("--bus", help="Bytes a cycle on the load stream, a power of two.")
 ]
 XWords = Annotated[
-    int,
+    int | None,
     typer.Option(
         "--x-words",
-        help="Words of the x buffer, one for each k of a panel; 0: two panels, to a power of two.",
+        help="Words of the x buffer, one for each k of a panel; by default two panels, rounded up "
+        "to a power of two.",
     ),
 ]
-WWords = Annotated[int, typer.Option("--w-words", help="Words of the w buffer; 0: as for x.")]
+WWords = Annotated[
+    int | None, typer.Option("--w-words", help="Words of the w buffer; by default as for x.")
+]
 Results = Annotated[int, typer.Option("--results", help="Results a cycle, a power of two.")]
+Panels = Annotated[
+    int, typer.Option("--panels", help="Panels of columns whose parameters the core holds.")
+]
 JsonFile = Annotated[
     Path | None, typer.Option("--json", help="Write the result to this file as JSON.")
 ]
@@ -100,23 +109,6 @@ TrainingSeed = Annotated[
     typer.Option("--seed", callback=check_seed, help="Of the order of examples and of dropout."),
 ]
 Simulator = Annotated[SimulatorName, typer.Option("--simulator", help="What runs the Verilog.")]
-
-
-def build_config(
-    names: Sequence[str],
-    rows: int,
-    cols: int,
-    *,
-    exponent_bits: int = 4,
-    k_max: int = K_MAX,
-    dsp: bool = True,
-    always: tuple[str, ...] = (),
-    **around: int,
-) -> Config:
-    """The build that holds the named modes and those in `always`; `around` are the core's parameters in `Config`."""
-    unique = list(dict.fromkeys([*names, *always]))
-    modes: tuple[Mode, ...] = tuple(mode(name, exponent_bits) for name in unique)
-    return Config(modes=modes, rows=rows, cols=cols, k_max=k_max, dsp=dsp, **around)
 
 
 def check_clock(clock: float) -> None:

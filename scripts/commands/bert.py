@@ -16,6 +16,7 @@ from golden.bert.weights import read_weights
 from golden.schedule.backend import golden_backend
 from golden.spec.modes import Mode
 from scripts import options
+from scripts.builds import stated_build
 from scripts.console import Bar, err, out, progress
 from scripts.eval.encoders import FLOAT, mode_or_float
 from scripts.eval.fleet import Setup
@@ -31,7 +32,7 @@ def bert(
     ],
     mode_name: options.ModeOrFloat = "w8a8",
     backend: Annotated[options.Backend, typer.Option(help="What computes the GEMMs.")] = "golden",
-    exponent_bits: options.ExponentBits = 4,
+    exponent_bits: options.ExponentBits = None,
     checkpoint: options.Checkpoint = None,
     post_training: options.PostTraining = False,
     rows: options.Rows = 16,
@@ -61,7 +62,10 @@ def bert(
     chosen = mode_or_float(mode_name, exponent_bits)
     _check(texts, chosen, backend, checkpoint, clock, dump, raw)
     check_choice(checkpoint, post_training)
-    setup = Setup(mode_name, exponent_bits, rows, cols, bus, checkpoint, post_training)
+    linear = ["w8a8" if chosen is None else mode_name]
+    hardware = stated_build(linear, exponent_bits=exponent_bits, rows=rows, cols=cols, bus=bus)
+    setup = Setup(hardware, checkpoint, post_training)
+    mode_name = FLOAT if chosen is None else chosen.name
     if backend == "rtl":
         options.check_size(setup.config, "simulate")
     for text in texts:
@@ -142,7 +146,7 @@ def _rtl(
     setup: Setup, dump: Path | None, raw: bool, bar: Bar, texts: int, layers: int
 ) -> RtlBackend:
     """The core, its progress on the bar, one text after another."""
-    bar.stage(f"building {setup.rows} x {setup.cols}")
+    bar.stage(f"building {setup.build.rows} x {setup.build.cols}")
     built = build(setup.config)
     bar.stage("simulating")
     calls = 0

@@ -17,6 +17,7 @@ from golden.schedule.backend import golden_backend
 from golden.spec.formats import Log2
 from golden.tasks.glue import SIMILARITY, TASK_NAMES, Task, task_of
 from scripts import options
+from scripts.builds import stated_build
 from scripts.console import err, out, progress
 from scripts.eval.accuracy import accuracy, read_pairs
 from scripts.eval.encoders import FLOAT, mode_or_float
@@ -36,7 +37,7 @@ def evaluate(
     ],
     glue: options.Glue,
     mode_name: options.ModeOrFloat = "w8a8",
-    exponent_bits: options.ExponentBits = 4,
+    exponent_bits: options.ExponentBits = None,
     checkpoint: options.Checkpoint = None,
     post_training: options.PostTraining = False,
     backend: Annotated[options.Backend, typer.Option(help="What computes the GEMMs.")] = "golden",
@@ -70,7 +71,10 @@ def evaluate(
         raise ValueError(f"--checkpoint: expected with a quantized mode, got --mode {FLOAT}")
     check_choice(checkpoint, post_training)
     check_place(json_file, "--json")
-    setup = Setup(mode_name, exponent_bits, rows, cols, bus, checkpoint, post_training)
+    linear = ["w8a8" if chosen is None else mode_name]
+    hardware = stated_build(linear, exponent_bits=exponent_bits, rows=rows, cols=cols, bus=bus)
+    setup = Setup(hardware, checkpoint, post_training)
+    mode_name = FLOAT if chosen is None else chosen.name
     if backend == "rtl":
         options.check_size(setup.config, "simulate")
     check_folder(keep, "--keep")
@@ -109,7 +113,7 @@ def evaluate(
             figures = {"pearson": result.pearson, "spearman": result.spearman}
     record: dict[str, Any] = {"task": kind.name, "mode": mode_name, "backend": backend}
     if chosen is not None and isinstance(chosen.w_format, Log2):
-        record["exponent_bits"] = exponent_bits
+        record["exponent_bits"] = chosen.w_format.exponent_bits
     record["model"] = FLOAT if chosen is None else origin(chosen, checkpoint, post_training)
     record |= {"pairs": len(pairs), **figures, "seconds": time.perf_counter() - started}
     if tally is not None:

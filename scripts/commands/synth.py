@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from golden.spec.modes import K_MAX
+from hw.buildspec import BuildSpec
 from hw.config import Config
 from hw.flow.families import DEVICES, FAMILIES, PLACED, TargetName
 from hw.flow.floors import floor_of
@@ -13,23 +13,27 @@ from hw.flow.signoff import SignOff, sign_off
 from hw.flow.synth import synthesize
 from hw.verilog.design import UnitName
 from scripts import options
+from scripts.builds import with_build
 from scripts.console import out, status
 from scripts.files import check_place, is_stream, write_json
 
 
+@with_build(
+    "modes",
+    "rows",
+    "cols",
+    "exponent_bits",
+    "k_max",
+    "bus",
+    "x_words",
+    "w_words",
+    "results",
+    "no_dsp",
+)
 def synth(
-    mode_names: options.Modes = ["w8a8"],  # noqa: B006 - Typer copies it
+    build: BuildSpec,
     unit: Annotated[UnitName, typer.Option(help="What to map.")] = "array",
-    rows: options.Rows = 8,
-    cols: options.Cols = 8,
     target: Annotated[TargetName, typer.Option(help="Family of parts.")] = "ecp5",
-    exponent_bits: options.ExponentBits = 4,
-    k_max: options.KMax = K_MAX,
-    bus: options.Bus = 8,
-    x_words: options.XWords = 0,
-    w_words: options.WWords = 0,
-    results: options.Results = 4,
-    no_dsp: options.NoDsp = False,
     pnr: Annotated[
         bool,
         typer.Option("--pnr", help="Also place and route the unit behind four pins: the sign-off."),
@@ -60,44 +64,33 @@ def synth(
     if clock is not None:
         options.check_clock(clock)
     check_place(json_file, "--json")
-    config = options.build_config(
-        mode_names,
-        rows,
-        cols,
-        exponent_bits=exponent_bits,
-        k_max=k_max,
-        dsp=not no_dsp,
-        bus=bus,
-        x_words=x_words,
-        w_words=w_words,
-        results=results,
-    )
+    config = build.config
     options.check_size(config, "map")
     with status(f"mapping {unit} for {target}"):
         result = synthesize(unit, config, target)
-    pes = 1 if unit == "pe" else rows * cols
+    pes = 1 if unit == "pe" else build.rows * build.cols
     share = result.cells.divided(pes)
     record: dict[str, Any] = {
         "unit": unit,
-        "modes": [mode.name for mode in config.modes],
-        "exponent_bits": exponent_bits,
-        "rows": rows,
-        "cols": cols,
+        "modes": [*build.modes],
+        "exponent_bits": build.exponent_bits,
+        "rows": build.rows,
+        "cols": build.cols,
         "target": target,
         "device": chosen,
         "cells": result.cells.record(),
         "per_pe": share.record(),
         "raw": result.cells.raw,
-        "k_max": k_max,
-        "dsp": config.dsp,
+        "k_max": build.k_max,
+        "dsp": build.dsp,
         "verilog_sha256": result.design.sha256,
         "yosys": result.yosys,
     }
     once = json_file is not None and is_stream(json_file)
     if not (pnr and once):
         write_json(json_file, record)
-    modes = ", ".join(mode.name for mode in config.modes)
-    out.say(f"{unit} {rows} x {cols}, {modes}, on {chosen} (Yosys {result.yosys})")
+    modes = ", ".join(build.modes)
+    out.say(f"{unit} {build.rows} x {build.cols}, {modes}, on {chosen} (Yosys {result.yosys})")
     table = Table()
     table.add_column("cells")
     table.add_column("total", justify="right")

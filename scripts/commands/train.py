@@ -10,9 +10,9 @@ import typer
 from golden.bert import checkpoint
 from golden.bert.calibration import with_bits
 from golden.bert.quantized import QuantizedModel
-from golden.spec.modes import mode
 from golden.tasks.glue import TASK_NAMES, task_of
 from scripts import options
+from scripts.builds import stated_mode
 from scripts.console import err, out, progress, tell
 from scripts.eval.accuracy import describe, of_float, of_model, read
 from scripts.eval.trainer import fine_tuned, load_trainer, reporter, training_device
@@ -31,7 +31,7 @@ def train(
         Path, typer.Option("--output", "-o", help="Where the checkpoint goes, .safetensors.")
     ],
     mode_name: options.OneMode = "w8a8",
-    exponent_bits: options.ExponentBits = 4,
+    exponent_bits: options.ExponentBits = None,
     bits: options.Bits = None,
     clip: Annotated[
         bool,
@@ -63,7 +63,7 @@ def train(
     The metric is golden's, on the dev split.
     """
     from_float = not from_scratch
-    chosen = mode(mode_name, exponent_bits)
+    chosen = stated_mode(mode_name, exponent_bits)
     if bits is not None:
         with_bits(chosen, bits)
     task_of(task)
@@ -80,7 +80,7 @@ def train(
     started = time.perf_counter()
     record: dict[str, Any] = {
         "task": task,
-        "mode": mode_name,
+        "mode": chosen.name,
         "bits": bits,
         "clip": clip,
         "plain": plain,
@@ -99,7 +99,7 @@ def train(
         def told(epoch: int, model: QuantizedModel) -> None:
             figures = of_model(task, model, examples["dev"], bar)
             err.print(f"after epoch {epoch}: {describe(figures)}", soft_wrap=True)
-            bar.stage(f"training {task} in {mode_name}")
+            bar.stage(f"training {task} in {chosen.name}")
 
         if from_float:
             folder = fine_tuned(task, examples["train"], seed, where, bar)
@@ -126,7 +126,7 @@ def train(
     # From here on a stop costs nothing.
     if state is not None:
         state.unlink(missing_ok=True)
-    out.print(f"{output}: {len(content) / 1e6:.1f} MB, {task} in {mode_name}")
+    out.print(f"{output}: {len(content) / 1e6:.1f} MB, {task} in {chosen.name}")
     out.print(
         f"{same.same} of {same.examples} predictions of golden are the trained model's, "
         f"outputs differ by {same.largest:.1e} at most",

@@ -8,6 +8,7 @@ from typing import Any
 
 from golden.spec.modes import Mode, mode
 from golden.tasks.glue import task_of
+from hw.buildspec import BuildSpec
 from hw.flow.registry import Point
 from scripts import records
 from scripts.eval import grid
@@ -103,9 +104,10 @@ def gather(
 def _costs(subject: Subject, values: dict[str, float]) -> list[Cost]:
     costs = []
     for dsp in (True, False):
-        build = Point(
-            "array", (subject.mode_name,), subject.exponent_bits, SIZE, SIZE, dsp=dsp
-        ).build
+        spec = BuildSpec.of(
+            [subject.mode_name], subject.exponent_bits, rows=SIZE, cols=SIZE, dsp=dsp
+        )
+        build = Point("array", spec).path
         comb = values.get(f"{build}/COMB")
         # A log2 build has no multiplier either way.
         if comb is None or (dsp and not values.get(f"{build}/DSP")):

@@ -75,21 +75,21 @@ CASES = {
     ),
     "no .npy": ("--x text.npy", "--x: expected a .npy file, got text.npy ("),
     "missing path": ("--x gone.npy", "--x: expected a .npy file, got gone.npy (no such file)"),
-    "rows 0": ("--rows 0 --backend rtl", "rows: expected an integer >= 1, got 0"),
-    "cols -1": ("--cols -1", "cols: expected an integer >= 1, got -1"),
+    "rows 0": ("--rows 0 --backend rtl", "--rows: expected an integer >= 1, got 0"),
+    "cols -1": ("--cols -1", "--cols: expected an integer >= 1, got -1"),
     "rows text": ("--rows two", "...'--rows'..."),
     "unknown mode": (
         "--mode w2a2",
-        "mode: expected one of w8a8, w4a8, w4a4, wlog-a8, wlog-alog, wpw-a8, got 'w2a2'",
+        "--mode: expected one of w8a8, w4a8, w4a4, wlog-a8, wlog-alog, wpw-a8, got 'w2a2'",
     ),
     "unknown option": ("--fast", "No such option: --fast"),
     "log2 codes": ("--mode wlog-a8", "--w: expected uint8 codes for log2-4, got int8"),
     "exponent bits": (
         "--mode wlog-alog --exponent-bits 5",
-        "exponent bits: expected 3 or 4 in wlog-alog, got 5",
+        "--exponent-bits: expected 3 or 4 in wlog-alog, got 5",
     ),
-    "ratio": ("--mode wpw-a8 --ratio 64", "ratio: expected 1..63, got 64"),
-    "offset": ("--mode wpw-a8 --offset 64", "offset: expected 0..63, got 64"),
+    "ratio": ("--mode wpw-a8 --ratio 64", "--ratio: expected 1..63, got 64"),
+    "offset": ("--mode wpw-a8 --offset 64", "--offset: expected 0..63, got 64"),
     "long bias": (
         "--bias bias_long.npy",
         "--bias: expected 4 values, one per column, got shape (5,)",
@@ -147,7 +147,7 @@ def test_gemm_names_what_is_wrong(
     ("arguments", "message"),
     [
         ("simulate --layer 6", "--layer: expected 0..5, got 6"),
-        ("simulate --rows 0", "rows: expected an integer >= 1, got 0"),
+        ("simulate --rows 0", "--rows: expected an integer >= 1, got 0"),
         ("simulate --simulator spice", "Invalid value for '--simulator': ...'spice' is not one of"),
         ("simulate --checkpoint gone.safetensors", "gone.safetensors: no such file"),
         ("simulate --text=", "text: expected at least one word, got ''"),
@@ -158,14 +158,33 @@ def test_gemm_names_what_is_wrong(
             "--device: expected one of LFE5U-25F, LFE5U-45F, LFE5U-85F, got 'LFE5U-99F'",
         ),
         ("synth --pnr --clock 0", "--clock: expected MHz above 0, got 0"),
-        ("synth --mode wpw-a8 --mode w4a4 --no-dsp", "no-dsp: expected one mode, log2 modes only"),
+        (
+            "synth --mode wpw-a8 --mode w4a4 --no-dsp",
+            "--no-dsp: expected one mode, log2 modes only",
+        ),
         (
             "verilog --mode wlog-alog --exponent-bits 5 -o out",
-            "exponent bits: expected 3 or 4 in wlog-alog",
+            "--exponent-bits: expected 3 or 4 in wlog-alog",
         ),
         (
             "verilog --mode w8a8 --mode wlog-a8 --exponent-bits 5 -o out",
-            "exponent bits: expected 3 or 4 beside",
+            "--exponent-bits: expected 3 or 4 beside",
+        ),
+        (
+            "bench --mode wlog3-a8 --exponent-bits 4",
+            "--exponent-bits: expected 3 with wlog3-a8, got 4",
+        ),
+        (
+            "quantize --mode wlog5-a8 --exponent-bits 4 -o m.safetensors",
+            "--exponent-bits: expected 5 with wlog5-a8, got 4",
+        ),
+        (
+            "synth --mode wlog3-a8 --mode wlog4-alog",
+            "--mode: expected log2 modes of equal exponent bits, got wlog3-a8 and wlog4-alog",
+        ),
+        (
+            "sweep -o s.csv --unit pe --modes wlog3-a8 --exponent-bits 3 --exponent-bits 4",
+            "--exponent-bits: expected 3 with wlog3-a8, got 4",
         ),
         ("verilog", "Missing option '--output' / '-o'"),
         ("verilog -o x.npy", "--output: expected a folder, got the file x.npy"),

@@ -107,7 +107,7 @@ CASES = {
     ),
     "exponent bits": (
         "--mode wlog-alog --exponent-bits 5",
-        "exponent bits: expected 3 or 4 in wlog-alog, got 5",
+        "--exponent-bits: expected 3 or 4 in wlog-alog, got 5",
     ),
     "limit 0": ("--limit 0", "--limit: expected 2 pairs or more, got 0"),
     "limit 1": ("--limit 1", "--limit: expected 2 pairs or more, got 1"),

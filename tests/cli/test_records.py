@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from hw.buildspec import BuildSpec
 from hw.flow.registry import Point, Record, registry
 from scripts import records
 from scripts.cli import run
@@ -110,7 +111,7 @@ def test_compare(
             "worse.csv:2: expected a name, a unit, a number, less or more, got 'a,b,c,less'",
         ),
         ("sweep -o x.csv --unit cpu", "--unit: expected one of pe, x_decoder, "),
-        ("sweep -o x.csv --unit pe --modes w2a2", "mode: expected one of w8a8, "),
+        ("sweep -o x.csv --unit pe --modes w2a2", "--modes: expected one of w8a8, "),
         ("sweep -o x.csv --unit pe --size 8", "--size: expected rows x columns as 8x8, got '8'"),
         (
             "sweep -o x.csv --unit pe --size 0x8",
@@ -124,7 +125,7 @@ def test_compare(
             "sweep -o x.csv --unit pe --target xc7 --seed 1",
             "--seed: expected --target ecp5 or ice40, got xc7",
         ),
-        ("sweep -o x.csv --unit pe --modes all --no-dsp", "no-dsp: expected one mode"),
+        ("sweep -o x.csv --unit pe --modes all --no-dsp", "--no-dsp: expected one mode"),
         ("sweep -o gone/x.csv", "--output: expected a file in an existing folder, got gone/x.csv"),
         ("sweep -o x.csv --bench elmo", "--bench: expected one of bert-base, minilm, got 'elmo'"),
         ("sweep -o x.csv --workers -1", "--workers: expected 0 or more, got -1"),
@@ -150,12 +151,12 @@ def test_points_have_names_of_their_own() -> None:
     names = [point.name for point in points]
     assert len(set(names)) == len(names)
     for point in points:
-        assert point.made(f"{point.build}/COMB")
-        assert not any(other.made(f"{point.build}/COMB") for other in points if other is not point)
-    routed = Point("array", ("w8a8",), seed=3)
+        assert point.made(f"{point.path}/COMB")
+        assert not any(other.made(f"{point.path}/COMB") for other in points if other is not point)
+    routed = Point("array", BuildSpec(), seed=3)
     assert routed.made("ecp5/array/8x8/w8a8/fmax-3")
     assert not routed.made("ecp5/array/8x8/w8a8/fmax-1")
-    assert not Point("array", ("w8a8",)).made("ecp5/array/8x8/w8a8/fmax-3")
+    assert not Point("array", BuildSpec()).made("ecp5/array/8x8/w8a8/fmax-3")
 
 
 @pytest.mark.slow

@@ -138,6 +138,14 @@ def test_the_manifest_says_what_was_built(tmp_path: Path) -> None:
     assert manifest["latency"] > manifest["interval"] == 5
 
 
+def test_a_modes_name_states_its_exponent_bits(tmp_path: Path) -> None:
+    options = ("--unit", "pe", "--rows", "1", "--cols", "1")
+    named, _ = written(tmp_path / "a", *options, names=("wlog3-a8",))
+    stated, _ = written(tmp_path / "b", *options, "--exponent-bits", "3", names=("wlog-a8",))
+    assert named == stated
+    assert (named["parameters"]["modes"], named["parameters"]["exponent_bits"]) == (["wlog-a8"], 3)
+
+
 @pytest.mark.parametrize("unit", sorted(UNITS))
 def test_the_manifest_names_the_ports_of_the_text(unit: str, tmp_path: Path) -> None:
     manifest, files = written(
@@ -259,10 +267,10 @@ def test_the_bench_fails(change: str, simulator: str, tmp_path: Path) -> None:
         ),
         ("--prefix ty --unit pe", "--prefix: expected one that makes no keyword with pe, got 'ty'"),
         ("--bench --k-max 8", "--bench: expected --k-max 24 or more, got 8"),
-        ("--bus 3", "bus: expected a power of two up to 256, got 3"),
-        ("--results 0", "results: expected a power of two up to 256, got 0"),
-        ("--x-words 8", "x_words: expected 4096 (k_max) to 65536 words, got 8"),
-        ("--panels 0", "panels: expected an integer >= 1, got 0"),
+        ("--bus 3", "--bus: expected a power of two up to 256, got 3"),
+        ("--results 0", "--results: expected a power of two up to 256, got 0"),
+        ("--x-words 8", "--x-words: expected 4096 (k_max) to 65536 words, got 8"),
+        ("--panels 0", "--panels: expected an integer >= 1, got 0"),
     ],
 )
 def test_what_is_refused(
