@@ -28,27 +28,6 @@ attribute Yosys adds two registers, a multiplexer and an address comparison to r
 which no block RAM of ECP5 does by itself.
 """
 
-KEPT = (
-    "reset_stage",
-    "array",
-    "pe",
-    "lane",
-    "joiner",
-    "requantizer",
-    "column",
-    *(f"{ring}_bank" for ring in "xwp"),
-)
-"""How the names of modules begin that are mapped once and kept whole.
-
-It saves time, and equal registers in two of them stay apart.
-"""
-
-
-def keeping(design: Design) -> list[str]:
-    """Yosys' commands that keep those of a design."""
-    names = [name for name in design.shared if name.startswith(KEPT)]
-    return [f"setattr -mod -set keep_hierarchy 1 {name}" for name in names]
-
 
 @dataclass(frozen=True)
 class Cells:
@@ -120,7 +99,7 @@ def map_design(
     script = [
         DELAY_TARGET,
         READ_DESIGN,
-        *keeping(design),
+        *(f"setattr -mod -set keep_hierarchy 1 {name}" for name in design.apart),
         family_of(target).mapping(design.top, dsp),
         *commands,
     ]

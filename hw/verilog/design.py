@@ -62,18 +62,18 @@ class Port:
 
 @dataclass(frozen=True)
 class Design:
-    """Generated Verilog: its top module, its ports, and the modules in it that are placed in many places.
+    """Generated Verilog: its top module, its ports, and the modules that are mapped apart.
 
-    `sha256` is the digest of `text`, which says what was delivered or synthesized. `flat`, where
-    asked for, is the same as one module, or with one kept, of few and wide expressions: what the
-    default simulator compiles and runs fastest. `shared` are plain names of modules, which in the
-    text have `prefix` in front, as all but the top have.
+    `flat`, where asked for, is the same design as one module, or with one module kept, of few and
+    wide expressions, which the default simulator compiles and runs fastest. `apart` are the names
+    of modules that synthesis keeps whole (hw.target.kept_apart); in the text they begin with
+    `prefix`, as all but the top do.
     """
 
     top: str
     text: str
     ports: tuple[Port, ...]
-    shared: tuple[str, ...]
+    apart: tuple[str, ...]
     prefix: str = ""
     flat: str = ""
 
@@ -160,7 +160,7 @@ def emit(
         prefix + top,
         HEADER + with_module_prefix(text, top, prefix + top, inner),
         _ports(component, root, text, top),
-        tuple(target.modules),
+        tuple(target.apart),
         inner,
         condensed(texts.get("flat.v", "")),
     )
