@@ -258,12 +258,12 @@ class Config:
 
     @property
     def interval(self) -> int:
-        """Least cycles between the last operands of consecutive tiles: a drain chain is busy so long."""
+        """Least cycles between the last operands of two tiles: one drain occupies the chain."""
         return 2 * self.rows - 1
 
     @property
     def beat_layout(self) -> data.StructLayout:
-        """One k of a tile: `rows` x codes, `cols` w codes, mode, offset, and whether it is the last."""
+        """One k of a tile: `rows` x codes, `cols` w codes, mode, offset, flag of the last k."""
         return data.StructLayout(
             {
                 "x": data.ArrayLayout(CODE_WIDTH, self.rows),

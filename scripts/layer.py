@@ -1,4 +1,4 @@
-"""A layer of an encoder on the simulated core: what it takes, and what no order could take less than."""
+"""A layer of an encoder on the simulated core: its cycles, and lower bounds of them."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ from sim.streams import result_beats
 
 @dataclass(frozen=True)
 class Bounds:
-    """Cycles that a group cannot do without: of the multipliers, of the load stream (each panel once), of results."""
+    """Lower bounds of a group's cycles: product slots, loads of each panel once, result beats."""
 
     slots: float
     bus: int
@@ -34,7 +34,11 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Timing:
-    """A layer's GEMMs, each by itself and `layer` as one sequence: what each took and how many results are wrong."""
+    """The simulated GEMMs of a layer.
+
+    `groups` has the cycles of each GEMM by itself and, as `layer`, of all in one sequence; `wrong`
+    the number of wrong results of each.
+    """
 
     build: Build
     run: Run

@@ -13,7 +13,7 @@ MOST_PES = {"simulate": 4096, "map": 4096, "write": 16384}
 
 _SECONDS_PER_PE = {"simulate": 0.25, "map": 0.3, "write": 0.007}
 _BYTES_PER_PE = 1200
-"""As measured on one core from 16 x 16 to 32 x 32 PEs: to build a simulator, to map, to write Verilog."""
+"""Measured on one core from 16 x 16 to 32 x 32 PEs: simulator build, mapping, Verilog."""
 
 Backend = Literal["golden", "rtl"]
 
@@ -97,7 +97,10 @@ SEED_MAX = 2**31 - 1
 
 
 def check_seed(value: Any) -> Any:
-    """An option's callback: one seed, several or none; raises ValueError that names the option and its range."""
+    """An option's callback: one seed, several or none.
+
+    Raises ValueError that names the option and its range.
+    """
     for seed in value if isinstance(value, list) else [value]:
         if seed is not None and not 0 <= seed <= SEED_MAX:
             raise ValueError(f"--seed: expected 0..{SEED_MAX}, got {seed}")
@@ -118,12 +121,16 @@ def check_clock(clock: float) -> None:
 
 
 def check_size(config: Config, purpose: str) -> None:
-    """Raise ValueError for an array that takes hours or gigabytes; `purpose` is a key of MOST_PES."""
+    """Raise ValueError for an array that takes hours or gigabytes.
+
+    `purpose` is a key of MOST_PES.
+    """
     count, most = config.rows * config.cols, MOST_PES[purpose]
     if count > most:
         hours, megabytes = count * _SECONDS_PER_PE[purpose] / 3600, count * _BYTES_PER_PE / 1e6
         raise ValueError(
-            f"rows x cols: expected at most {most:,} PEs to {purpose}, got {config.rows:,} x {config.cols:,} = "
+            f"rows x cols: expected at most {most:,} PEs to {purpose}, got {config.rows:,} x "
+            f"{config.cols:,} = "
             f"{count:,}, which take about {megabytes:,.0f} MB of Verilog and {hours:,.1f} hours"
         )
 

@@ -1,4 +1,4 @@
-"""A core that tests itself: commands, operands and expected results in block RAM, the verdict on eight LEDs."""
+"""A core that tests itself: block RAMs drive it, LEDs show the verdict."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""A unit behind four pins, so that place and route sees what is around it, and nothing is folded away."""
+"""A harness with four pins around a unit, so that place and route times paths at its ports."""
 
 import json
 from collections import Counter
@@ -21,11 +21,11 @@ class Harness(wiring.Component):
 
     Members: clk In(1), rst In(1), si In(1), so Out(1).
 
-    Every input bit of the unit is a bit of one shift register that starts at si. Every output bit
-    is folded by exclusive or into its bit of a second one that ends at so. So every path of the
-    unit lies between registers, every bit depends on si and reaches so, and what the harness adds
-    is one register per port bit, with at most one gate before it. The reset is registered too: its
-    way to the PEs counts like any other.
+    Every input bit of the unit is a bit of a shift register that starts at `si`. Every output bit
+    is folded by exclusive or into its bit of a second one that ends at `so`. So every path of the
+    unit is between registers, every bit depends on `si` and reaches `so`, and the harness adds one
+    register per port bit, with at most one gate before it. The reset is registered too, so that its
+    path to the PEs counts like any other.
     """
 
     def __init__(self, config: Config, unit: str = "array"):
@@ -64,11 +64,11 @@ class Harness(wiring.Component):
 
 
 def mapped(config: Config, unit: str = "array", target: str = "ecp5") -> str:
-    """The harness around a unit of `config`, mapped for a target (ecp5 or ice40), as JSON that nextpnr reads.
+    """The harness around a unit of `config`, mapped for a target, as JSON that nextpnr reads.
 
-    Array and PEs stay modules: flattened, Yosys merges registers that are equal along
-    anti-diagonals into one that drives wires across the array. Raises YosysError if Yosys fails,
-    ValueError as `check`.
+    `target` is ecp5 or ice40. Array and PEs stay modules: flattened, Yosys merges registers that
+    are equal along anti-diagonals into one that drives wires across the array. Raises YosysError if
+    Yosys fails, ValueError as `check`.
     """
     design = emit(Harness(config, unit), "harness", target)
     commands = ["write_json netlist.json"]
@@ -79,12 +79,12 @@ def mapped(config: Config, unit: str = "array", target: str = "ecp5") -> str:
 
 
 def check(netlist: str, config: Config, target: str = "ecp5") -> None:
-    """Raise ValueError if a mapped netlist (Yosys' JSON, PEs kept as modules) is not the whole array.
+    """Raise ValueError if a mapped netlist (Yosys' JSON, PEs kept as modules) is incomplete.
 
-    It holds rows * cols PEs; each has its multiplier, where the build uses them, and as many
-    distinct flip-flops behind its accumulators and behind its drain as the sums have bits. A
-    frequency or an area of anything less would be one of logic that constant or unread signals had
-    removed.
+    The whole array has rows * cols PEs; each has its multiplier, where the build uses them, and as
+    many distinct flip-flops behind its accumulators and behind its drain as the sums have bits.
+    Anything less means that constant or unread signals removed logic, and its area and frequency
+    mean nothing.
     """
     modules = json.loads(netlist)["modules"]
     pes = _instances(modules, _top(modules))["pe"]
@@ -111,7 +111,8 @@ def check(netlist: str, config: Config, target: str = "ecp5") -> None:
     for what, bits in (("acc_*", sums), ("drain_o", set(pe["ports"]["drain_o"]["bits"]))):
         if len(bits & stored) != config.sum_width:
             raise ValueError(
-                f"netlist: expected {config.sum_width} flip-flops of {what} per PE, got {len(bits & stored)}"
+                f"netlist: expected {config.sum_width} flip-flops of {what} per PE, got "
+                f"{len(bits & stored)}"
             )
 
 

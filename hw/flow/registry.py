@@ -1,4 +1,4 @@
-"""What is measured of the hardware: units by sets of modes and targets, and records of what they cost."""
+"""Measured points of the hardware, and the records of their cells and frequency."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -16,7 +16,10 @@ Better = Literal["less", "more"]
 
 @dataclass(frozen=True)
 class Record:
-    """A measurement: `name` says of what, as a path; `better` whether less of it is better or more."""
+    """A measurement.
+
+    `name` is a path that identifies it; `better` says whether less or more of it is better.
+    """
 
     name: str
     unit: str
@@ -26,7 +29,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Point:
-    """A unit of a build for a target: its cells, or with `seed` its frequency after place and route."""
+    """A unit of a build for a target: its cells, or with `seed` its frequency when routed."""
 
     unit: str
     build: BuildSpec

@@ -1,4 +1,4 @@
-"""What a placed and routed design can be held to: parameters, netlist, cells by unit, frequency by seed."""
+"""Sign-off of a unit: netlist digest, cells by part of the unit, frequency by seed."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -19,8 +19,8 @@ from hw.flow.synth import Cells
 class SignOff:
     """A unit of a build on a device, behind the harness' four pins.
 
-    `netlist_sha256` names what was placed; `units` are the mapped cells by part of the unit, the
-    harness' own among them; `placements` one for each seed that is done.
+    `netlist_sha256` is the digest of the placed netlist, `units` are the mapped cells by part of
+    the unit and of the harness, `placements` one for each finished seed.
     """
 
     unit: str
@@ -64,11 +64,11 @@ def sign_off(
     progress: Callable[[str], None] = lambda text: None,
     done: Callable[[SignOff], None] = lambda result: None,
 ) -> SignOff:
-    """Map, place and route a unit once per seed; `done` is told after every seed, so that it may be kept.
+    """Map, place and route a unit once per seed; `done` receives the result so far after each seed.
 
-    `clock` in MHz is what to strive for, by default what suits the unit. Raises ValueError on an
-    unknown device, YosysError and PlaceAndRouteError as the tools do, ValueError where the netlist
-    is not the whole unit (hw.flow.harness.check).
+    `clock` is the target frequency in MHz, by default that of `algorithms_for`. Raises ValueError
+    on an unknown device, YosysError and PlaceAndRouteError as the tools do, ValueError where the
+    netlist is not the whole unit (hw.flow.harness.check).
     """
     family = device_of(device).family
     progress(f"mapping {unit} for {device}")

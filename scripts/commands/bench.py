@@ -40,7 +40,7 @@ def bench(
     tokens: Annotated[int, typer.Option(help="Rows of x.")] = 128,
     json_file: options.JsonFile = None,
 ) -> None:
-    """Time every GEMM of an encoder layer by itself, and the layer as one sequence of commands, on random codes.
+    """Time the GEMMs of an encoder layer, each by itself and all in sequence, on random codes.
 
     Cycles run from the first command accepted to the last result out, loads included. Every result
     is compared with golden; any difference ends with exit status 1.
@@ -80,7 +80,8 @@ def bench(
         raise typer.Exit(1)
     run = timing.run
     out.say(
-        f"exact: all {timing.results:,} results equal golden, {run.cycles:,} cycles in {run.seconds:.0f} s"
+        f"exact: all {timing.results:,} results equal golden, {run.cycles:,} cycles in "
+        f"{run.seconds:.0f} s"
     )
 
 

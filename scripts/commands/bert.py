@@ -1,4 +1,4 @@
-"""`tilebert bert`: a sentence through the whole quantized model, on golden or on the simulated hardware."""
+"""`tilebert bert`: a sentence through the whole quantized model, on golden or on simulated RTL."""
 
 import time
 import warnings
@@ -186,9 +186,11 @@ def _report(
     if tally is not None:
         verdict = "exact" if not tally.mismatches else f"{tally.mismatches:,} WRONG"
         out.say(
-            f"{verdict}: {tally.results:,} results of {tally.jobs} GEMMs against golden; {tally.products:,} products "
+            f"{verdict}: {tally.results:,} results of {tally.jobs} GEMMs against golden; "
+            f"{tally.products:,} products "
             f"in {tally.cycles:,} cycles, utilization {tally.utilization:.1%}",
         )
         out.say(
-            f"{record['milliseconds']:.2f} ms at {record['clock_mhz']:g} MHz, simulated in {record['seconds']:.1f} s"
+            f"{record['milliseconds']:.2f} ms at {record['clock_mhz']:g} MHz, simulated in "
+            f"{record['seconds']:.1f} s"
         )

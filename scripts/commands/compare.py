@@ -62,11 +62,13 @@ def compare(
     if table.row_count:
         out.show(table)
     out.say(
-        f"{len(old)} records: {worse} worse by more than {tolerance:g} %, {missing} missing, {added} new"
+        f"{len(old)} records: {worse} worse by more than {tolerance:g} %, {missing} missing, "
+        f"{added} new"
     )
     if worse or missing:
         err.say(
-            f"tilebert: compare: {worse} of {len(old)} records are worse than {base}, {missing} are missing",
+            f"tilebert: compare: {worse} of {len(old)} records are worse than {base}, {missing} "
+            "are missing",
         )
         raise typer.Exit(1)
 

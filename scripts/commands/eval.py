@@ -56,10 +56,11 @@ def evaluate(
     ] = None,
     json_file: options.JsonFile = None,
 ) -> None:
-    """Score a model on a benchmark, in percent: similarity by the cosines of sentence vectors, a task by its head.
+    """Score a model on a benchmark, in percent.
 
-    sts-b means the cosines, too, unless the checkpoint has a head for it. The other tasks need a
-    checkpoint that `train` made for them; on RTL one process simulates those.
+    Similarity is scored by the cosines of sentence vectors, a task by its head. sts-b means the
+    cosines, too, unless the checkpoint has a head for it. The other tasks need a checkpoint that
+    `train` made for them; on RTL one process simulates those.
     """
     chosen = mode_or_float(mode_name, exponent_bits)
     kind = task_of(task)
@@ -146,8 +147,10 @@ def _report(record: dict[str, Any], kind: Task, tally: Tally | None) -> None:
     out.say(f"model: {record['model']}")
     if tally is not None:
         out.say(
-            f"{tally.mismatches:,} of {tally.results:,} results of {tally.jobs:,} GEMMs differ from golden; "
-            f"{tally.products:,} products in {tally.cycles:,} cycles, utilization {tally.utilization:.1%}",
+            f"{tally.mismatches:,} of {tally.results:,} results of {tally.jobs:,} GEMMs differ "
+            "from golden; "
+            f"{tally.products:,} products in {tally.cycles:,} cycles, utilization "
+            f"{tally.utilization:.1%}",
         )
         if tally.mismatches:
             err.say(f"tilebert: eval: {tally.first}")

@@ -1,4 +1,4 @@
-"""`tilebert simulate`: every GEMM of one encoder layer on a real sentence, hardware against golden."""
+"""`tilebert simulate`: the GEMMs of one encoder layer on a sentence, hardware against golden."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ def simulate(
     simulator: options.Simulator = "verilator",
     json_file: options.JsonFile = None,
 ) -> None:
-    """Run every GEMM of an encoder layer through the generated hardware and compare all results with golden.
+    """Run every GEMM of an encoder layer on the generated hardware and compare it with golden.
 
     Linear GEMMs use the given modes, the two attention products w8a8. Any difference ends with exit
     status 1.
@@ -188,6 +188,7 @@ def _report(
     cycles = sum(result.cycles for result in results)
     if all(comparison.exact for comparison in comparisons):
         out.say(
-            f"exact: all {total:,} results of {len(groups)} GEMMs equal golden, {cycles:,} cycles simulated"
+            f"exact: all {total:,} results of {len(groups)} GEMMs equal golden, {cycles:,} cycles "
+            "simulated"
         )
         out.say(f"Verilog sha256 {built.design.sha256}")

@@ -69,9 +69,10 @@ def sweep(
         str | None, typer.Option(help="Run on the Dask cluster with this scheduler, host:port.")
     ] = None,
 ) -> None:
-    """Measure every combination of what is named; without a unit the list that the project keeps a baseline of.
+    """Measure every combination of the named units, modes, sizes and targets.
 
-    An interrupted sweep goes on when the command is repeated.
+    Without a unit, it measures the list of the project's baseline. An interrupted sweep goes on
+    when the command is repeated.
     """
     check_place(output, "--output")
     if workers < 0:

@@ -51,7 +51,8 @@ def synth(
     clock: Annotated[
         float | None,
         typer.Option(
-            help="MHz to strive for, and that slack is told at; by default 156 for a core on ECP5, else 250."
+            help="Target frequency in MHz, against which slack is reported; by default 156 for a "
+            "core on ECP5, else 250."
         ),
     ] = None,
     json_file: options.JsonFile = None,
@@ -122,7 +123,10 @@ def synth(
 
 
 def _device(target: str, device: str | None, pnr: bool) -> str:
-    """The part to place on, or that figures are quoted for; raises ValueError that names the option."""
+    """The part to place on, or that figures are quoted for.
+
+    Raises ValueError that names the option.
+    """
     if pnr and target not in PLACED:
         raise ValueError(f"--pnr: expected --target {' or '.join(PLACED)}, got {target}")
     names = [name for name, part in DEVICES.items() if part.family == target]
@@ -137,7 +141,8 @@ def _print_floor(config: Config) -> None:
     if floor is not None:
         together = f", {floor.mhz_as_64} as 64" if floor.mhz_as_64 else ""
         out.say(
-            f"the fabric's floor: {floor.unit}, {floor.sum_width}-bit sums, no drain: {floor.comb} COMB, "
+            f"the fabric's floor: {floor.unit}, {floor.sum_width}-bit sums, no drain: {floor.comb} "
+            "COMB, "
             f"{floor.ff} FF, {floor.mhz_alone} MHz alone{together} (hw/flow/floors.py)"
         )
 
@@ -166,6 +171,7 @@ def _print_sign_off(result: SignOff) -> None:
         )
     out.show(table)
     out.say(
-        f"worst of {len(result.placements)} seeds: {worst.fmax_mhz:.1f} MHz, slack {worst.slack_ns:.2f} ns at "
+        f"worst of {len(result.placements)} seeds: {worst.fmax_mhz:.1f} MHz, slack "
+        f"{worst.slack_ns:.2f} ns at "
         f"{worst.clock_mhz:g} MHz"
     )

@@ -77,7 +77,7 @@ def table(
     limit: options.TrainLimit = None,
     workers: Annotated[int, typer.Option(help="Processes that train; 0: one per core.")] = 0,
 ) -> None:
-    """Train and measure every task in every format: the metric after training beside that before it.
+    """Train and measure every task in every format: the metric before and after training.
 
     Cells are kept one by one. An interrupted table goes on when the command is repeated, also
     within a cell.

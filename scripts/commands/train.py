@@ -57,10 +57,10 @@ def train(
     device: Annotated[str, typer.Option(help="What trains: cpu or cuda.")] = "cpu",
     json_file: options.JsonFile = None,
 ) -> None:
-    """Train all-MiniLM-L6-v2 on a task: in FP32, kept for the next time, then quantized with that as its teacher.
+    """Train all-MiniLM-L6-v2 on a task in FP32, then quantized with that model as its teacher.
 
-    An interrupted training goes on when the command is repeated, at the evaluation if it was done.
-    The metric is golden's, on the dev split.
+    The FP32 model is kept for the next time. An interrupted training goes on when the command is
+    repeated, at the evaluation if only that was left. The metric is golden's, on the dev split.
     """
     from_float = not from_scratch
     chosen = stated_mode(mode_name, exponent_bits)

@@ -1,4 +1,4 @@
-"""`tilebert verilog`: the hardware as a file, and beside it a manifest, models of the family's cells, a bench."""
+"""`tilebert verilog`: a unit as a file, with a manifest, models of cells and a bench."""
 
 import json
 import re
@@ -46,7 +46,7 @@ def verilog(
     target: Annotated[
         FamilyName,
         typer.Option(
-            help="Plain Verilog (generic; ice40 has the same text), or the multipliers and adders of ecp5 or xc7."
+            help="Plain Verilog (generic; ice40 has the same text), or primitives of ecp5 or xc7."
         ),
     ] = "generic",
     prefix: Annotated[str, typer.Option(help="In front of the names of file and modules.")] = "",
@@ -63,7 +63,8 @@ def verilog(
     """
     if prefix and not re.fullmatch(r"[A-Za-z]\w{0,63}", prefix, re.ASCII):
         raise ValueError(
-            f"--prefix: expected a letter, then up to 63 letters, digits or underscores, got {prefix!r}"
+            "--prefix: expected a letter, then up to 63 letters, digits or underscores, got "
+            f"{prefix!r}"
         )
     if f"{prefix}{unit}" == "type":
         raise ValueError(

@@ -109,7 +109,10 @@ def _embed(setup: Setup, group: Sequence[tuple[int, ...]]) -> tuple[Real, Tally]
 
 
 def executor(workers: int, scheduler: str | None) -> Executor:
-    """Processes here, or the Dask cluster at `scheduler`; raises ValueError that names the option."""
+    """Processes here, or the Dask cluster at `scheduler`.
+
+    Raises ValueError that names the option.
+    """
     if scheduler is None:
         return processes(workers)
     try:

@@ -1,4 +1,4 @@
-"""The number formats measured against each other: what `tilebert formats` shows, records and plots."""
+"""Measurements of the number formats, which `tilebert formats` shows, records and plots."""
 
 import math
 from dataclasses import dataclass
@@ -94,7 +94,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Measurements:
-    """All modes, on the linear layers of one model; `base` is FP32's similarity, None where no benchmark ran."""
+    """All modes, on the linear layers of one model.
+
+    `base` is the similarity of FP32, None where no benchmark ran.
+    """
 
     weights: Weights
     base: Similarity | None

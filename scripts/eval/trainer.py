@@ -1,4 +1,4 @@
-"""What trains: the packages of the extra `train`, a device, and the FP32 models that training starts from."""
+"""Training: the packages of the extra `train`, a device, and the FP32 models to start from."""
 
 from pathlib import Path
 from typing import Any

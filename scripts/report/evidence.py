@@ -47,7 +47,10 @@ SIZE = 8
 
 @dataclass(frozen=True)
 class Cost:
-    """An array of a format, SIZE x SIZE: cells per product and cycle, GOPS at its slowest seed (None: not run)."""
+    """The cost of an array of a format, SIZE x SIZE.
+
+    Cells per product and cycle, MHz and GOPS of the slowest seed (None: not run).
+    """
 
     dsp: bool
     comb_per_mac: float
@@ -142,7 +145,8 @@ def _read(path: Path, command: str, check: Callable[[Any], object]) -> Any:
         check(record)
     except (LookupError, TypeError, ValueError, AttributeError, StopIteration) as error:
         raise ValueError(
-            f"{path}: expected the JSON of `{command}`, got another ({type(error).__name__}: {error})"
+            f"{path}: expected the JSON of `{command}`, got another ({type(error).__name__}: "
+            f"{error})"
         ) from None
     return record
 

@@ -136,11 +136,13 @@ CASES = {
     ),
     "checkpoint of another mode": (
         "--checkpoint w4a8.safetensors",
-        "--checkpoint: expected a model in w8a8 (linear-8 weights), got w4a8.safetensors in w4a8 (linear-4 weights)",
+        "--checkpoint: expected a model in w8a8 (linear-8 weights), got w4a8.safetensors in w4a8 "
+        "(linear-4 weights)",
     ),
     "checkpoint of other exponent bits": (
         "--mode wlog-a8 --checkpoint wlog-a8.safetensors",
-        "--checkpoint: expected a model in wlog-a8 (log2-4 weights), got wlog-a8.safetensors in wlog-a8 (log2-3",
+        "--checkpoint: expected a model in wlog-a8 (log2-4 weights), got wlog-a8.safetensors in "
+        "wlog-a8 (log2-3",
     ),
     "no folder": (
         "--json gone/x.json",

@@ -17,7 +17,11 @@ from scripts.eval import accuracy, measurements
 from scripts.report import plots
 from tests.support import tiny
 
-ROWS = "A grey cat.,A grey dog.,3\nTwo doors.,Two red doors.,4\nSnow fell.,He likes tea.,0\nA b c.,A b d.,4.5\n"
+ROWS = """A grey cat.,A grey dog.,3
+Two doors.,Two red doors.,4
+Snow fell.,He likes tea.,0
+A b c.,A b d.,4.5
+"""
 MODES = (mode("w8a8"), mode("w4a8"), mode("wlog-a8", 3), mode("wpw-a8"))
 PLOTS = {"weight_errors.png", "gemm_errors.png", "code_usage.png"}
 

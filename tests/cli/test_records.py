@@ -1,4 +1,4 @@
-"""`tilebert sweep` and `tilebert compare`: records that are made once, and what moved between two files of them."""
+"""`tilebert sweep`, which measures a build once, and `tilebert compare` of two files."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,10 @@ from scripts.cli import run
 from scripts.commands.compare import percent
 from tests.support.refusal import refused
 
-LINES = "name,unit,value,better\necp5/pe/8x8/w8a8/COMB,cells,55.0,less\necp5/array/8x8/w8a8/fmax-1,MHz,220.5,more\n"
+LINES = """name,unit,value,better
+ecp5/pe/8x8/w8a8/COMB,cells,55.0,less
+ecp5/array/8x8/w8a8/fmax-1,MHz,220.5,more
+"""
 
 
 def test_records_come_back(tmp_path: Path) -> None:
@@ -162,7 +165,8 @@ def test_points_have_names_of_their_own() -> None:
 @pytest.mark.slow
 def test_sweep_goes_on_where_it_was(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "r.csv"
-    words = f"sweep -o {path} --unit pe --unit array --modes w8a8 --modes w8a8+w4a8 --size 1x2 --k-max 64 --workers 1"
+    words = f"sweep -o {path} --unit pe --unit array --modes w8a8 --modes w8a8+w4a8"
+    words += " --size 1x2 --k-max 64 --workers 1"
     records.append(path, [Record("ecp5/pe/1x2/w8a8/k64/COMB", "cells", 1.0, "less")])
     assert run(words.split()) == 0
     out, _ = capfd.readouterr()
@@ -195,7 +199,7 @@ def test_sweep_times_a_layer_once(tmp_path: Path, capfd: pytest.CaptureFixture[s
         "cycles",
         "percent",
     )
-    # Products of the six linear GEMMs, four a cycle and PE, and of attention's, one in w8a8, on 256 PEs.
+    # On 256 PEs: four products a cycle and PE in the six linear GEMMs, one (w8a8) in attention.
     slots = (128 * 384 * (4 * 384 + 2 * 1536) / 4 + 12 * 2 * 128 * 128 * 32) / 256
     assert slots < cycles.value < 1.3 * slots
     assert busy.value == pytest.approx(100 * slots / cycles.value)

@@ -1,4 +1,4 @@
-"""`tilebert verilog`: one text that compilers, synthesis and simulators take as it is, and what comes beside it."""
+"""`tilebert verilog`: one text that tools accept as it is, and the files beside it."""
 
 import hashlib
 import json

@@ -33,7 +33,10 @@ def flip_flop(data: int, q: int, **changes: Any) -> dict[str, Any]:
 
 
 def netlist(**changes: Any) -> str:
-    """A block RAM of two bits, a register behind each, and a table that reads the second; `changes` to the second."""
+    """A block RAM of two bits, a register behind each, and a table that reads the second.
+
+    `changes` apply to the second register.
+    """
     pins: dict[str, list[Any]] = {
         "CLKB": [2],
         "OCEB": ["1"],

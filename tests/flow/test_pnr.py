@@ -180,7 +180,8 @@ def test_what_was_finished_is_kept(
         return original(folder, family, part, seed, *options)
 
     monkeypatch.setattr(nextpnr, "place_and_route", second_fails)
-    words = "synth --unit pe --target ice40 --mode w8a8 --k-max 64 --pnr --clock 50 --seed 1 --seed 2 --seed 3"
+    words = "synth --unit pe --target ice40 --mode w8a8 --k-max 64 --pnr --clock 50"
+    words += " --seed 1 --seed 2 --seed 3"
     assert run([*words.split(), "--json", str(tmp_path / "pe.json")]) == status
     assert capfd.readouterr().err.splitlines()[-1] == f"tilebert: {line}"
     kept = json.loads((tmp_path / "pe.json").read_text())
