@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from golden.spec.formats import Log2
 from golden.spec.modes import Mode, mode
 from hw.buildspec import BuildSpec, stated_bits
 from scripts import options
@@ -26,9 +27,34 @@ _OPTIONS: dict[str, Any] = {
 }
 """Types of a command's parameters, by name."""
 
-_NAMES = ("mode", "rows", "cols", "k_max", "bus", "results", "x_words", "w_words", "panels")
+CORE = (
+    "modes",
+    "rows",
+    "cols",
+    "exponent_bits",
+    "k_max",
+    "no_dsp",
+    "bus",
+    "results",
+    "x_words",
+    "w_words",
+)
+"""Options of commands that generate or map any unit."""
+
+_NAMES = (
+    "board",
+    "mode",
+    "rows",
+    "cols",
+    "k_max",
+    "bus",
+    "results",
+    "x_words",
+    "w_words",
+    "panels",
+)
 _STATED = re.compile(rf"^({'|'.join(_NAMES)}|exponent bits|no-dsp): ")
-"""How the messages of `Config` and `mode` begin."""
+"""How the messages of `Config`, `mode` and `platform_of` begin."""
 
 
 def with_build(
@@ -105,9 +131,21 @@ def stated_mode(name: str, exponent_bits: int | None) -> Mode:
         return mode(known, bits)
 
 
+def core_build(chosen: Mode | None, rows: int, cols: int, bus: int) -> BuildSpec:
+    """The build of a core for one mode; of w8a8 for None, the float model, which uses no core."""
+    fmt = None if chosen is None else chosen.w_format
+    return stated_build(
+        mode="w8a8" if chosen is None else chosen.name,
+        exponent_bits=fmt.exponent_bits if isinstance(fmt, Log2) else None,
+        rows=rows,
+        cols=cols,
+        bus=bus,
+    )
+
+
 @contextmanager
 def named_options(**names: str) -> Iterator[None]:
-    """Let a message of `Config` or `mode` begin with the option as the user types it.
+    """Let a message of `Config`, `mode` or `platform_of` begin with the option as the user types it.
 
     `names` are those of options that are not called after the parameter.
     """

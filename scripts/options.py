@@ -1,4 +1,4 @@
-"""Options that commands share, and the records they stand for."""
+"""Options that commands share, and the checks of their values."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal

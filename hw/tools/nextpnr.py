@@ -94,7 +94,7 @@ def invoke(folder: Path, family: str, arguments: list[str], rounds: int | None =
                 time.sleep(0.5)
         finally:
             process.kill()
-        # A run that ended by itself is held to the same limit, so that what comes of it is no
+        # A run that ended by itself is held to the same limit, so that its result is no
         # matter of speed.
         if _exceeded(log, rounds):
             return False

@@ -16,7 +16,7 @@ from golden.bert.weights import read_weights
 from golden.schedule.backend import golden_backend
 from golden.spec.modes import Mode
 from scripts import options
-from scripts.builds import stated_build
+from scripts.builds import core_build
 from scripts.console import Bar, err, out, progress
 from scripts.eval.encoders import FLOAT, mode_or_float
 from scripts.eval.fleet import Setup
@@ -38,7 +38,9 @@ def bert(
     rows: options.Rows = 16,
     cols: options.Cols = 16,
     bus: options.Bus = 8,
-    clock: Annotated[float, typer.Option(help="Clock in MHz that times are told at.")] = 150.0,
+    clock: Annotated[
+        float, typer.Option(help="Clock in MHz from which times are computed.")
+    ] = 150.0,
     dump: Annotated[
         Path | None, typer.Option(help="Write every GEMM of the hardware to this folder, for gemm.")
     ] = None,
@@ -62,9 +64,7 @@ def bert(
     chosen = mode_or_float(mode_name, exponent_bits)
     _check(texts, chosen, backend, checkpoint, clock, dump, raw)
     check_choice(checkpoint, post_training)
-    linear = ["w8a8" if chosen is None else mode_name]
-    hardware = stated_build(linear, exponent_bits=exponent_bits, rows=rows, cols=cols, bus=bus)
-    setup = Setup(hardware, checkpoint, post_training)
+    setup = Setup(core_build(chosen, rows, cols, bus), checkpoint, post_training)
     mode_name = FLOAT if chosen is None else chosen.name
     if backend == "rtl":
         options.check_size(setup.config, "simulate")

@@ -13,7 +13,7 @@ from hw.boards.platforms import BOARDS, bitstream, platform_of
 from hw.boards.selftest import FAILED, MODE_LEDS, PASSED, RUNNING, SelfTest
 from hw.buildspec import BuildSpec
 from scripts import options
-from scripts.builds import with_build
+from scripts.builds import named_options, with_build
 from scripts.console import out, status
 from scripts.files import check_folder, make_folder, write_bytes, write_json
 from sim.selftest import script
@@ -39,7 +39,8 @@ def build(
     when it has passed, LED 2 when it has failed; LEDs 5 to 7 then show the number of the failing
     mode, from 1 on.
     """
-    platform_of(board)
+    with named_options():
+        platform_of(board)
     config = build.config
     if len(config.modes) > 7:
         raise ValueError(

@@ -14,8 +14,8 @@ from scripts.files import STDIO, read_text
 
 
 def compare(
-    base: Annotated[Path, typer.Argument(help="Records that stand.")],
-    new: Annotated[Path, typer.Argument(help="Records to hold against them.")],
+    base: Annotated[Path, typer.Argument(help="Records of the baseline.")],
+    new: Annotated[Path, typer.Argument(help="Records to compare with it.")],
     tolerance: Annotated[float, typer.Option(help="Percent that a value may be worse by.")] = 0.0,
     every: Annotated[bool, typer.Option("--all", help="Show what did not move, too.")] = False,
 ) -> None:

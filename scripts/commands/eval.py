@@ -17,7 +17,7 @@ from golden.schedule.backend import golden_backend
 from golden.spec.formats import Log2
 from golden.tasks.glue import SIMILARITY, TASK_NAMES, Task, task_of
 from scripts import options
-from scripts.builds import stated_build
+from scripts.builds import core_build
 from scripts.console import err, out, progress
 from scripts.eval.accuracy import accuracy, read_pairs
 from scripts.eval.encoders import FLOAT, mode_or_float
@@ -72,9 +72,7 @@ def evaluate(
         raise ValueError(f"--checkpoint: expected with a quantized mode, got --mode {FLOAT}")
     check_choice(checkpoint, post_training)
     check_place(json_file, "--json")
-    linear = ["w8a8" if chosen is None else mode_name]
-    hardware = stated_build(linear, exponent_bits=exponent_bits, rows=rows, cols=cols, bus=bus)
-    setup = Setup(hardware, checkpoint, post_training)
+    setup = Setup(core_build(chosen, rows, cols, bus), checkpoint, post_training)
     mode_name = FLOAT if chosen is None else chosen.name
     if backend == "rtl":
         options.check_size(setup.config, "simulate")

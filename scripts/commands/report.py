@@ -63,7 +63,7 @@ def report(
 
 
 def page(evidence: Evidence) -> str:
-    """The whole page: titles, what stands below them, and the commands that it comes from."""
+    """The whole page: titles, their content, and the commands that made the figures."""
     sections = (
         (
             "Formats",

@@ -97,7 +97,7 @@ def sweep(
     points += _layers(models or [], builds)
     points = list({point.name: point for point in points}.values())
     for point in points:
-        # What no build can be is told before anything runs.
+        # An array that is too large is refused before anything runs.
         options.check_size(
             point.build.config, "simulate" if isinstance(point, LayerPoint) else "map"
         )

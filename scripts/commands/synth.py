@@ -13,23 +13,12 @@ from hw.flow.signoff import SignOff, sign_off
 from hw.flow.synth import synthesize
 from hw.verilog.design import UnitName
 from scripts import options
-from scripts.builds import with_build
+from scripts.builds import CORE, with_build
 from scripts.console import out, status
 from scripts.files import check_place, is_stream, write_json
 
 
-@with_build(
-    "modes",
-    "rows",
-    "cols",
-    "exponent_bits",
-    "k_max",
-    "bus",
-    "x_words",
-    "w_words",
-    "results",
-    "no_dsp",
-)
+@with_build(*CORE)
 def synth(
     build: BuildSpec,
     unit: Annotated[UnitName, typer.Option(help="What to map.")] = "array",

@@ -21,7 +21,7 @@ TASKS = ("similarity", "sts-b", "mrpc", "rte", "cola")
 NOT_RUN = "not run"
 
 BEGIN, END = "<!-- trained: begin -->", "<!-- trained: end -->"
-"""Lines of the page between which the table stands."""
+"""Lines of the page that enclose the table."""
 
 BASELINES = {"sts-b": 89.62, "mrpc": 90.00, "rte": 69.70, "cola": 58.48}
 """FP32 BERT-base in Q8BERT (arXiv:1910.06188), table 1."""

@@ -16,7 +16,7 @@ from hw.gateware.core.core import core_latency
 from hw.target import FamilyName
 from hw.verilog.design import Design, UnitName, generate
 from scripts import options
-from scripts.builds import with_build
+from scripts.builds import CORE, with_build
 from scripts.console import out, status
 from scripts.files import check_folder, make_folder, write_text
 from sim.models import models, needs_models
@@ -24,19 +24,7 @@ from sim.selftest import SHAPE, script
 from sim.testbench import testbench
 
 
-@with_build(
-    "modes",
-    "rows",
-    "cols",
-    "exponent_bits",
-    "k_max",
-    "no_dsp",
-    "bus",
-    "results",
-    "x_words",
-    "w_words",
-    "panels",
-)
+@with_build(*CORE, "panels")
 def verilog(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for the files; made if missing.")

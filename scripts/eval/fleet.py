@@ -55,7 +55,7 @@ def embed_on_rtl(
     check_folder(folder, "--keep")
     groups = batches(sequences, BATCH)
     done: dict[int, tuple[Real, Tally]] = {}
-    # A cluster that is not there is told before anything is built.
+    # A missing cluster is reported before anything is built.
     with executor(workers, scheduler) as pool:
         backend(setup)  # Built and quantized once, before the workers ask for it.
         kept = None

@@ -191,7 +191,7 @@ def test_gemm_names_what_is_wrong(
         ("quantize -o gone/model.safetensors", "--output: expected a file in an existing folder"),
         (
             "build --board de10 -o out",
-            "board: expected one of ulx3s-85f, ulx3s-45f, ulx3s-25f, got 'de10'",
+            "--board: expected one of ulx3s-85f, ulx3s-45f, ulx3s-25f, got 'de10'",
         ),
         ("build --board ulx3s-85f -o x.npy", "--output: expected a folder, got the file x.npy"),
         ("build --board ulx3s-85f --k-max 8 -o out", "K: expected"),

@@ -12,15 +12,7 @@ from golden.spec.modes import mode
 from golden.tasks.glue import TASKS, read_examples
 from scripts.cli import run
 from tests.support import tiny
-
-ROWS = """\
-A baker puts the bread into the oven.,The baker is putting bread in an oven.,4.8
-"Two boys, in red, play chess.",Two boys in red are playing chess.,4.6
-The river froze last night.,The river was frozen by morning.,3.9
-A woman paints a fence.,A woman is painting a portrait.,2.1
-The bus leaves at noon.,A cat sleeps on the sofa.,0.2
-Rain is expected on Sunday.,The printer is out of paper.,0.0
-"""
+from tests.support.glue_files import STS as ROWS
 
 
 @pytest.fixture
