@@ -145,7 +145,7 @@ def core_build(chosen: Mode | None, rows: int, cols: int, bus: int) -> BuildSpec
 
 @contextmanager
 def named_options(**names: str) -> Iterator[None]:
-    """Let a message of `Config`, `mode` or `platform_of` begin with the option as the user types it.
+    """Let a message of `Config`, `mode` or `platform_of` name the option as the user types it.
 
     `names` are those of options that are not called after the parameter.
     """

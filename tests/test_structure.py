@@ -36,10 +36,13 @@ ORDER = {
     "hw": ("gateware", "verilog", "flow", "boards"),
     "scripts": ("eval", "report", "commands", "cli"),
 }
-"""Packages of which none imports a later one. Modules beside them import none of them."""
+"""Packages of which none imports a later one.
+
+Modules beside them import none of them, but for those in ABOVE.
+"""
 
 ABOVE = {"scripts.cli", "golden.arrays", "golden.checks", "golden.files"}
-"""Modules beside packages that may import some of them; for cycles they are looked at, too."""
+"""Modules beside the packages that may import some of them, without a cycle."""
 
 NOT_IN_GATEWARE = {"ctypes", "multiprocessing", "os", "scipy", "subprocess", "tempfile"}
 

@@ -48,7 +48,8 @@ def bench(
     if not 1 <= tokens <= MOST_TOKENS:
         raise ValueError(f"--tokens: expected 1..{MOST_TOKENS}, got {tokens}")
     check_place(json_file, "--json")
-    config = build.including("w8a8").config
+    hardware = build.including("w8a8")
+    config = hardware.config
     options.check_size(config, "simulate")
     with progress() as bar:
         timing = time_layer(config, model, tokens, build.first_mode, bar)
@@ -58,6 +59,7 @@ def bench(
         json_file,
         {
             "model": model,
+            "build": str(hardware),
             "mode": build.first_mode.name,
             "tokens": tokens,
             "rows": build.rows,

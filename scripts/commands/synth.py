@@ -62,6 +62,7 @@ def synth(
     share = result.cells.divided(pes)
     record: dict[str, Any] = {
         "unit": unit,
+        "build": str(build),
         "modes": [*build.modes],
         "exponent_bits": build.exponent_bits,
         "rows": build.rows,

@@ -105,6 +105,7 @@ def _manifest(
         "files": files,
         "sha256": design.sha256,
         "target": target,
+        "build": str(build),
         "parameters": {
             "modes": [*build.modes],
             "rows": build.rows,

@@ -10,6 +10,7 @@ import pyslang
 import pytest
 
 from golden.spec.modes import MODE_NAMES
+from hw.buildspec import BuildSpec
 from hw.tools.yosys import run_yosys
 from hw.verilog.design import UNITS, generate
 from scripts.cli import run as tilebert
@@ -127,6 +128,9 @@ def test_the_manifest_says_what_was_built(tmp_path: Path) -> None:
     ]
     manifest, _ = written(tmp_path, *words, names=("w4a4",))
     assert manifest["parameters"] == options | {"modes": ["w4a4"], "exponent_bits": 4, "dsp": True}
+    assert BuildSpec.parse(manifest["build"]).config == config(
+        *manifest["parameters"]["modes"], **options
+    )
     assert manifest["rings"] == {
         "x": {"word": 3, "factor": 8, "lines": 16},
         "w": {"word": 5, "factor": 4, "lines": 64},
