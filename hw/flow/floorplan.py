@@ -1,7 +1,7 @@
 """A floor plan: a site for each multiplier block and block RAM of an array or a core on ECP5.
 
 nextpnr's placer `static` finds good positions for blocks, and then legalizes them one by one, at
-random, which makes wires much longer (docs/decisions.md). Here all blocks are matched with sites
+random, which makes wires much longer (docs/decisions). Here all blocks are matched with sites
 at once.
 """
 

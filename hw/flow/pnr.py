@@ -20,7 +20,7 @@ DEFAULT = Algorithms()
 
 
 def algorithms_for(unit: str, config: Config, device: str) -> Algorithms:
-    """The algorithms for a unit on a device (docs/decisions.md has the measurements).
+    """The algorithms for a unit on a device (docs/decisions has the measurements).
 
     Cores on ECP5 use the placer `static`, which needs less wire than `heap`, and router2, which
     routes what router1 does not finish; it continues until the clock is met, because the first

@@ -16,7 +16,7 @@ DELAY_TARGET = "scratchpad -set abc9.D 4000"
 """Delay in ps that mapping may leave between registers: 4 ns, the placer's target frequency.
 
 Without it the slowest path sets the target of all others, and shortening that path costs look-up
-tables in every other (docs/decisions.md).
+tables in every other (docs/decisions).
 """
 
 READ_DESIGN = """read_verilog -sv design.v
