@@ -1,4 +1,4 @@
-"""What a build is: its size, its modes, and the widths that follow from them."""
+"""The parameters of a build: its size, its modes, and the widths that follow from them."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,13 @@ from golden.spec.formats import Piecewise
 from golden.spec.modes import K_MAX, Mode
 from hw import operands
 from hw.operands import CODE_WIDTH, Product
+from hw.sums import Lanes, lanes_of, parts_of
 
 BIAS_WIDTH, MULT_WIDTH, SHIFT_WIDTH = 32, 15, 6
 RATIO_WIDTH = OFFSET_WIDTH = 6
 
-
 LINES = 1 << 16
-"""Most lines of a buffer: what commands can address."""
+"""Most lines of a buffer: commands address lines with 16 bits."""
 
 WIDEST = 256
 """Most bytes of the load stream, and most results, in a cycle.
@@ -24,31 +24,27 @@ WIDEST = 256
 Amaranth has no signals of more than 65,536 bits.
 """
 
-LONGEST_SUM = 40
-"""Bits of the longest sum that a shifter's adder forms in one cycle.
-
-42 bits: 168.8 MHz at worst, 8 x 8.
-"""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Parameters of a build, and the widths in bits derived from them.
+    """Parameters of a build, and the widths in bits that follow from them.
 
-    `rows` x `cols` PEs (each >= 1), a non-empty set of `modes` switchable at run time, sums of up
-    to `k_max` products. Without `dsp` no multiplier is used, for parts that have none; builds of
-    log2 modes alone use none anyway.
+    Parameters:
+        modes: number formats that the build switches between at run time, each once.
+        rows, cols: PEs of the array, 1 to 16384 each.
+        k_max: most products in a sum, 1 to 65535.
+        dsp: whether PEs use multiplier blocks; builds of log2 modes alone use none anyway.
+        bus: bytes a cycle on the load stream, a power of two up to 256.
+        x_words, w_words: words of `rows` and of `cols` bytes in the operand buffers, one for each k
+            of a panel. By default two panels of `k_max`, rounded up to a power of two, or as many
+            words as LINES lines hold. Other depths add a multiplexer between block RAMs, which
+            costs a quarter of the clock.
+        panels: panels of columns whose parameters their buffer holds.
+        results: results that leave in a cycle, a power of two up to 256.
 
-    Around the array: the load stream brings `bus` bytes a cycle (a power of two); the buffers hold
-    `x_words` words of `rows` bytes and `w_words` of `cols`, one word for each k of a panel, and the
-    parameters of `panels` panels of columns; `results` results leave in a cycle (a power of two).
-    Where not given, a buffer holds two panels of `k_max`, rounded up to a power of two, or as much
-    as LINES lines hold, which is one at least: other sizes leave a choice between block RAMs behind
-    them, which costs a quarter of the clock.
-
-    Raises ValueError on an empty or repeated mode, on sizes below 1, on buffers that cannot hold a
-    panel of `k_max`, on piece-wise codes of other than 8 bits, and on modes that no PE serves
-    together.
+    Raises ValueError on an empty or repeated mode, on sizes out of range, on buffers that cannot
+    hold a panel of `k_max`, on piece-wise codes of other than 8 bits, and on modes that no PE
+    serves together.
     """
 
     modes: tuple[Mode, ...]
@@ -57,8 +53,8 @@ class Config:
     k_max: int = K_MAX
     dsp: bool = True
     bus: int = 8
-    x_words: int = 0
-    w_words: int = 0
+    x_words: int | None = None
+    w_words: int | None = None
     panels: int = 16
     results: int = 4
 
@@ -74,13 +70,11 @@ class Config:
         for name, most in (("rows", 1 << 14), ("cols", 1 << 14), ("k_max", (1 << 16) - 1)):
             if getattr(self, name) > most:
                 raise ValueError(f"{name}: expected at most {most}, got {getattr(self, name)}")
-        for name, word in (("x_words", self.rows), ("w_words", self.cols)):
-            most = LINES * Ring(word, 1, self.bus).factor
-            if getattr(self, name) == 0:
-                object.__setattr__(self, name, min(1 << (2 * self.k_max - 1).bit_length(), most))
-            if not self.k_max <= getattr(self, name) <= most:
+        for name, ring in (("x_words", self.x_ring), ("w_words", self.w_ring)):
+            most = LINES * ring.factor
+            if not self.k_max <= ring.words <= most:
                 raise ValueError(
-                    f"{name}: expected {self.k_max} (k_max) to {most} words, got {getattr(self, name)}"
+                    f"{name}: expected {self.k_max} (k_max) to {most} words, got {ring.words}"
                 )
         if self.p_ring.lines > LINES:
             raise ValueError(
@@ -177,29 +171,9 @@ class Config:
         return any(len(mode.partial_bounds) == 2 for mode in self.modes)
 
     @property
-    def lanes(self) -> tuple[tuple[int, ...], ...]:
-        """Widths of the accumulator lanes, by half: one or two halves of one or two lanes each, lowest first.
-
-        The halves hold what one cycle adds to separate sums: two packed outputs, or the two regions
-        of a piece-wise output. Four packed outputs split each half into two lanes; other modes join
-        them again.
-        """
-        halves = [0, 0]
-        quad = 0
-        for mode in self.modes:
-            widths = mode.accumulator_widths(self.k_max)
-            match mode.products:
-                case 1:
-                    halves[: len(widths)] = [
-                        max(a, b) for a, b in zip(halves, widths, strict=False)
-                    ]
-                case 2:
-                    halves = [max(half, widths[0]) for half in halves]
-                case 4:
-                    quad = widths[0]
-        if quad:
-            return tuple((quad, max(quad, half - quad)) for half in halves)
-        return tuple((half,) for half in halves if half)
+    def lanes(self) -> Lanes:
+        """Bits of the accumulator lanes of a PE (hw.sums.lanes_of)."""
+        return lanes_of(self.modes, self.k_max)
 
     @property
     def joined(self) -> bool:
@@ -213,17 +187,8 @@ class Config:
 
     @property
     def parts(self) -> tuple[tuple[int, bool], ...]:
-        """The sums of a PE as they drain: bits, lowest first, and whether they come a cycle later than the others."""
-        if self.joined:
-            return tuple(
-                (width, late)
-                for half in self.lanes
-                for width, late in zip(half, (False, True), strict=True)
-            )
-        crossing = operands.has_power_x(self.modes)
-        if self.product is Product.SHIFTER and not crossing and self.sum_width > LONGEST_SUM:
-            return (self.sum_width // 2, False), (self.sum_width - self.sum_width // 2, True)
-        return ((self.sum_width, False),)
+        """The parts in which the sums of a PE drain (hw.sums.parts_of)."""
+        return parts_of(self.modes, self.product, self.lanes, self.joined)
 
     @property
     def staggered(self) -> bool:
@@ -252,12 +217,19 @@ class Config:
     @property
     def x_ring(self) -> Ring:
         """The buffer of x panels: a word holds the codes of one k."""
-        return Ring(self.rows, self.x_words, self.bus)
+        return self._operand_ring(self.rows, self.x_words)
 
     @property
     def w_ring(self) -> Ring:
         """The buffer of w panels."""
-        return Ring(self.cols, self.w_words, self.bus)
+        return self._operand_ring(self.cols, self.w_words)
+
+    def _operand_ring(self, word: int, words: int | None) -> Ring:
+        """A buffer of words of `word` bytes; by default with room for two panels of `k_max`."""
+        if words is None:
+            most = LINES * Ring(word, 1, self.bus).factor
+            words = min(1 << (2 * self.k_max - 1).bit_length(), most)
+        return Ring(word, words, self.bus)
 
     @property
     def p_ring(self) -> Ring:
@@ -286,12 +258,12 @@ class Config:
 
     @property
     def interval(self) -> int:
-        """Least distance between the last operands of consecutive tiles: a drain chain's occupation."""
+        """Least cycles between the last operands of two tiles: one drain occupies the chain."""
         return 2 * self.rows - 1
 
     @property
     def beat_layout(self) -> data.StructLayout:
-        """One k of a tile: `rows` x codes and `cols` w codes, mode and offset, and whether it is the last."""
+        """One k of a tile: `rows` x codes, `cols` w codes, mode, offset, flag of the last k."""
         return data.StructLayout(
             {
                 "x": data.ArrayLayout(CODE_WIDTH, self.rows),

@@ -1,4 +1,4 @@
-"""Operands: how a row's x codes and a column's w codes travel through the array, behind the edge decoders."""
+"""Operands: the form of x and w codes behind the edge decoders of the array."""
 
 from collections.abc import Sequence
 from enum import Enum
@@ -15,17 +15,26 @@ X_PITCH = 7
 """Distance of two packed 4-bit x codes in the operand: +-7 * +-7 fits 7 bits."""
 
 W_PITCH = 14
-"""Distance of two packed 4-bit w codes in the operand: two x pitches, and an 8 x 4 product fits 13 bits."""
+"""Distance of two packed 4-bit w codes in the operand: two x pitches.
+
+An 8 x 4 product fits in 13 bits.
+"""
 
 
 class Product(Enum):
     """How a PE forms its products, which decides how operands are coded."""
 
     MULTIPLIER = "multiplier"
-    """One multiplier for any modes: two's complement; two 4-bit codes are `X_PITCH` or `W_PITCH` apart."""
+    """One multiplier, for any modes: two's complement operands.
+
+    Two packed 4-bit codes are X_PITCH or W_PITCH bits apart.
+    """
 
     SHIFTER = "shifter"
-    """Log2 modes alone: w is a power, x a power in all modes, or in some of them a number times 1 or 2^8."""
+    """A shifter, for log2 modes alone: w is a power of two.
+
+    x is a power too, or in some modes a number times 1 or 2^8.
+    """
 
     ROWS = "rows"
     """Gated rows in an adder: sign and magnitude, of one 8-bit or two 4-bit codes."""
@@ -47,7 +56,8 @@ def product_of(modes: Sequence[Mode], dsp: bool) -> Product:
     wide = any(bits > 3 for bits in exponent_bits(modes))
     if len(modes) > 1 and (packed or wide):
         raise ValueError(
-            "no-dsp: expected one mode, log2 modes only, or modes of one product with values within +-127, "
+            "no-dsp: expected one mode, log2 modes only, or modes of one product with values "
+            "within +-127, "
             f"got {names}"
         )
     return Product.ROWS
@@ -79,9 +89,9 @@ def has_power_x(modes: Sequence[Mode]) -> bool:
 
 
 def has_coarse_x(modes: Sequence[Mode]) -> bool:
-    """Whether a shifter takes x powers beyond what fits beside linear codes: x * 2^(8 * coarse), x of 9 bits.
+    """Whether a shifter takes x powers beyond the range of linear codes: x * 2^(8 * coarse).
 
-    With 3 exponent bits +-2^6 is an 8-bit number like any other.
+    x has 9 bits then. With 3 exponent bits +-2^6 is an 8-bit number like any other.
     """
     return not has_power_x(modes) and max(x_operand_width(mode) for mode in modes) > CODE_WIDTH
 

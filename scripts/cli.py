@@ -14,8 +14,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from hw.flow.nextpnr import PlaceAndRouteError
-from hw.flow.yosys import YosysError
+from hw.tools.nextpnr import PlaceAndRouteError
+from hw.tools.yosys import YosysError
 from scripts.console import err, out, tolerate
 from scripts.interrupts import INTERRUPTED, interruptible
 from sim.cache import cache_folder
@@ -89,9 +89,9 @@ def _common(
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run one command; returns the exit status: 2 for wrong input, 1 where a tool fails, 130 after control-C.
+    """Run one command; an error becomes one line on stderr.
 
-    An error becomes one line on stderr.
+    Returns the exit status: 2 for wrong input, 1 where a tool fails, 130 after control-C.
     """
     for stream in (sys.stdout, sys.stderr):
         tolerate(stream)
@@ -121,7 +121,7 @@ _WRONG = (FileNotFoundError, NotADirectoryError, PermissionError, IsADirectoryEr
 
 
 def _give_tools_a_place() -> None:
-    """Where there is no home, let Yosys and nextpnr keep what they compile in the cache: else they refuse to run."""
+    """Without a home folder, have Yosys and nextpnr use the cache: they refuse to run otherwise."""
     try:
         Path.home()
     except RuntimeError:

@@ -24,7 +24,10 @@ PIPED_WIDTH = 132
 
 
 class Output(Console):
-    """A console for texts that may hold brackets: stdout, or stderr while stdout is a file that a command writes."""
+    """A console for texts with brackets in them.
+
+    It prints to stdout, or to stderr while a command writes a file to stdout.
+    """
 
     def __init__(self, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, markup=False, emoji=False, highlight=not stderr)
@@ -53,14 +56,17 @@ class Output(Console):
         self.print(text, soft_wrap=True)
 
     def show(self, table: Table) -> None:
-        """Print a table, or where it would not fit, each of its rows as lines of a heading and a value."""
+        """Print a table; where it does not fit, print a heading and a value a line."""
         if _least_width(table) <= self.width:
             self.print(table)
         else:
             self.print(_stacked(table), soft_wrap=True)
 
     def take(self, option: str) -> None:
-        """Leave stdout to the file of an option; raises ValueError if it is another's, or closed."""
+        """Leave stdout to the file of an option.
+
+        Raises ValueError if another option has it, or if it is closed.
+        """
         if sys.stdout is None or self._taken:
             got = "none" if sys.stdout is None else f"it for {self._taken} too"
             raise ValueError(f"{option}: expected stdout, got {got}")
@@ -97,7 +103,10 @@ def tolerate(stream: TextIO | None) -> None:
 
 
 def tell(text: str) -> None:
-    """One line on stderr, under the program's name; each text once, and not from a command's worker processes."""
+    """Print a line on stderr under the program's name.
+
+    Each text is printed once, and not by worker processes of a command.
+    """
     if text not in _told and parent_process() is None:
         err.print(
             f"tilebert: {' '.join(text.split())}", markup=False, highlight=False, soft_wrap=True
@@ -139,7 +148,10 @@ class Bar:
 
 @contextmanager
 def progress(lines: bool = False) -> Iterator[Bar]:
-    """A bar on stderr that leaves nothing behind; where stderr is no terminal, with `lines`, a `Log`, else nothing."""
+    """A progress bar on stderr that leaves nothing behind.
+
+    Where stderr is no terminal, it is a `Log` with `lines`, and prints nothing without.
+    """
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     # Off a terminal an empty line would stay, and an error would be two lines.
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
@@ -176,13 +188,16 @@ class Silent(Bar):
 
 @contextmanager
 def status(text: str) -> Iterator[Any]:
-    """What runs now, on stderr where that is a terminal; yields a function that replaces the text."""
+    """Show the current step on stderr, if that is a terminal.
+
+    Yields a function that replaces the text.
+    """
     with err.status(Text(text)) as shown:
         yield lambda text: shown.update(Text(text))
 
 
 def _least_width(table: Table) -> int:
-    """Columns that a table takes where every word is whole, and every line of a column that does not wrap."""
+    """The width of a table that breaks no word, and no line of a column that does not wrap."""
     total = 1
     for column in table.columns:
         texts = [str(column.header), *map(str, column.cells)]

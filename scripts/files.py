@@ -1,4 +1,4 @@
-"""Files in and out: arrays that are checked, outputs that are whole or not there, and `-` for stdin or stdout."""
+"""Input and output files: checked arrays, atomic outputs, and `-` for stdin or stdout."""
 
 import io
 import json
@@ -31,7 +31,10 @@ def check_stdin(**paths: Path | None) -> None:
 
 
 def read_bytes(path: Path, option: str, what: str) -> bytes:
-    """All of a file, a pipe or stdin; raises ValueError naming the option, and `what` was expected."""
+    """The content of a file, a pipe or stdin.
+
+    Raises ValueError that names the option and `what` was expected.
+    """
     try:
         if path != STDIO and _descriptor(path) != 0:
             with path.open("rb") as file:
@@ -79,13 +82,14 @@ def read_array(path: Path, option: str, dimensions: int) -> NDArray[Any]:
         raise ValueError(f"{option}: expected integers, got {array.dtype}")
     if array.ndim != dimensions or 0 in array.shape:
         raise ValueError(
-            f"{option}: expected a non-empty array of {dimensions} dimensions, got shape {array.shape}"
+            f"{option}: expected a non-empty array of {dimensions} dimensions, got shape "
+            f"{array.shape}"
         )
     return array
 
 
 def check_file(path: Path, option: str) -> None:
-    """Raise ValueError naming the option for what is there and is no file that can be read again and again."""
+    """Raise ValueError naming the option for an existing path that is no regular file."""
     if path == STDIO or (os.path.exists(path) and not os.path.isfile(path)):
         raise ValueError(f"{option}: expected a file, got {path}")
 
@@ -113,7 +117,10 @@ def check_place(path: Path | None, option: str) -> None:
 
 
 def check_places(**paths: Path | None) -> None:
-    """`check_place` of each output, by option; raises ValueError also if two of them are one file."""
+    """`check_place` of each output, by option.
+
+    Raises ValueError also if two of them are one file.
+    """
     places: dict[Path, str] = {}
     for name, path in paths.items():
         check_place(path, f"--{name}")
@@ -137,7 +144,7 @@ def is_stream(path: Path) -> bool:
 
 
 def check_folder(path: Path | None, option: str) -> None:
-    """Raise ValueError naming the option if `path` cannot become a folder: to know it before a long run."""
+    """Raise ValueError naming the option if `path` cannot become a folder, before a long run."""
     if path is None:
         return
     try:
@@ -213,7 +220,10 @@ def write_json(path: Path | None, record: Mapping[str, Any]) -> None:
 
 
 def _descriptor(path: Path) -> int | None:
-    """The file descriptor of this process that a path means, as `-` and /dev/stdout do; None for any other."""
+    """The file descriptor of this process that a path refers to, as `-` and /dev/stdout do.
+
+    None for any other path.
+    """
     if path == STDIO:
         return 1
     ours = f"/proc/{os.getpid()}/fd"

@@ -1,4 +1,4 @@
-"""Control-C: the child processes end first, then the command unwinds and removes what it had begun."""
+"""Control-C: child processes end first, then the command removes its unfinished files."""
 
 import os
 import signal
@@ -93,7 +93,7 @@ class _Worker(SpawnProcess):
 
 
 class Workers(SpawnContext):
-    """For pools of processes: the command that made a worker ends it, and the worker has nothing to say about it."""
+    """A context of workers that ignore control-C: the command that made a worker ends it."""
 
     Process = _Worker
 

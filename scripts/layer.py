@@ -1,11 +1,12 @@
-"""A layer of an encoder on the simulated core: what it takes, and what no order could take less than."""
+"""A layer of an encoder on the simulated core: its cycles, and lower bounds of them."""
 
 from dataclasses import dataclass
 
 from golden.schedule.backend import golden_backend
 from golden.schedule.shapes import ENCODERS, layer_jobs
 from golden.spec.commands import Load
-from golden.spec.modes import K_MAX, mode
+from golden.spec.modes import Mode
+from hw.buildspec import BuildSpec
 from hw.config import Config
 from hw.flow.registry import Record
 from scripts.console import Bar, Silent
@@ -17,7 +18,7 @@ from sim.streams import result_transfers
 
 @dataclass(frozen=True)
 class Bounds:
-    """Cycles that a group cannot do without: of the multipliers, of the load stream (each panel once), of results."""
+    """Lower bounds of a group's cycles: product slots, loads of each panel once, result beats."""
 
     slots: float
     bus: int
@@ -33,7 +34,11 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Timing:
-    """A layer's GEMMs, each by itself and `layer` as one sequence: what each took and how many results are wrong."""
+    """The simulated GEMMs of a layer.
+
+    `groups` has the cycles of each GEMM by itself and, as `layer`, of all in one sequence; `wrong`
+    the number of wrong results of each.
+    """
 
     build: Build
     run: Run
@@ -51,15 +56,14 @@ def time_layer(
     config: Config,
     model: str,
     tokens: int,
-    mode_name: str,
-    exponent_bits: int,
+    chosen: Mode,
     bar: Bar,
 ) -> Timing:
     """Simulate a layer of a model (a key of golden.schedule.shapes.ENCODERS) on random codes.
 
     Linear GEMMs run in the mode, attention in w8a8; the build must hold both.
     """
-    jobs = layer_jobs(ENCODERS[model], tokens, mode(mode_name, exponent_bits))
+    jobs = layer_jobs(ENCODERS[model], tokens, chosen)
     groups = {**jobs, "layer": [job for group in jobs.values() for job in group]}
     bar.stage("golden")
     expected = {name: golden_backend(group, config.k_max) for name, group in jobs.items()}
@@ -90,56 +94,42 @@ def bounds(group: GroupResult) -> Bounds:
 
 @dataclass(frozen=True)
 class LayerPoint:
-    """A layer of an encoder, 128 tokens, on a build of its mode and w8a8: cycles, and how busy the multipliers are."""
+    """A layer of an encoder, 128 tokens, on a build of one mode and w8a8.
+
+    Its records are cycles and the utilization of the multipliers.
+    """
 
     model: str
-    mode_name: str
-    exponent_bits: int = 4
-    rows: int = 8
-    cols: int = 8
-    k_max: int = K_MAX
+    build: BuildSpec
 
     tokens = 128
 
     @property
-    def config(self) -> Config:
-        """The build; raises ValueError for modes or sizes that none has."""
-        names = dict.fromkeys((self.mode_name, "w8a8"))
-        modes = tuple(mode(name, self.exponent_bits) for name in names)
-        return Config(modes=modes, rows=self.rows, cols=self.cols, k_max=self.k_max)
-
-    @property
     def name(self) -> str:
-        """That of its build: it is measured once."""
-        return self.build
+        """How the names of its records begin; each is measured once."""
+        return f"bench/{self.model}-{self.tokens}/{self.build}"
 
-    @property
-    def build(self) -> str:
-        """What the names of its records begin with."""
-        log2 = f"-{self.exponent_bits}" if "log" in self.mode_name else ""
-        parts = [
-            "bench",
-            f"{self.model}-{self.tokens}",
-            f"{self.rows}x{self.cols}",
-            f"{self.mode_name}{log2}",
-        ]
-        return "/".join(parts + ([f"k{self.k_max}"] if self.k_max != K_MAX else []))
+    path = name
 
     def made(self, record: str) -> bool:
         """Whether a record of that name is one of this point's."""
-        return record.rpartition("/")[0] == self.build
+        return record.rpartition("/")[0] == self.path
 
     def measure(self) -> list[Record]:
         """Its records; raises ValueError where a result is not golden's."""
         timing = time_layer(
-            self.config, self.model, self.tokens, self.mode_name, self.exponent_bits, Silent()
+            self.build.including("w8a8").config,
+            self.model,
+            self.tokens,
+            self.build.first_mode,
+            Silent(),
         )
         if not timing.exact:
             raise ValueError(
-                f"{self.build}: {sum(timing.wrong.values())} results differ from golden's"
+                f"{self.path}: {sum(timing.wrong.values())} results differ from golden's"
             )
         layer = timing.groups["layer"]
         return [
-            Record(f"{self.build}/cycles", "cycles", float(layer.cycles), "less"),
-            Record(f"{self.build}/busy", "percent", 100 * layer.utilization, "more"),
+            Record(f"{self.path}/cycles", "cycles", float(layer.cycles), "less"),
+            Record(f"{self.path}/busy", "percent", 100 * layer.utilization, "more"),
         ]

@@ -1,4 +1,7 @@
-"""Files of records, a line or more for each: they grow whole records at a time, and a record cut short does no harm."""
+"""Files of records, a line or more each.
+
+They grow by whole records, and a record that was cut short is dropped when they are read.
+"""
 
 import fcntl
 import os
@@ -10,7 +13,10 @@ from golden.files import write_bytes
 from scripts.console import err
 
 Whole = Callable[[bytes], bytes]
-"""Of a file's content, what is whole records; a last record that lacks its newline alone may get it."""
+"""The part of a file's content that is whole records.
+
+The last record may get the newline that alone it lacks.
+"""
 
 
 def read(path: Path, whole: Whole) -> list[str]:
@@ -36,9 +42,10 @@ def mend(path: Path, whole: Whole) -> None:
 
 
 def append(path: Path, whole: Whole, text: Callable[[bool], str]) -> None:
-    """Add `text` to a file, all of it or nothing, behind what is whole; other processes may append too.
+    """Append `text` to the whole records of a file, all of it or nothing.
 
-    `text` is called with whether it is the first in the file. Raises OSError.
+    Other processes may append too. `text` is called with whether it is the first in the file.
+    Raises OSError.
     """
     with _locked(path):
         kept = whole(_content(path))

@@ -28,7 +28,10 @@ TRAINED = ("w8a8", "w4a8", "w4a4", "wlog-a8", "wpw-a8")
 
 
 def quantized(chosen: Mode, clip: bool = True) -> QuantizedModel:
-    """all-MiniLM-L6-v2 in a mode, post-training; raises FileNotFoundError when its package is missing."""
+    """all-MiniLM-L6-v2 in a mode, quantized after training.
+
+    Raises FileNotFoundError when its package is missing.
+    """
     return quantize_model(
         read_weights(), chosen, Tokenizer().encode_all(calibration_sentences()), clip=clip
     )
@@ -47,7 +50,8 @@ def load_model(chosen: Mode, path: Path | None = None, *, trained: bool = True) 
         if path is None and chosen == mode(chosen.name) and chosen.name in TRAINED:
             missing = _place(chosen)
             tell(
-                f"{missing}: not installed; the post-training model answers instead of the trained one"
+                f"{missing}: not installed; the post-training model answers instead of the trained "
+                "one"
             )
     model = _kept(chosen) if path is None else _loaded(path)
     if model.mode != chosen:
@@ -57,7 +61,7 @@ def load_model(chosen: Mode, path: Path | None = None, *, trained: bool = True) 
 
 
 def shipped(chosen: Mode) -> Path | None:
-    """The checkpoint of sentence similarity that comes with the project in that mode, None where there is none."""
+    """The project's checkpoint of sentence similarity in that mode, None where there is none."""
     path = _place(chosen)
     return path if chosen == mode(chosen.name) and path.exists() else None
 

@@ -1,12 +1,10 @@
-"""Options that commands share, and the records they stand for."""
+"""Options that commands share, and the checks of their values."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from golden.spec.modes import K_MAX, Mode, mode
 from hw.config import Config
 from sim.toolchain import SimulatorName
 
@@ -15,7 +13,7 @@ MOST_PES = {"simulate": 4096, "map": 4096, "write": 16384}
 
 _SECONDS_PER_PE = {"simulate": 0.25, "map": 0.3, "write": 0.007}
 _BYTES_PER_PE = 1200
-"""As measured on one core from 16 x 16 to 32 x 32 PEs: to build a simulator, to map, to write Verilog."""
+"""Measured on one core from 16 x 16 to 32 x 32 PEs: simulator build, mapping, Verilog."""
 
 Backend = Literal["golden", "rtl"]
 
@@ -26,7 +24,12 @@ Modes = Annotated[
 OneMode = Annotated[str, typer.Option("--mode", help="Number format of x and w.")]
 ModeOrFloat = Annotated[str, typer.Option("--mode", help="Number format of x and w, or fp32.")]
 ExponentBits = Annotated[
-    int, typer.Option(help="Exponent bits of log2 codes: 3, 4, or 5 in wlog-a8.")
+    int | None,
+    typer.Option(
+        "--exponent-bits",
+        help="Exponent bits of log2 codes: 3, 4, or 5 in wlog-a8; by default those in the mode's "
+        "name, as in wlog3-a8, else 4.",
+    ),
 ]
 Bits = Annotated[
     int | None, typer.Option(help="Bits of linear codes: 5 to 8 in w8a8, 2 to 4 in w4a4.")
@@ -35,8 +38,8 @@ Epochs = Annotated[
     float | None,
     typer.Option(
         "--epochs",
-        help="Passes of the quantized model over the data, or a part of one; by default the mode's, 1 or 3. "
-        "Fine-tuning in FP32 before it always takes its own, 3 or 4.",
+        help="Passes of the quantized model over the data, a fraction included; by default the "
+        "mode's, 1 or 3. Fine-tuning in FP32 before it always takes its own, 3 or 4.",
     ),
 ]
 TrainLimit = Annotated[
@@ -50,14 +53,20 @@ Bus = Annotated[
     int, typer.Option("--bus", help="Bytes a cycle on the load stream, a power of two.")
 ]
 XWords = Annotated[
-    int,
+    int | None,
     typer.Option(
         "--x-words",
-        help="Words of the x buffer, one for each k of a panel; 0: two panels, to a power of two.",
+        help="Words of the x buffer, one for each k of a panel; by default two panels, rounded up "
+        "to a power of two.",
     ),
 ]
-WWords = Annotated[int, typer.Option("--w-words", help="Words of the w buffer; 0: as for x.")]
+WWords = Annotated[
+    int | None, typer.Option("--w-words", help="Words of the w buffer; by default as for x.")
+]
 Results = Annotated[int, typer.Option("--results", help="Results a cycle, a power of two.")]
+Panels = Annotated[
+    int, typer.Option("--panels", help="Panels of columns whose parameters the core holds.")
+]
 JsonFile = Annotated[
     Path | None, typer.Option("--json", help="Write the result to this file as JSON.")
 ]
@@ -80,12 +89,18 @@ PostTraining = Annotated[
         "--post-training", help="Use the model quantized after training, not the trained one."
     ),
 ]
+SENTENCE = "A student with a small board multiplies matrices in four bits."
+"""The sentence that `simulate` and `formats` run by default."""
+
 SEED_MAX = 2**31 - 1
 """What nextpnr, NumPy and PyTorch all take."""
 
 
 def check_seed(value: Any) -> Any:
-    """An option's callback: one seed, several or none; raises ValueError that names the option and its range."""
+    """An option's callback: one seed, several or none.
+
+    Raises ValueError that names the option and its range.
+    """
     for seed in value if isinstance(value, list) else [value]:
         if seed is not None and not 0 <= seed <= SEED_MAX:
             raise ValueError(f"--seed: expected 0..{SEED_MAX}, got {seed}")
@@ -99,23 +114,6 @@ TrainingSeed = Annotated[
 Simulator = Annotated[SimulatorName, typer.Option("--simulator", help="What runs the Verilog.")]
 
 
-def build_config(
-    names: Sequence[str],
-    rows: int,
-    cols: int,
-    *,
-    exponent_bits: int = 4,
-    k_max: int = K_MAX,
-    dsp: bool = True,
-    always: tuple[str, ...] = (),
-    **around: int,
-) -> Config:
-    """The build that holds the named modes and those in `always`; `around` are the core's parameters in `Config`."""
-    unique = list(dict.fromkeys([*names, *always]))
-    modes: tuple[Mode, ...] = tuple(mode(name, exponent_bits) for name in unique)
-    return Config(modes=modes, rows=rows, cols=cols, k_max=k_max, dsp=dsp, **around)
-
-
 def check_clock(clock: float) -> None:
     """Raise ValueError for what is no frequency."""
     if not 0 < clock < 1e6:
@@ -123,12 +121,16 @@ def check_clock(clock: float) -> None:
 
 
 def check_size(config: Config, purpose: str) -> None:
-    """Raise ValueError for an array that takes hours or gigabytes; `purpose` is a key of MOST_PES."""
+    """Raise ValueError for an array that takes hours or gigabytes.
+
+    `purpose` is a key of MOST_PES.
+    """
     count, most = config.rows * config.cols, MOST_PES[purpose]
     if count > most:
         hours, megabytes = count * _SECONDS_PER_PE[purpose] / 3600, count * _BYTES_PER_PE / 1e6
         raise ValueError(
-            f"rows x cols: expected at most {most:,} PEs to {purpose}, got {config.rows:,} x {config.cols:,} = "
+            f"rows x cols: expected at most {most:,} PEs to {purpose}, got {config.rows:,} x "
+            f"{config.cols:,} = "
             f"{count:,}, which take about {megabytes:,.0f} MB of Verilog and {hours:,.1f} hours"
         )
 

@@ -60,7 +60,7 @@ def _rows(rows: Iterable[str], place: str) -> Iterator[list[str]]:
 
 
 def append(path: Path, records: Iterable[Record]) -> None:
-    """Add lines to a file, under a header if they are the first; those of one call are written together or not."""
+    """Add lines to a file, all of one call or none; the first ones get a header."""
     lines.append(path, whole, lambda first: text(records, header=first))
 
 

@@ -9,7 +9,10 @@ from scripts.interrupts import Workers
 
 
 def processes(workers: int, *, tasks_per_process: int | None = None) -> ProcessPoolExecutor:
-    """A pool of `workers` processes, one core each, every one for `tasks_per_process` tasks (None: for any number)."""
+    """A pool of `workers` processes, one core each.
+
+    Every process ends after `tasks_per_process` tasks (None: never).
+    """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     return ProcessPoolExecutor(
         workers, Workers(), initializer=end_with_parent, max_tasks_per_child=tasks_per_process

@@ -15,7 +15,7 @@ from amaranth import Elaboratable, Module
 from amaranth.build import ResourceError
 
 from hw.boards.selftest import SelfTest
-from hw.flow.nextpnr import PlaceAndRouteError
+from hw.tools.nextpnr import PlaceAndRouteError
 
 BOARDS = {
     "ulx3s-85f": ("amaranth_boards.ulx3s", "ULX3S_85F_Platform"),
@@ -60,7 +60,10 @@ class BoardTop(Elaboratable):
 
 
 def platform_of(board: str) -> Any:
-    """A board's platform (BOARDS); raises ValueError that lists them, or that names the package it needs."""
+    """A board's platform, by a key of BOARDS.
+
+    Raises ValueError for another name, or where the package amaranth-boards is missing.
+    """
     if board not in BOARDS:
         raise ValueError(f"board: expected one of {', '.join(BOARDS)}, got {board!r}")
     module, name = BOARDS[board]
@@ -111,7 +114,7 @@ def bitstream(board: str, test: SelfTest, folder: Path) -> Bitstream:
 
 @contextmanager
 def _open_tools() -> Iterator[None]:
-    """The tools of this environment, under the names by which Amaranth's build script calls them."""
+    """Set the names by which Amaranth's build script calls tools to those of this environment."""
     before = dict(os.environ)
     place = Path(sys.executable).parent
     os.environ.update(_TOOLS, PATH=f"{place}{os.pathsep}{before.get('PATH', '')}")

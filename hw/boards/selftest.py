@@ -1,4 +1,4 @@
-"""A core that tests itself: commands, operands and expected results in block RAM, the verdict on eight LEDs."""
+"""A core that tests itself: block RAMs drive it, LEDs show the verdict."""
 
 from dataclasses import dataclass
 
@@ -56,7 +56,7 @@ class SelfTest(wiring.Component):
         running, passed, failed = Signal(init=1), Signal(), Signal()
         mode = Signal(3)
 
-        # Two cycles until the first words of all memories stand at their outputs.
+        # The first words of all memories are at their outputs after two cycles.
         awake = Signal(2)
         m.d.sync += awake.eq((awake << 1) | 1)
         ready = awake[1]

@@ -1,4 +1,4 @@
-"""ECP5's block RAMs have a register behind what they read, which Yosys leaves empty: here it is filled."""
+"""Moves flip-flops into the output registers of ECP5's block RAMs, which Yosys leaves unused."""
 
 import json
 from collections import defaultdict
@@ -41,7 +41,10 @@ def _readers(cells: Cells) -> dict[Any, list[tuple[str, str]]]:
 def _absorb(
     cells: Cells, readers: dict[Any, list[tuple[str, str]]], cell: dict[str, Any], ports: str
 ) -> None:
-    """Move the flip-flops behind one port, or two that work as one, into the block RAM, where all of them can."""
+    """Move the flip-flops behind one port, or two that work as one, into the block RAM.
+
+    Nothing moves unless all of them can.
+    """
     pins, settings = cell["connections"], cell["parameters"]
     modes = [f"REGMODE_{port}" for port in ports]
     if any(settings[mode] != "NOREG" for mode in modes) or pins[f"OCE{ports[-1]}"] != ["1"]:

@@ -8,11 +8,11 @@ from hw.flow.synth import Cells, count_cells
 
 
 def cells_by_unit(netlist: str, unit: str, target: str = "ecp5") -> dict[str, Cells]:
-    """Cells of a harness' netlist (hw.flow.harness.mapped) by part of `unit`: what Yosys named after it.
+    """Cells of a harness' netlist (hw.flow.harness.mapped) by part of `unit`.
 
-    A core's parts are its submodules; PEs and requantizers count by themselves wherever they are.
-    `harness` is what stands around, `shared` what has no name of a part. Raises ValueError for a
-    netlist without a top module.
+    A cell belongs to the part that Yosys named it after. The parts of a core are its submodules;
+    PEs and requantizers are counted apart wherever they are. `harness` are the cells around the
+    unit, `shared` those named after no part. Raises ValueError for a netlist without a top module.
     """
     modules: dict[str, Any] = json.loads(netlist)["modules"]
     top = next((n for n, m in modules.items() if int(m["attributes"].get("top", "0"), 2)), None)

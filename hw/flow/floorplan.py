@@ -1,8 +1,8 @@
-"""A floor plan: which multiplier block and which block RAM of an ECP5 each of an array's or a core's is to be.
+"""A floor plan: a site for each multiplier block and block RAM of an array or a core on ECP5.
 
-nextpnr's placer `static` finds good positions for blocks, and then moves them to sites one by one,
-at random: that makes the wires of an 8 x 8 core a third longer, and more than doubles those of a 12
-x 12 core. Here all of them are matched with sites at once.
+nextpnr's placer `static` finds good positions for blocks, and then legalizes them one by one, at
+random, which makes wires much longer (docs/decisions). Here all blocks are matched with sites
+at once.
 """
 
 import copy
@@ -33,19 +33,19 @@ Sites = Mapping[str, list[Site]]
 
 
 def planned(netlist: str, unit: str, config: Config, device: str) -> str:
-    """`netlist` as it is to be placed: a floor plan for an array or a core, where the device's blocks need one."""
+    """The netlist with a floor plan, for an array or a core on a device whose blocks need one."""
     sites = sites_of(device) if unit in ("array", "core") else {}
     return floorplanned(netlist, config, sites) if sites else netlist
 
 
 def floorplanned(netlist: str, config: Config, sites: Sites) -> str:
-    """A mapped netlist (Yosys' JSON, as `hw.flow.harness.mapped` makes it) with a site for each of its blocks.
+    """A mapped netlist (Yosys' JSON, from `hw.flow.harness.mapped`) with a site for each block.
 
-    PEs stand on a grid, the last row lowest, as far apart as their flip-flops need and as the rows
-    of multipliers allow; operand buffers stand at the edges that they feed, and what follows the
-    sums above row 0, where they leave the array. Every block gets a site of its own, so that the
-    sum of the distances to where it should be is least. A netlist with more blocks than there are
-    sites stays as it is: that is for nextpnr to refuse.
+    PEs form a grid with the last row lowest, as far apart as their flip-flops need and as the rows
+    of multipliers allow. Operand buffers are at the edges that they feed; the blocks behind the
+    sums are above row 0, where sums leave the array. Each block gets a site of its own, with the
+    least sum of distances between blocks and their wanted positions. A netlist with more blocks
+    than the device has sites is returned as it is: nextpnr refuses it.
     """
     design = json.loads(netlist)
     modules: Modules = design["modules"]
@@ -148,7 +148,7 @@ class _Plan:
         }
 
     def position(self, path: str) -> tuple[float, float]:
-        """Of a block, by the name of what it is part of; in the middle above the array unless known."""
+        """The position of a block by its path; above the middle of the array if no rule matches."""
         for pattern, rule in self._rules:
             if match := re.search(pattern, path):
                 return rule(*map(int, match.groups()))

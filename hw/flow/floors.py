@@ -1,9 +1,9 @@
-"""What the fabric itself asks: single multiply-accumulate units mapped as tightly as we know how.
+"""Lower bounds of the fabric: single multiply-accumulate units, mapped as tightly as possible.
 
 Measured with Yosys 0.70 and nextpnr 0.11 on LFE5U-85F, speed 6, median of three seeds: clear
-included, no drain, no tags, nothing around them. Carry cells are placed by hand where there is no
-multiplier block. They are no limits of an array, whose PEs pass operands on and drain; they say how
-far from the fabric it is.
+included, no drain, no tags, nothing around them. Without a multiplier block, carry cells are
+instantiated. An array cannot reach these figures, because its PEs pass operands on and drain; they
+show its distance from the fabric.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,11 @@ from hw.config import Config
 
 @dataclass(frozen=True)
 class Floor:
-    """COMB and flip-flops for one PE's products and sums of `sum_width` bits; MHz alone, and as 64 at once."""
+    """A measured multiply-accumulate unit.
+
+    `comb` and `ff` count cells for the products of one PE and a sum of `sum_width` bits.
+    `mhz_alone` is the frequency of one unit, `mhz_as_64` of 64 in one netlist (None: not measured).
+    """
 
     unit: str
     comb: int

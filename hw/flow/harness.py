@@ -1,4 +1,4 @@
-"""A unit behind four pins, so that place and route sees what is around it, and nothing is folded away."""
+"""A harness with four pins around a unit, so that place and route times paths at its ports."""
 
 import json
 from collections import Counter
@@ -9,8 +9,8 @@ from amaranth.lib.wiring import In, Out
 
 from hw.config import Config
 from hw.flow.block_ram import with_output_registers
-from hw.flow.synth import PARTS, keeping
-from hw.flow.yosys import DELAY_TARGET, READ_DESIGN, run_yosys
+from hw.flow.families import family_of
+from hw.flow.synth import map_design
 from hw.operands import Product
 from hw.target import place
 from hw.verilog.design import UNITS, emit
@@ -21,11 +21,11 @@ class Harness(wiring.Component):
 
     Members: clk In(1), rst In(1), si In(1), so Out(1).
 
-    Every input bit of the unit is a bit of one shift register that starts at si. Every output bit
-    is folded by exclusive or into its bit of a second one that ends at so. So every path of the
-    unit lies between registers, every bit depends on si and reaches so, and what the harness adds
-    is one register per port bit, with at most one gate before it. The reset is registered too: its
-    way to the PEs counts like any other.
+    Every input bit of the unit is a bit of a shift register that starts at `si`. Every output bit
+    is folded by exclusive or into its bit of a second one that ends at `so`. So every path of the
+    unit is between registers, every bit depends on `si` and reaches `so`, and the harness adds one
+    register per port bit, with at most one gate before it. The reset is registered too, so that its
+    path to the PEs counts like any other.
     """
 
     def __init__(self, config: Config, unit: str = "array"):
@@ -64,56 +64,43 @@ class Harness(wiring.Component):
 
 
 def mapped(config: Config, unit: str = "array", target: str = "ecp5") -> str:
-    """The harness around a unit of `config`, mapped for a target (ecp5 or ice40), as JSON that nextpnr reads.
+    """The harness around a unit of `config`, mapped for a target, as JSON that nextpnr reads.
 
-    Array and PEs stay modules: flattened, Yosys merges registers that are equal along
-    anti-diagonals into one that drives wires across the array. Raises YosysError if Yosys fails,
-    ValueError as `check`.
+    `target` is ecp5 or ice40. Array and PEs stay modules: flattened, Yosys merges registers that
+    are equal along anti-diagonals into one that drives wires across the array. Raises YosysError if
+    Yosys fails, ValueError as `check`.
     """
     design = emit(Harness(config, unit), "harness", target)
-    script = [
-        DELAY_TARGET,
-        READ_DESIGN,
-        *keeping(design),
-        PARTS[target].mapping(design.top, config.dsp),
-        "write_json netlist.json",
-    ]
-    files = run_yosys(
-        "\n".join(script), inputs={"design.v": design.unprefixed}, outputs=["netlist.json"]
-    )
-    netlist = files["netlist.json"]
+    commands = ["write_json netlist.json"]
+    netlist = map_design(design, target, config.dsp, commands, ["netlist.json"])["netlist.json"]
     if unit in ("array", "core"):
-        check(netlist, config, *_CHECKED[target])
+        check(netlist, config, target)
     return with_output_registers(netlist) if target == "ecp5" else netlist
 
 
-_CHECKED = {"ecp5": ("MULT18X18D", "TRELLIS_FF"), "ice40": ("SB_MAC16", "SB_DFF")}
-"""A family's multiplier, and how its flip-flops' names begin."""
+def check(netlist: str, config: Config, target: str = "ecp5") -> None:
+    """Raise ValueError if a mapped netlist (Yosys' JSON, PEs kept as modules) is incomplete.
 
-
-def check(
-    netlist: str, config: Config, multiplier: str = "MULT18X18D", flip_flop: str = "TRELLIS_FF"
-) -> None:
-    """Raise ValueError if a mapped netlist (Yosys' JSON, PEs kept as modules) is not the whole array.
-
-    It holds rows * cols PEs; each has its multiplier, where the build uses them, and as many
-    distinct flip-flops behind its accumulators and behind its drain as the sums have bits. A
-    frequency or an area of anything less would be one of logic that constant or unread signals had
-    removed.
+    The whole array has rows * cols PEs; each has its multiplier, where the build uses them, and as
+    many distinct flip-flops behind its accumulators and behind its drain as the sums have bits.
+    Anything less means that constant or unread signals removed logic, and its area and frequency
+    mean nothing.
     """
     modules = json.loads(netlist)["modules"]
     pes = _instances(modules, _top(modules))["pe"]
     if pes != config.rows * config.cols:
         raise ValueError(f"netlist: expected {config.rows * config.cols} PEs, got {pes}")
-    pe = modules["pe"]
-    multipliers = _instances(modules, "pe")[multiplier]
+    pe, family = modules["pe"], family_of(target)
+    multipliers = _instances(modules, "pe")[family.multiplier]
     needed = int(config.product is Product.MULTIPLIER)
     if multipliers != needed:
-        raise ValueError(f"netlist: expected {needed} {multiplier} per PE, got {multipliers}")
+        raise ValueError(
+            f"netlist: expected {needed} {family.multiplier} per PE, got {multipliers}"
+        )
     stored = {
         cell["connections"]["Q"][0]
         for cell in pe["cells"].values()
-        if cell["type"].startswith(flip_flop)
+        if cell["type"].startswith(family.flip_flop)
     }
     sums = {
         bit
@@ -124,7 +111,8 @@ def check(
     for what, bits in (("acc_*", sums), ("drain_o", set(pe["ports"]["drain_o"]["bits"]))):
         if len(bits & stored) != config.sum_width:
             raise ValueError(
-                f"netlist: expected {config.sum_width} flip-flops of {what} per PE, got {len(bits & stored)}"
+                f"netlist: expected {config.sum_width} flip-flops of {what} per PE, got "
+                f"{len(bits & stored)}"
             )
 
 

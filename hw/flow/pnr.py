@@ -1,64 +1,32 @@
-"""Place and route for ECP5 and iCE40: parts, what suits a unit, frequency and critical path as records."""
+"""Place and route for ECP5 and iCE40: algorithms, frequency and critical path as records."""
 
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from hw.config import Config
-from hw.flow import nextpnr
-from hw.flow.nextpnr import Algorithms, PlaceAndRouteError
+from hw.flow.families import DEVICES, device_of
 from hw.operands import Product
-
-
-@dataclass(frozen=True)
-class Device:
-    """A part: its family, nextpnr's options for size and package, and the speed grade that figures are quoted for.
-
-    `blocks` is how many there are of each type that a floor plan gives sites to
-    (hw.flow.floorplan).
-    """
-
-    family: str
-    option: str
-    package: str
-    speed: int | None = None
-    blocks: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def arguments(self) -> list[str]:
-        """Of nextpnr's command."""
-        speed = [] if self.speed is None else ["--speed", str(self.speed)]
-        return [self.option, "--package", self.package, *speed]
-
-
-DEVICES = {
-    "LFE5U-25F": Device("ecp5", "--25k", "CABGA381", 6, {"MULT18X18D": 28, "DP16KD": 56}),
-    "LFE5U-45F": Device("ecp5", "--45k", "CABGA554", 6, {"MULT18X18D": 72, "DP16KD": 108}),
-    "LFE5U-85F": Device("ecp5", "--85k", "CABGA756", 6, {"MULT18X18D": 156, "DP16KD": 208}),
-    "iCE40UP5K": Device("ice40", "--up5k", "sg48"),
-    "iCE40HX8K": Device("ice40", "--hx8k", "ct256"),
-}
-"""What can be placed on, in each part's slowest grade and its package with most pins."""
-
-DEFAULT_DEVICES = {"ecp5": "LFE5U-85F", "ice40": "iCE40UP5K"}
+from hw.tools import nextpnr
+from hw.tools.nextpnr import Algorithms, PlaceAndRouteError
 
 DEFAULT = Algorithms()
 """nextpnr's own."""
 
 
 def algorithms_for(unit: str, config: Config, device: str) -> Algorithms:
-    """What suits a unit on a device (docs/decisions has the measurements).
+    """The algorithms for a unit on a device (docs/decisions has the measurements).
 
-    Cores on ECP5: `static`, which places an 8 x 8 core with two thirds of the wire, and router2,
-    which routes what router1 does not finish, told to go on until the clock is met: at the first
-    legal routing a few wires have gone far around others. Arrays with multiplier blocks: timing
-    pulls harder, because the blocks stand in a few rows and hold the PEs around them apart; where
-    there are none it pulls registers off their adders.
+    Cores on ECP5 use the placer `static`, which needs less wire than `heap`, and router2, which
+    routes what router1 does not finish; it continues until the clock is met, because the first
+    legal routing has a few long detours. In arrays with multiplier blocks timing has more weight,
+    because the blocks are in a few rows and hold the PEs around them apart; without them that
+    weight moves registers away from their adders.
     """
     weight = 40 if config.product is Product.MULTIPLIER else 10
     if unit == "core" and DEVICES[device].family == "ecp5":
@@ -68,10 +36,11 @@ def algorithms_for(unit: str, config: Config, device: str) -> Algorithms:
 
 @dataclass(frozen=True)
 class Step:
-    """A signal on the critical path: delay of the cells that drive it and of the wires behind it, in ns.
+    """A signal on the critical path, with delays in ns.
 
-    `signal` is the hierarchical name in the generated Verilog of the signal, or, for a wire that
-    mapping made, of the register or output that it is for.
+    `logic_ns` is the delay of the cells that drive the signal, `routing_ns` that of the wires
+    behind it. `signal` is its hierarchical name in the generated Verilog; a wire that mapping made
+    has the name of the register or output that it leads to.
     """
 
     signal: str
@@ -83,10 +52,10 @@ class Step:
 class Placement:
     """One placed and routed design.
 
-    `fmax_mhz` is that of the clock with the least slack, `clock_mhz` what was asked for; `path`
-    limits it, from register to register. `used` is nextpnr's count of occupied sites by type. Paths
-    from and to pins do not count, nor does what is inside a DSP block, which nextpnr does not time
-    (see hw.gateware.lib.multiplier).
+    `fmax_mhz` is the frequency of the clock with the least slack, `clock_mhz` the target frequency.
+    `path` is the critical path, from register to register. `used` is nextpnr's count of occupied
+    sites by type. Paths from and to pins do not count, nor do those inside a DSP block, which
+    nextpnr does not time (see hw.gateware.lib.multiplier).
     """
 
     device: str
@@ -101,7 +70,7 @@ class Placement:
 
     @property
     def slack_ns(self) -> float:
-        """What is left of a period of the clock that was asked for; below 0 where it is missed."""
+        """Slack in ns at the target frequency; below 0 where it is missed."""
         return 1000 / self.clock_mhz - 1000 / self.fmax_mhz
 
     def record(self) -> dict[str, Any]:
@@ -133,15 +102,13 @@ def place_and_route(
     progress: Callable[[int], None] | None = None,
     done: Callable[[Placement], None] | None = None,
 ) -> list[Placement]:
-    """Place and route a netlist (Yosys' JSON, mapped for the device's family) once per seed, one after another.
+    """Place and route a netlist (Yosys' JSON, mapped for the device's family) once per seed.
 
-    `clock` in MHz is what to strive for, the algorithms' by default; missing it is no error.
-    `progress` is called with each seed before its run, `done` with what came of it. Raises
+    `clock` is the target frequency in MHz, by default that of the algorithms; missing it is no
+    error. `progress` is called with each seed before its run, `done` with each placement. Raises
     ValueError on an unknown device, PlaceAndRouteError if nextpnr fails.
     """
-    if device not in DEVICES:
-        raise ValueError(f"device: expected one of {', '.join(DEVICES)}, got {device!r}")
-    part, placements = DEVICES[device], []
+    part, placements = device_of(device), []
     clock = clock or algorithms.clock
     # Relative paths only: nextpnr's sandbox has a temporary folder of its own.
     with tempfile.TemporaryDirectory(prefix="tilebert-") as folder:
@@ -187,7 +154,7 @@ def _placement(
 
 
 def _steps(path: list[dict[str, Any]]) -> tuple[Step, ...]:
-    """nextpnr's path, a carry chain's cells and whatever else is for the same signal taken together."""
+    """The steps of nextpnr's path; hops of one signal and of one carry chain become one step."""
     steps: list[Step] = []
     logic = 0.0
     for hop in path:
@@ -210,7 +177,8 @@ def _steps(path: list[dict[str, Any]]) -> tuple[Step, ...]:
 
 def _signal(name: str) -> str:
     """The part of a net's or cell's name that Yosys took from the source."""
-    cells = "TRELLIS_FF|LUT4|CCU2C|PFUMX|L6MUX21|MULT18X18D|DP16KD|SB_DFF[A-Z]*|SB_LUT4|SB_CARRY|SB_MAC16"
+    cells = "TRELLIS_FF|LUT4|CCU2C|PFUMX|L6MUX21|MULT18X18D|DP16KD"
+    cells += "|SB_DFF[A-Z]*|SB_LUT4|SB_CARRY|SB_MAC16"
     return re.split(rf"_(?:{cells}|COUT|S0|S1)(?=_|$)|\$", name)[0]
 
 

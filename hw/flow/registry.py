@@ -1,13 +1,14 @@
-"""What is measured of the hardware: units by sets of modes and targets, and records of what they cost."""
+"""Measured points of the hardware, and the records of their cells and frequency."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-from golden.spec.modes import K_MAX, MODE_NAMES, mode
-from hw.config import Config
+from golden.spec.modes import MODE_NAMES
+from hw.buildspec import BuildSpec, is_log2
+from hw.flow.families import FAMILIES, PLACED
 from hw.flow.floorplan import planned
 from hw.flow.harness import mapped
-from hw.flow.pnr import DEFAULT_DEVICES, algorithms_for, place_and_route
+from hw.flow.pnr import algorithms_for, place_and_route
 from hw.flow.synth import synthesize
 
 Better = Literal["less", "more"]
@@ -15,7 +16,10 @@ Better = Literal["less", "more"]
 
 @dataclass(frozen=True)
 class Record:
-    """A measurement: `name` says of what, as a path; `better` whether less of it is better or more."""
+    """A measurement.
+
+    `name` is a path that identifies it; `better` says whether less or more of it is better.
+    """
 
     name: str
     unit: str
@@ -25,60 +29,29 @@ class Record:
 
 @dataclass(frozen=True)
 class Point:
-    """A unit of a build for a target: its cells, or with `seed` its frequency after place and route.
-
-    Raises ValueError for modes or sizes that no build has.
-    """
+    """A unit of a build for a target: its cells, or with `seed` its frequency when routed."""
 
     unit: str
-    modes: tuple[str, ...]
-    exponent_bits: int = 4
-    rows: int = 8
-    cols: int = 8
-    k_max: int = K_MAX
+    build: BuildSpec
     target: str = "ecp5"
-    dsp: bool = True
     seed: int | None = None
 
-    def __post_init__(self) -> None:
-        # What no build can be is told before anything runs.
-        _ = self.config
-
     @property
-    def config(self) -> Config:
-        """The build."""
-        modes = tuple(mode(name, self.exponent_bits) for name in self.modes)
-        return Config(modes=modes, rows=self.rows, cols=self.cols, k_max=self.k_max, dsp=self.dsp)
-
-    @property
-    def build(self) -> str:
-        """Its name without the seed."""
-        names = "all" if set(self.modes) == set(MODE_NAMES) else "+".join(self.modes)
-        log2 = f"-{self.exponent_bits}" if "log" in "".join(self.modes) or names == "all" else ""
-        parts = [self.target, self.unit, f"{self.rows}x{self.cols}", f"{names}{log2}"]
-        parts += [f"k{self.k_max}"] if self.k_max != K_MAX else []
-        parts += [] if self.dsp else ["no-dsp"]
-        return "/".join(parts)
+    def path(self) -> str:
+        """How the names of its records begin."""
+        return f"{self.target}/{self.unit}/{self.build}"
 
     @property
     def name(self) -> str:
-        """The build, and the seed if there is one."""
-        return self.build if self.seed is None else f"{self.build}/seed-{self.seed}"
+        """The path, and the seed if there is one."""
+        return self.path if self.seed is None else f"{self.path}/seed-{self.seed}"
 
     def made(self, record: str) -> bool:
         """Whether a record of that name is one of this point's."""
-        build, _, kind = record.rpartition("/")
+        path, _, kind = record.rpartition("/")
         if self.seed is None:
-            return build == self.build and not kind.startswith("fmax")
-        return record == f"{self.build}/fmax-{self.seed}"
-
-
-def parse_modes(text: str) -> tuple[str, ...]:
-    """Modes from their names joined by +, or `all`; raises ValueError as `mode` does."""
-    names = MODE_NAMES if text == "all" else tuple(text.split("+"))
-    for name in names:
-        mode(name)
-    return names
+            return path == self.path and not kind.startswith("fmax")
+        return record == f"{self.path}/fmax-{self.seed}"
 
 
 def measure(point: Point) -> list[Record]:
@@ -86,32 +59,35 @@ def measure(point: Point) -> list[Record]:
 
     Raises as `synthesize`, `mapped` and `place_and_route`.
     """
-    config = point.config
+    config = point.build.config
     if point.seed is None:
         cells = synthesize(point.unit, config, point.target).cells.record()
         return [
-            Record(f"{point.build}/{kind}", "cells", float(count), "less")
+            Record(f"{point.path}/{kind}", "cells", float(count), "less")
             for kind, count in cells.items()
         ]
-    device = DEFAULT_DEVICES[point.target]
+    device = PLACED[point.target]
     netlist = planned(mapped(config, point.unit, point.target), point.unit, config, device)
     algorithms = algorithms_for(point.unit, config, device)
     (placement,) = place_and_route(netlist, device, [point.seed], algorithms=algorithms)
-    return [Record(f"{point.build}/fmax-{point.seed}", "MHz", placement.fmax_mhz, "more")]
+    return [Record(f"{point.path}/fmax-{point.seed}", "MHz", placement.fmax_mhz, "more")]
 
 
 def registry() -> list[Point]:
-    """What a baseline is kept of: the PE in every mode, the other units in all, everything once on every target."""
-    points = [Point("pe", names) for names in (*((name,) for name in MODE_NAMES), MODE_NAMES)]
+    """The points of the project's baseline.
+
+    The PE in every mode, the other units with all modes in one build, and array and core on every
+    target.
+    """
+    sets = (*((name,) for name in MODE_NAMES), MODE_NAMES)
+    builds = [BuildSpec(modes=names) for names in sets]
     more = (("wlog-a8", 3), ("wlog-alog", 3), ("wlog-a8", 5))
-    points += [Point("pe", (name,), bits) for name, bits in more]
-    points += [
-        Point("pe", (name,), dsp=False) for name in MODE_NAMES if not name.startswith("wlog")
-    ]
+    builds += [BuildSpec(modes=(name,), exponent_bits=bits) for name, bits in more]
+    builds += [BuildSpec(modes=(name,), dsp=False) for name in MODE_NAMES if not is_log2(name)]
+    points = [Point("pe", build) for build in builds]
     units = ("x_decoder", "w_decoder", "requantizer", "drain", "controller", "loader", "feeder")
-    points += [Point(unit, MODE_NAMES) for unit in units]
-    for target in ("ecp5", "ice40", "xc7"):
-        points += [
-            Point(unit, ("w8a8",), rows=2, cols=2, target=target) for unit in ("array", "core")
-        ]
+    points += [Point(unit, BuildSpec(modes=MODE_NAMES)) for unit in units]
+    small = BuildSpec(rows=2, cols=2)
+    for target in FAMILIES:
+        points += [Point(unit, small, target) for unit in ("array", "core")]
     return points

@@ -1,4 +1,4 @@
-"""What a placed and routed design can be held to: parameters, netlist, cells by unit, frequency by seed."""
+"""Sign-off of a unit: netlist digest, cells by part of the unit, frequency by seed."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -8,9 +8,10 @@ from typing import Any
 
 from hw.config import Config
 from hw.flow.census import cells_by_unit
+from hw.flow.families import device_of
 from hw.flow.floorplan import planned
 from hw.flow.harness import mapped
-from hw.flow.pnr import DEVICES, Placement, algorithms_for, place_and_route
+from hw.flow.pnr import Placement, algorithms_for, place_and_route
 from hw.flow.synth import Cells
 
 
@@ -18,8 +19,8 @@ from hw.flow.synth import Cells
 class SignOff:
     """A unit of a build on a device, behind the harness' four pins.
 
-    `netlist_sha256` names what was placed; `units` are the mapped cells by part of the unit, the
-    harness' own among them; `placements` one for each seed that is done.
+    `netlist_sha256` is the digest of the placed netlist, `units` are the mapped cells by part of
+    the unit and of the harness, `placements` one for each finished seed.
     """
 
     unit: str
@@ -37,7 +38,7 @@ class SignOff:
     def record(self) -> dict[str, Any]:
         """For JSON."""
         worst = self.worst
-        family = DEVICES[self.device].family
+        family = device_of(self.device).family
         return {
             "device": self.device,
             "netlist_sha256": self.netlist_sha256,
@@ -63,15 +64,13 @@ def sign_off(
     progress: Callable[[str], None] = lambda text: None,
     done: Callable[[SignOff], None] = lambda result: None,
 ) -> SignOff:
-    """Map, place and route a unit once per seed; `done` is told after every seed, so that it may be kept.
+    """Map, place and route a unit once per seed; `done` receives the result so far after each seed.
 
-    `clock` in MHz is what to strive for, by default what suits the unit. Raises ValueError on an
-    unknown device, YosysError and PlaceAndRouteError as the tools do, ValueError where the netlist
-    is not the whole unit (hw.flow.harness.check).
+    `clock` is the target frequency in MHz, by default that of `algorithms_for`. Raises ValueError
+    on an unknown device, YosysError and PlaceAndRouteError as the tools do, ValueError where the
+    netlist is not the whole unit (hw.flow.harness.check).
     """
-    if device not in DEVICES:
-        raise ValueError(f"device: expected one of {', '.join(DEVICES)}, got {device!r}")
-    family = DEVICES[device].family
+    family = device_of(device).family
     progress(f"mapping {unit} for {device}")
     netlist = mapped(config, unit, family)
     digest = hashlib.sha256(netlist.encode()).hexdigest()

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from hw.flow.nextpnr import invoke
-from hw.flow.pnr import DEVICES
+from hw.flow.families import device_of
+from hw.tools.nextpnr import invoke
 
 
 @dataclass(frozen=True)
 class Site:
-    """Where a block can be: its tile, counted from the left and from the bottom as nextpnr does, and its name."""
+    """A site of a block: its tile, counted from the lower left as in nextpnr, and its name."""
 
     x: int
     y: int
@@ -21,12 +21,12 @@ class Site:
 
 @cache
 def sites_of(device: str) -> dict[str, list[Site]]:
-    """By type of block, lowest first and from the left; empty for families whose blocks nextpnr places well enough.
+    """Sites of a device by type of block, from the lowest row and the left; empty without a plan.
 
-    nextpnr has no list of them. It is asked to place as many blocks as the device has, with nothing
-    between them. Raises PlaceAndRouteError if it does not.
+    nextpnr has no list of them. It is given as many blocks as the device has, with nothing between
+    them, and places one on each site. Raises PlaceAndRouteError if it does not.
     """
-    part = DEVICES[device]
+    part = device_of(device)
     names = [
         (f"{kind}_{index}", kind) for kind, count in part.blocks.items() for index in range(count)
     ]

@@ -2,65 +2,41 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Any
 
 from hw.config import Config
-from hw.flow.yosys import DELAY_TARGET, READ_DESIGN, run_yosys
+from hw.flow.families import family_of
+from hw.tools.yosys import run_yosys
 from hw.verilog.design import Design, generate
 
+DELAY_TARGET = "scratchpad -set abc9.D 4000"
+"""Delay in ps that mapping may leave between registers: 4 ns, the placer's target frequency.
 
-@dataclass(frozen=True)
-class Part:
-    """A family of parts: Yosys' command to map for it, the device that figures are quoted for."""
+Without it the slowest path sets the target of all others, and shortening that path costs look-up
+tables in every other (docs/decisions).
+"""
 
-    device: str
-    command: str
-    no_dsp: str
+READ_DESIGN = """read_verilog -sv design.v
+setattr -set no_rw_check 1 m:*"""
+"""Reads the design.
 
-    def mapping(self, top: str, dsp: bool) -> str:
-        """Yosys' command for a top module, with multiplier blocks or without."""
-        return f"{self.command if dsp else self.command.replace(' -dsp', '')} {'' if dsp else self.no_dsp} -top {top}"
-
-
-TargetName = Literal["ecp5", "ice40", "xc7"]
-
-KEPT = (
-    "reset_stage",
-    "array",
-    "pe",
-    "lane",
-    "joiner",
-    "requantizer",
-    "column",
-    *(f"{ring}_bank" for ring in "xwp"),
-)
-"""How the names of modules begin that are mapped once and kept whole: for time, and so that registers stay apart."""
-
-
-def keeping(design: Design) -> list[str]:
-    """Yosys' commands that keep those of a design."""
-    names = [name for name in design.shared if name.startswith(KEPT)]
-    return [f"setattr -mod -set keep_hierarchy 1 {name}" for name in names]
-
-
-PARTS = {
-    "ecp5": Part("LFE5U-85F", "synth_ecp5", "-nodsp"),
-    "ice40": Part("iCE40UP5K", "synth_ice40 -dsp", ""),
-    "xc7": Part("xc7", "synth_xilinx -family xc7", "-nodsp"),
-}
+No memory reads a word in the cycle that writes it, or uses what such a read returns. Without the
+attribute Yosys adds two registers, a multiplexer and an address comparison to return the old word,
+which no block RAM of ECP5 does by itself.
+"""
 
 
 @dataclass(frozen=True)
 class Cells:
     """Cells of a mapped design.
 
-    `lut4` counts look-up tables (of up to 6 inputs on xc7), `ccu2c` carry cells (CCU2C, SB_CARRY, CARRY4), `comb`
-    is the area: on ecp5 lut4 + 2 * ccu2c, because a carry cell occupies two look-up tables, and 6 for each 16 x 4 bits
-    of distributed RAM, which occupy three slices; on the others carry logic sits beside the tables and comb equals
-    lut4. `raw` holds every cell by its type.
+    `lut4` counts look-up tables (of up to 6 inputs on xc7), `ccu2c` carry cells (CCU2C, SB_CARRY,
+    CARRY4), `ff` flip-flops, `dsp` multiplier blocks, `bram` block RAMs. `comb` is the area: the
+    look-up tables, and those that other cells occupy (hw.flow.families.Family.tables). `raw` holds
+    every cell by its type.
     """
 
     lut4: float
@@ -85,7 +61,7 @@ class Cells:
 
 @dataclass(frozen=True)
 class Synthesis:
-    """A mapped unit: its cells, the netlist as JSON that nextpnr reads, and the Yosys that wrote it."""
+    """A mapped unit: its cells, the netlist as JSON that nextpnr reads, and Yosys' version."""
 
     design: Design
     target: str
@@ -95,29 +71,16 @@ class Synthesis:
 
 
 def synthesize(unit: str, config: Config, target: str) -> Synthesis:
-    """Map a unit (a key of hw.verilog.design.UNITS) for a target (a key of PARTS).
+    """Map a unit (a key of hw.verilog.design.UNITS) for a target (a key of FAMILIES).
 
-    PEs keep their hierarchy: flattened, Yosys merges tag registers that are equal along anti-diagonals into one
-    with long wires. Raises ValueError on an unknown target, YosysError if Yosys fails.
+    PEs keep their hierarchy: flattened, Yosys merges tag registers that are equal along
+    anti-diagonals into one with long wires. Raises ValueError on an unknown target, YosysError if
+    Yosys fails.
     """
-    if target not in PARTS:
-        raise ValueError(f"target: expected one of {', '.join(PARTS)}, got {target!r}")
+    family_of(target)
     design = generate(unit, config, target)
-    script = [
-        DELAY_TARGET,
-        READ_DESIGN,
-        *keeping(design),
-        PARTS[target].mapping(design.top, config.dsp),
-        "flatten",
-        "clean",
-        "tee -q -o cells.json stat -json",
-        "write_json netlist.json",
-    ]
-    files = run_yosys(
-        "\n".join(script),
-        inputs={"design.v": design.unprefixed},
-        outputs=["cells.json", "netlist.json"],
-    )
+    commands = ("flatten", "clean", "tee -q -o cells.json stat -json", "write_json netlist.json")
+    files = map_design(design, target, config.dsp, commands, ["cells.json", "netlist.json"])
     report: Any = json.loads(files["cells.json"])
     counts = report["design"]["num_cells_by_type"]
     return Synthesis(
@@ -125,38 +88,39 @@ def synthesize(unit: str, config: Config, target: str) -> Synthesis:
     )
 
 
-_KINDS: dict[str, dict[str, tuple[str, ...]]] = {
-    "ecp5": {
-        "lut4": ("LUT4",),
-        "ccu2c": ("CCU2C",),
-        "ff": ("TRELLIS_FF",),
-        "dsp": ("MULT18X18D",),
-        "bram": ("DP16KD", "PDPW16KD"),
-    },
-    "ice40": {
-        "lut4": ("SB_LUT4",),
-        "ccu2c": ("SB_CARRY",),
-        "ff": ("SB_DFF",),
-        "dsp": ("SB_MAC16",),
-        "bram": ("SB_RAM40",),
-    },
-    "xc7": {
-        "lut4": ("LUT", "INV"),
-        "ccu2c": ("CARRY4",),
-        "ff": ("FD",),
-        "dsp": ("DSP48E1",),
-        "bram": ("RAMB",),
-    },
-}
+def map_design(
+    design: Design, target: str, dsp: bool, commands: Sequence[str], outputs: Sequence[str]
+) -> dict[str, str]:
+    """Map a design for a target, then run further commands of Yosys; the text of each output file.
+
+    Without `dsp` no multiplier block is used. Raises ValueError on an unknown target, YosysError if
+    Yosys fails.
+    """
+    script = [
+        DELAY_TARGET,
+        READ_DESIGN,
+        *(f"setattr -mod -set keep_hierarchy 1 {name}" for name in design.apart),
+        family_of(target).mapping(design.top, dsp),
+        *commands,
+    ]
+    return run_yosys("\n".join(script), inputs={"design.v": design.unprefixed}, outputs=outputs)
 
 
 def count_cells(counts: Mapping[str, int], target: str) -> Cells:
     """Cells by type of a design mapped for a target."""
+    family = family_of(target)
     kinds: Counter[str] = Counter()
     for cell, count in counts.items():
-        for kind, prefixes in _KINDS[target].items():
+        for kind, prefixes in family.cells.items():
             if cell.startswith(prefixes):
                 kinds[kind] += count
-    lut4, ccu2c = kinds["lut4"], kinds["ccu2c"]
-    comb = lut4 + 2 * ccu2c + 6 * counts.get("TRELLIS_DPR16X4", 0) if target == "ecp5" else lut4
-    return Cells(lut4, ccu2c, comb, kinds["ff"], kinds["dsp"], kinds["bram"], dict(counts))
+    occupied = sum(tables * counts.get(cell, 0) for cell, tables in family.tables.items())
+    return Cells(
+        kinds["lut4"],
+        kinds["ccu2c"],
+        kinds["lut4"] + occupied,
+        kinds["ff"],
+        kinds["dsp"],
+        kinds["bram"],
+        dict(counts),
+    )

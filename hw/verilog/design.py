@@ -10,7 +10,6 @@ from amaranth.back import rtlil
 from amaranth.lib import wiring
 
 from hw.config import Config
-from hw.flow.yosys import run_yosys
 from hw.gateware.array.array import Array
 from hw.gateware.array.decoder import WDecoder, XDecoder
 from hw.gateware.array.processing import processing_element
@@ -21,6 +20,7 @@ from hw.gateware.core.loader import Loader
 from hw.gateware.output.drain import Drain
 from hw.gateware.output.requantizer import Requantizer
 from hw.target import Target, has_port
+from hw.tools.yosys import run_yosys
 from hw.verilog.identifiers import with_module_prefix
 from hw.verilog.text import HEADER, condensed, delivered
 
@@ -62,18 +62,18 @@ class Port:
 
 @dataclass(frozen=True)
 class Design:
-    """Generated Verilog: its top module, its ports, and the modules in it that are placed in many places.
+    """Generated Verilog: its top module, its ports, and the modules that are mapped apart.
 
-    `sha256` is the digest of `text`, which says what was delivered or synthesized. `flat`, where
-    asked for, is the same as one module, or with one kept, of few and wide expressions: what the
-    default simulator compiles and runs fastest. `shared` are plain names of modules, which in the
-    text have `prefix` in front, as all but the top have.
+    `flat`, where asked for, is the same design as one module, or with one module kept, of few and
+    wide expressions, which the default simulator compiles and runs fastest. `apart` are the names
+    of modules that synthesis keeps whole (hw.target.kept_apart); in the text they begin with
+    `prefix`, as all but the top do.
     """
 
     top: str
     text: str
     ports: tuple[Port, ...]
-    shared: tuple[str, ...]
+    apart: tuple[str, ...]
     prefix: str = ""
     flat: str = ""
 
@@ -84,12 +84,12 @@ class Design:
 
     @property
     def simulated_sha256(self) -> str:
-        """Hexadecimal digest of what the fast simulator compiles: the flat text, where there is one."""
+        """Hexadecimal digest of the text that the fast simulator compiles: `flat`, if any."""
         return hashlib.sha256((self.flat or self.text).encode()).hexdigest()
 
     @property
     def unprefixed(self) -> str:
-        """The text with modules under their plain names, by which mapping and placement know them."""
+        """The text with modules under their plain names, which mapping and placement use."""
         return self.text.replace(self.prefix, "")
 
 
@@ -101,10 +101,11 @@ def generate(
     kept: str = "",
     prefix: str = "",
 ) -> Design:
-    """The Verilog of a unit (a key of UNITS) for a family of parts (one of FAMILIES), with `flat` also flattened.
+    """The Verilog of a unit (a key of UNITS) for a family of parts (one of FAMILY_NAMES).
 
-    The top module is called `prefix` and the unit's name. In `flat` the module `kept` stays one.
-    Raises ValueError on an unknown unit or family, YosysError if Yosys fails.
+    The top module is called `prefix` and the unit's name. With `flat` the design has a flattened
+    text, too, in which the module `kept` stays one. Raises ValueError on an unknown unit or family,
+    YosysError if Yosys fails.
     """
     if unit not in UNITS:
         raise ValueError(f"unit: expected one of {', '.join(UNITS)}, got {unit!r}")
@@ -160,16 +161,16 @@ def emit(
         prefix + top,
         HEADER + with_module_prefix(text, top, prefix + top, inner),
         _ports(component, root, text, top),
-        tuple(target.modules),
+        tuple(target.apart),
         inner,
         condensed(texts.get("flat.v", "")),
     )
 
 
 def _ports(component: wiring.Component, root: str, text: str, top: str) -> tuple[Port, ...]:
-    """The ports of the top module: clock and reset where it has them, and members of one bit or more.
+    """The ports of the top module: clock and reset where it uses them, members of a bit or more.
 
-    A keyword is not the name of a port in the text, so it is none here.
+    A member whose name is a keyword has the name that the text has.
     """
     header = f"\n{text}".partition(f"\nmodule {top}(")[2].partition(");")[0]
     ports = [

@@ -1,4 +1,4 @@
-"""Names in generated Verilog: plain identifiers alone, and modules that two builds do not share by accident."""
+"""Names in generated Verilog: plain identifiers, and module names that differ between builds."""
 
 import re
 
@@ -27,7 +27,7 @@ def with_plain_names(text: str) -> str:
 
 
 def with_module_prefix(text: str, top: str, new_top: str, prefix: str) -> str:
-    """Plain-named Verilog whose top module is called `new_top` and every other one `prefix` and its old name."""
+    """Plain-named Verilog with the top module called `new_top` and `prefix` before the others."""
     return _renamed(
         text, {name: new_top if name == top else f"{prefix}{name}" for name in _modules(text)}
     )
@@ -61,7 +61,7 @@ def _mapping(module: str) -> dict[str, str]:
 
 
 def _localised(module: str, mappings: dict[str, dict[str, str]]) -> str:
-    """One module with plain names for its nets and instances, and for the ports of the modules that it places."""
+    """One module with plain names of its nets, its instances, and the ports of these."""
     header = _MODULE.match(module)
     if header is None:
         return module
@@ -80,7 +80,10 @@ def _localised(module: str, mappings: dict[str, dict[str, str]]) -> str:
 
 
 def _plain(name: str) -> str:
-    """An escaped name's letters, digits and underscores, without Amaranth's number; of only these it is a keyword."""
+    """An escaped name's letters, digits and underscores, without the number that Amaranth appends.
+
+    A name of only these characters is escaped because it is a keyword, and gets an underscore.
+    """
     plain = re.sub(r"\W+", "_", re.sub(r"\$\d+$", "", name)).strip("_")
     if plain == name:
         return f"{name}_"

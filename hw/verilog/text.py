@@ -1,4 +1,4 @@
-"""What Yosys writes, as tools are to read it: delivered for any of them, condensed for the fast simulator."""
+"""Verilog from Yosys' output: delivered for any tool, condensed for the fast simulator."""
 
 import re
 
@@ -32,12 +32,12 @@ _CLEARED_MEMORY = re.compile(
 
 
 def delivered(text: str) -> str:
-    """Verilog-2001 of plain identifiers, from what Yosys' write_verilog makes of processes turned into multiplexers.
+    """Verilog-2001 of plain identifiers, from Yosys' write_verilog after `proc`.
 
     Ports and nets without bits, which Verilog does not have, are left out. A memory of zeros is
-    cleared in a loop and says that no word is read in the cycle that writes it (`no_rw_check`, see
-    hw.flow.yosys.READ_DESIGN); a choice among many says that one condition holds at a time
-    (`parallel_case`), or tools would build a priority.
+    cleared in a loop, with the attribute that no word is read in the cycle that writes it
+    (`no_rw_check`, see hw.flow.synth.READ_DESIGN). A parallel case has the attribute that one
+    condition holds at a time (`parallel_case`); without it tools build a priority encoder.
     """
     text = _BANNER.sub("", text)
     text = "".join(
@@ -66,7 +66,8 @@ def _clearing_loop(match: re.Match[str]) -> str:
     index = f"{name.strip().lstrip(chr(92))}_word"
     return (
         f"  integer {index};\n"
-        f"  initial for ({index} = 0; {index} < {count}; {index} = {index} + 1) {name}[{index}] = {match['zero']};\n"
+        f"  initial for ({index} = 0; {index} < {count}; {index} = {index} + 1) {name}[{index}] = "
+        f"{match['zero']};\n"
     )
 
 
@@ -86,9 +87,9 @@ _CLEARED = re.compile(
 
 
 def condensed(text: str) -> str:
-    """Sign extensions as casts and cleared memories as loops, which Yosys writes bit by bit and word by word.
+    """Sign extensions as casts and cleared memories as loops.
 
-    A simulator takes each bit for an operation and each word for a statement of its own.
+    Yosys writes them bit by bit and word by word, and a simulator executes each as an operation.
     """
     widths = {name.strip(): int(top) + 1 for top, name in _DECLARED.findall(text)}
 

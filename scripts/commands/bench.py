@@ -7,8 +7,9 @@ from rich.table import Table
 
 from golden.schedule.job import Job
 from golden.schedule.shapes import ENCODERS, EncoderShape
-from golden.spec.modes import K_MAX
+from hw.buildspec import BuildSpec
 from scripts import options
+from scripts.builds import with_build
 from scripts.console import out, progress
 from scripts.files import check_place, write_json
 from scripts.layer import bounds, time_layer
@@ -20,21 +21,26 @@ MOST_TOKENS = 4096
 ModelName = Literal["bert-base", "minilm"]
 
 
+@with_build(
+    "mode",
+    "rows",
+    "cols",
+    "bus",
+    "x_words",
+    "w_words",
+    "results",
+    "exponent_bits",
+    "k_max",
+    rows=16,
+    cols=16,
+)
 def bench(
-    mode_name: options.OneMode = "w8a8",
+    build: BuildSpec,
     model: Annotated[ModelName, typer.Option(help="Whose layer.")] = "bert-base",
     tokens: Annotated[int, typer.Option(help="Rows of x.")] = 128,
-    rows: options.Rows = 16,
-    cols: options.Cols = 16,
-    bus: options.Bus = 8,
-    x_words: options.XWords = 0,
-    w_words: options.WWords = 0,
-    results: options.Results = 4,
-    exponent_bits: options.ExponentBits = 4,
-    k_max: options.KMax = K_MAX,
     json_file: options.JsonFile = None,
 ) -> None:
-    """Time every GEMM of an encoder layer by itself, and the layer as one sequence of commands, on random codes.
+    """Time the GEMMs of an encoder layer, each by itself and all in sequence, on random codes.
 
     Cycles run from the first command accepted to the last result out, loads included. Every result
     is compared with golden; any difference ends with exit status 1.
@@ -42,33 +48,24 @@ def bench(
     if not 1 <= tokens <= MOST_TOKENS:
         raise ValueError(f"--tokens: expected 1..{MOST_TOKENS}, got {tokens}")
     check_place(json_file, "--json")
-    config = options.build_config(
-        [mode_name],
-        rows,
-        cols,
-        exponent_bits=exponent_bits,
-        k_max=k_max,
-        always=("w8a8",),
-        bus=bus,
-        x_words=x_words,
-        w_words=w_words,
-        results=results,
-    )
+    hardware = build.including("w8a8")
+    config = hardware.config
     options.check_size(config, "simulate")
     with progress() as bar:
-        timing = time_layer(config, model, tokens, mode_name, exponent_bits, bar)
+        timing = time_layer(config, model, tokens, build.first_mode, bar)
     records = [_record(name, group, timing.wrong[name]) for name, group in timing.groups.items()]
     buffers = config.x_ring.lines * config.x_ring.line + config.w_ring.lines * config.w_ring.line
     write_json(
         json_file,
         {
             "model": model,
-            "mode": mode_name,
+            "build": str(hardware),
+            "mode": build.first_mode.name,
             "tokens": tokens,
-            "rows": rows,
-            "cols": cols,
-            "bus": bus,
-            "results_per_cycle": results,
+            "rows": build.rows,
+            "cols": build.cols,
+            "bus": build.bus,
+            "results_per_cycle": build.results,
             "buffer_bytes": buffers,
             "bit_exact": timing.exact,
             **timing.build.digests,
@@ -77,15 +74,16 @@ def bench(
         },
     )
     title = (
-        f"{model}, {tokens} tokens, {mode_name} on {rows} x {cols} PEs: {bus} bytes and {results} results a cycle, "
-        f"buffers of {buffers // 1024} KB"
+        f"{model}, {tokens} tokens, {build.first_mode.name} on {build.rows} x {build.cols} PEs: "
+        f"{build.bus} bytes and {build.results} results a cycle, buffers of {buffers // 1024} KB"
     )
     _report(title, ENCODERS[model], records)
     if not timing.exact:
         raise typer.Exit(1)
     run = timing.run
     out.say(
-        f"exact: all {timing.results:,} results equal golden, {run.cycles:,} cycles in {run.seconds:.0f} s"
+        f"exact: all {timing.results:,} results equal golden, {run.cycles:,} cycles in "
+        f"{run.seconds:.0f} s"
     )
 
 

@@ -1,4 +1,4 @@
-"""`tilebert bert`: a sentence through the whole quantized model, on golden or on the simulated hardware."""
+"""`tilebert bert`: a sentence through the whole quantized model, on golden or on simulated RTL."""
 
 import time
 import warnings
@@ -16,8 +16,9 @@ from golden.bert.weights import read_weights
 from golden.schedule.backend import golden_backend
 from golden.spec.modes import Mode
 from scripts import options
-from scripts.commands.eval import FLOAT, mode_or_float
+from scripts.builds import core_build
 from scripts.console import Bar, err, out, progress
+from scripts.eval.encoders import FLOAT, mode_or_float
 from scripts.eval.fleet import Setup
 from scripts.files import check_folder, check_places, check_text, write_array, write_json
 from scripts.models import check_choice, load_model, origin
@@ -31,13 +32,15 @@ def bert(
     ],
     mode_name: options.ModeOrFloat = "w8a8",
     backend: Annotated[options.Backend, typer.Option(help="What computes the GEMMs.")] = "golden",
-    exponent_bits: options.ExponentBits = 4,
+    exponent_bits: options.ExponentBits = None,
     checkpoint: options.Checkpoint = None,
     post_training: options.PostTraining = False,
     rows: options.Rows = 16,
     cols: options.Cols = 16,
     bus: options.Bus = 8,
-    clock: Annotated[float, typer.Option(help="Clock in MHz that times are told at.")] = 150.0,
+    clock: Annotated[
+        float, typer.Option(help="Clock in MHz from which times are computed.")
+    ] = 150.0,
     dump: Annotated[
         Path | None, typer.Option(help="Write every GEMM of the hardware to this folder, for gemm.")
     ] = None,
@@ -61,7 +64,8 @@ def bert(
     chosen = mode_or_float(mode_name, exponent_bits)
     _check(texts, chosen, backend, checkpoint, clock, dump, raw)
     check_choice(checkpoint, post_training)
-    setup = Setup(mode_name, exponent_bits, rows, cols, bus, checkpoint, post_training)
+    setup = Setup(core_build(chosen, rows, cols, bus), checkpoint, post_training)
+    mode_name = FLOAT if chosen is None else chosen.name
     if backend == "rtl":
         options.check_size(setup.config, "simulate")
     for text in texts:
@@ -142,7 +146,7 @@ def _rtl(
     setup: Setup, dump: Path | None, raw: bool, bar: Bar, texts: int, layers: int
 ) -> RtlBackend:
     """The core, its progress on the bar, one text after another."""
-    bar.stage(f"building {setup.rows} x {setup.cols}")
+    bar.stage(f"building {setup.build.rows} x {setup.build.cols}")
     built = build(setup.config)
     bar.stage("simulating")
     calls = 0
@@ -182,9 +186,11 @@ def _report(
     if tally is not None:
         verdict = "exact" if not tally.mismatches else f"{tally.mismatches:,} WRONG"
         out.say(
-            f"{verdict}: {tally.results:,} results of {tally.jobs} GEMMs against golden; {tally.products:,} products "
+            f"{verdict}: {tally.results:,} results of {tally.jobs} GEMMs against golden; "
+            f"{tally.products:,} products "
             f"in {tally.cycles:,} cycles, utilization {tally.utilization:.1%}",
         )
         out.say(
-            f"{record['milliseconds']:.2f} ms at {record['clock_mhz']:g} MHz, simulated in {record['seconds']:.1f} s"
+            f"{record['milliseconds']:.2f} ms at {record['clock_mhz']:g} MHz, simulated in "
+            f"{record['seconds']:.1f} s"
         )

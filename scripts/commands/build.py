@@ -11,22 +11,24 @@ import typer
 from golden.spec.modes import MODE_NAMES
 from hw.boards.platforms import BOARDS, bitstream, platform_of
 from hw.boards.selftest import FAILED, MODE_LEDS, PASSED, RUNNING, SelfTest
+from hw.buildspec import BuildSpec
 from scripts import options
+from scripts.builds import named_options, with_build
 from scripts.console import out, status
 from scripts.files import check_folder, make_folder, write_bytes, write_json
 from sim.selftest import script
 
+SMALL: dict[str, Any] = {"modes": list(MODE_NAMES), "rows": 4, "cols": 4, "k_max": 64}
+"""The build by default: one that fits the smallest board."""
 
+
+@with_build("modes", "rows", "cols", "exponent_bits", "k_max", **SMALL)
 def build(
     board: Annotated[str, typer.Option(help=f"One of {', '.join(BOARDS)}.")],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for the bitstream; made if missing.")
     ],
-    mode_names: options.Modes = list(MODE_NAMES),  # noqa: B006 - Typer copies it
-    rows: options.Rows = 4,
-    cols: options.Cols = 4,
-    exponent_bits: options.ExponentBits = 4,
-    k_max: options.KMax = 64,
+    build: BuildSpec,
     seed: Annotated[
         int, typer.Option(callback=options.check_seed, help="Of the operands of the test.")
     ] = 0,
@@ -37,8 +39,9 @@ def build(
     when it has passed, LED 2 when it has failed; LEDs 5 to 7 then show the number of the failing
     mode, from 1 on.
     """
-    platform_of(board)
-    config = options.build_config(mode_names, rows, cols, exponent_bits=exponent_bits, k_max=k_max)
+    with named_options():
+        platform_of(board)
+    config = build.config
     if len(config.modes) > 7:
         raise ValueError(
             f"--mode: expected at most 7, which three LEDs can tell, got {len(config.modes)}"
@@ -58,9 +61,9 @@ def build(
     record: dict[str, Any] = {
         "board": board,
         "modes": [mode.name for mode in config.modes],
-        "rows": rows,
-        "cols": cols,
-        "k_max": k_max,
+        "rows": build.rows,
+        "cols": build.cols,
+        "k_max": build.k_max,
         "seed": seed,
         "commands": len(lines.commands),
         "results": len(lines.results),
@@ -77,8 +80,9 @@ def build(
     }
     write_json(output / "selftest.json", record)
     out.say(
-        f"{output / 'selftest.bit'}: {len(content):,} bytes, {', '.join(record['modes'])} on {rows} x {cols}, "
-        f"{made.fmax_mhz:.1f} MHz reached, the board's clock has {made.clock_mhz:g}",
+        f"{output / 'selftest.bit'}: {len(content):,} bytes, {', '.join(record['modes'])} "
+        f"on {build.rows} x {build.cols}, {made.fmax_mhz:.1f} MHz reached, "
+        f"the board's clock has {made.clock_mhz:g}",
     )
 
 

@@ -35,9 +35,10 @@ def cache(
         ),
     ] = False,
 ) -> None:
-    """Show or remove what is kept between runs: simulator builds, Verilog, quantized and trained models.
+    """Show or remove the cache: simulator builds, Verilog, quantized and trained models.
 
-    It is in $TILEBERT_CACHE, by default ~/.cache/tilebert. Whatever is needed again is made again.
+    It is in $TILEBERT_CACHE, by default ~/.cache/tilebert. A removed entry is made again when
+    needed.
     """
     if older_than is not None and not 0 <= older_than < 1e6:
         raise ValueError(f"--older-than: expected days, 0 or more, got {older_than:g}")
@@ -52,7 +53,8 @@ def cache(
         found = kept.clean(kinds, (older_than or 0) * DAY)
         verb = "removed from"
     out.say(
-        f"{len(found)} entries, {_size(sum(each.size for each in found))} {verb} {kept.cache_folder()}"
+        f"{len(found)} entries, {_size(sum(each.size for each in found))} {verb} "
+        f"{kept.cache_folder()}"
     )
 
 

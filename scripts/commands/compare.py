@@ -14,8 +14,8 @@ from scripts.files import STDIO, read_text
 
 
 def compare(
-    base: Annotated[Path, typer.Argument(help="Records that stand.")],
-    new: Annotated[Path, typer.Argument(help="Records to hold against them.")],
+    base: Annotated[Path, typer.Argument(help="Records of the baseline.")],
+    new: Annotated[Path, typer.Argument(help="Records to compare with it.")],
     tolerance: Annotated[float, typer.Option(help="Percent that a value may be worse by.")] = 0.0,
     every: Annotated[bool, typer.Option("--all", help="Show what did not move, too.")] = False,
 ) -> None:
@@ -62,11 +62,13 @@ def compare(
     if table.row_count:
         out.show(table)
     out.say(
-        f"{len(old)} records: {worse} worse by more than {tolerance:g} %, {missing} missing, {added} new"
+        f"{len(old)} records: {worse} worse by more than {tolerance:g} %, {missing} missing, "
+        f"{added} new"
     )
     if worse or missing:
         err.say(
-            f"tilebert: compare: {worse} of {len(old)} records are worse than {base}, {missing} are missing",
+            f"tilebert: compare: {worse} of {len(old)} records are worse than {base}, {missing} "
+            "are missing",
         )
         raise typer.Exit(1)
 

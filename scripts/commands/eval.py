@@ -8,26 +8,24 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from golden.bert.encoder import Encoder, float_encoder
-from golden.bert.evaluation import Similarity, evaluate_sts, pair_sequences, similarity
+from golden.bert.encoder import float_encoder
+from golden.bert.evaluation import pair_sequences, similarity
 from golden.bert.quantized import quantized_encoder
 from golden.bert.tokens import Tokenizer
 from golden.bert.weights import read_weights
 from golden.schedule.backend import golden_backend
 from golden.spec.formats import Log2
-from golden.spec.modes import MODE_NAMES, Mode, mode
-from golden.tasks.glue import SIMILARITY, TASK_NAMES, Example, Task, task_of
+from golden.tasks.glue import SIMILARITY, TASK_NAMES, Task, task_of
 from scripts import options
-from scripts.console import Bar, err, out, progress
-from scripts.eval.accuracy import accuracy, read
+from scripts.builds import core_build
+from scripts.console import err, out, progress
+from scripts.eval.accuracy import accuracy, read_pairs
+from scripts.eval.encoders import FLOAT, mode_or_float
 from scripts.eval.fleet import Setup, embed_on_rtl
 from scripts.files import check_folder, check_place, write_json
 from scripts.models import check_choice, load_model, origin
 from sim.backend import RtlBackend, Tally
 from sim.build import build
-
-FLOAT = "fp32"
-"""Stands for a mode where nothing is quantized."""
 
 
 def evaluate(
@@ -39,7 +37,7 @@ def evaluate(
     ],
     glue: options.Glue,
     mode_name: options.ModeOrFloat = "w8a8",
-    exponent_bits: options.ExponentBits = 4,
+    exponent_bits: options.ExponentBits = None,
     checkpoint: options.Checkpoint = None,
     post_training: options.PostTraining = False,
     backend: Annotated[options.Backend, typer.Option(help="What computes the GEMMs.")] = "golden",
@@ -58,10 +56,11 @@ def evaluate(
     ] = None,
     json_file: options.JsonFile = None,
 ) -> None:
-    """Score a model on a benchmark, in percent: similarity by the cosines of sentence vectors, a task by its head.
+    """Score a model on a benchmark, in percent.
 
-    sts-b means the cosines, too, unless the checkpoint has a head for it. The other tasks need a
-    checkpoint that `train` made for them; on RTL one process simulates those.
+    Similarity is scored by the cosines of sentence vectors, a task by its head. sts-b means the
+    cosines, too, unless the checkpoint has a head for it. The other tasks need a checkpoint that
+    `train` made for them; on RTL one process simulates those.
     """
     chosen = mode_or_float(mode_name, exponent_bits)
     kind = task_of(task)
@@ -73,7 +72,8 @@ def evaluate(
         raise ValueError(f"--checkpoint: expected with a quantized mode, got --mode {FLOAT}")
     check_choice(checkpoint, post_training)
     check_place(json_file, "--json")
-    setup = Setup(mode_name, exponent_bits, rows, cols, bus, checkpoint, post_training)
+    setup = Setup(core_build(chosen, rows, cols, bus), checkpoint, post_training)
+    mode_name = FLOAT if chosen is None else chosen.name
     if backend == "rtl":
         options.check_size(setup.config, "simulate")
     check_folder(keep, "--keep")
@@ -112,7 +112,7 @@ def evaluate(
             figures = {"pearson": result.pearson, "spearman": result.spearman}
     record: dict[str, Any] = {"task": kind.name, "mode": mode_name, "backend": backend}
     if chosen is not None and isinstance(chosen.w_format, Log2):
-        record["exponent_bits"] = exponent_bits
+        record["exponent_bits"] = chosen.w_format.exponent_bits
     record["model"] = FLOAT if chosen is None else origin(chosen, checkpoint, post_training)
     record |= {"pairs": len(pairs), **figures, "seconds": time.perf_counter() - started}
     if tally is not None:
@@ -145,40 +145,11 @@ def _report(record: dict[str, Any], kind: Task, tally: Tally | None) -> None:
     out.say(f"model: {record['model']}")
     if tally is not None:
         out.say(
-            f"{tally.mismatches:,} of {tally.results:,} results of {tally.jobs:,} GEMMs differ from golden; "
-            f"{tally.products:,} products in {tally.cycles:,} cycles, utilization {tally.utilization:.1%}",
+            f"{tally.mismatches:,} of {tally.results:,} results of {tally.jobs:,} GEMMs differ "
+            "from golden; "
+            f"{tally.products:,} products in {tally.cycles:,} cycles, utilization "
+            f"{tally.utilization:.1%}",
         )
         if tally.mismatches:
             err.say(f"tilebert: eval: {tally.first}")
             raise typer.Exit(1)
-
-
-def mode_or_float(name: str, exponent_bits: int) -> Mode | None:
-    """The mode of that name, None for fp32; raises ValueError that lists both."""
-    if name == FLOAT:
-        return None
-    if name not in MODE_NAMES:
-        raise ValueError(f"--mode: expected one of {', '.join((*MODE_NAMES, FLOAT))}, got {name!r}")
-    return mode(name, exponent_bits)
-
-
-def read_pairs(glue: Path, limit: int | None = None, task: str = SIMILARITY) -> list[Example]:
-    """The first `limit` examples of a task's dev split (None for all); raises ValueError that names the option."""
-    if limit is not None and limit < 2:
-        raise ValueError(f"--limit: expected 2 pairs or more, got {limit}")
-    return read(task, glue, "dev", limit)
-
-
-def load_encoder(
-    chosen: Mode | None, checkpoint: Path | None = None, *, trained: bool = True
-) -> Encoder:
-    """The encoder in a mode, on golden, or in float32; errors as `load_model`."""
-    if chosen is None:
-        return float_encoder(read_weights())
-    return quantized_encoder(load_model(chosen, checkpoint, trained=trained), golden_backend)
-
-
-def score(encoder: Encoder, pairs: list[Example], bar: Bar, stage: str) -> Similarity:
-    """`evaluate_sts` with its progress on the bar."""
-    bar.stage(stage)
-    return evaluate_sts(encoder, Tokenizer(), pairs, progress=lambda done, total: bar(done / total))

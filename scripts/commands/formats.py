@@ -1,4 +1,4 @@
-"""`tilebert formats`: the number formats against each other, on the real model's weights and on a benchmark."""
+"""`tilebert formats`: the number formats compared on the real model's weights and a benchmark."""
 
 import json
 from pathlib import Path
@@ -8,8 +8,9 @@ import typer
 from rich.table import Table
 
 from scripts import options
-from scripts.commands.eval import FLOAT, read_pairs
 from scripts.console import out, progress
+from scripts.eval.accuracy import read_pairs
+from scripts.eval.encoders import FLOAT
 from scripts.eval.measurements import LAYER, Measurements, format_label, measure
 from scripts.files import check_folder, check_place, make_folder, write_json, write_text
 from scripts.models import MODEL_PACKAGE
@@ -24,7 +25,7 @@ def formats(
     limit: options.Limit = None,
     json_file: options.JsonFile = None,
 ) -> None:
-    """Compare the formats: STS-B correlation, errors of weights and of GEMM results, zero codes, bytes.
+    """Compare the formats: STS-B correlation, errors of weights and GEMM results, zeros, bytes.
 
     Every linear GEMM is quantized after training, with clipping; the two attention products are in
     w8a8.
@@ -98,7 +99,8 @@ def _write_plots(folder: Path, measurements: Measurements) -> None:
             {label: row.weights.errors for label, row in formats.items()},
         ),
         "gemm_errors": plots.errors(
-            f"Relative error of the results of layer {LAYER}'s six linear GEMMs on one sentence, by mode",
+            f"Relative error of the results of layer {LAYER}'s six linear GEMMs on one sentence, "
+            "by mode",
             "|quantized - float| / |float| in %",
             "share of results in %",
             {row.label: row.outputs.errors for row in measurements.rows},

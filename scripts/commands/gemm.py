@@ -13,26 +13,27 @@ from golden.numeric.requantize import BIAS_MAX, BIAS_MIN, MULT_MAX, SHIFT_MAX, S
 from golden.schedule.backend import golden_backend
 from golden.schedule.job import Epilogue, Job
 from golden.spec.formats import Piecewise
-from golden.spec.modes import K_MAX, Mode, mode
+from golden.spec.modes import Mode
+from hw.buildspec import BuildSpec
 from scripts import options
+from scripts.builds import with_build
 from scripts.console import err, out, progress
 from scripts.files import check_places, check_stdin, read_array, write_array, write_json
-from sim.build import build
+from sim.build import build as build_simulator
 from sim.compare import Comparison, compare
 from sim.simulation import GroupResult, Run, simulate
 
 
+@with_build("mode", "exponent_bits", "k_max", "rows", "cols")
 def gemm(
     x: Annotated[Path, typer.Option("--x", help="Codes of x, [M, K], .npy.")],
     w: Annotated[Path, typer.Option("--w", help="Codes of w, [K, N], .npy.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where y goes, .npy.")],
-    mode_name: options.OneMode = "w8a8",
-    exponent_bits: options.ExponentBits = 4,
+    build: BuildSpec,
     ratio: Annotated[int, typer.Option(help="Ratio of the scales of piece-wise codes, 1..63.")] = 9,
     offset: Annotated[
         int | None, typer.Option(help="Offset of piece-wise codes, 0..63; rint(63/ratio).")
     ] = None,
-    k_max: options.KMax = K_MAX,
     bias: Annotated[Path | None, typer.Option(help="Bias of each column, [N], .npy.")] = None,
     mult: Annotated[
         Path | None, typer.Option(help="Multiplier of each column: requantize.")
@@ -40,8 +41,6 @@ def gemm(
     shift: Annotated[Path | None, typer.Option(help="Shift of each column.")] = None,
     bits: Annotated[int, typer.Option(help="Bits of requantized results: 8 or 4.")] = 8,
     backend: Annotated[options.Backend, typer.Option(help="What computes it.")] = "golden",
-    rows: options.Rows = 8,
-    cols: options.Cols = 8,
     simulator: options.Simulator = "verilator",
     json_file: options.JsonFile = None,
 ) -> None:
@@ -52,19 +51,20 @@ def gemm(
     """
     check_stdin(x=x, w=w, bias=bias, mult=mult, shift=shift)
     check_places(output=output, json=json_file)
-    config = options.build_config([mode_name], rows, cols, exponent_bits=exponent_bits, k_max=k_max)
+    config = build.config
     if backend == "rtl":
         options.check_size(config, "simulate")
-    job = _job(_mode(mode_name, exponent_bits, ratio, offset), x, w, k_max, bias, mult, shift, bits)
-    (y,) = golden_backend([job], k_max)
+    chosen = _mode(build.first_mode, ratio, offset)
+    job = _job(chosen, x, w, build.k_max, bias, mult, shift, bits)
+    (y,) = golden_backend([job], build.k_max)
     m, k, n = job.shape
-    record: dict[str, Any] = {"mode": job.mode.name, "backend": backend, "rows": rows, "cols": cols}
-    record |= {"m": m, "k": k, "n": n}
+    record: dict[str, Any] = {"mode": job.mode.name, "backend": backend}
+    record |= {"rows": build.rows, "cols": build.cols, "m": m, "k": k, "n": n}
     comparison = None
     if backend == "rtl":
         with progress() as bar:
             bar.stage("building")
-            built = build(config, simulator)
+            built = build_simulator(config, simulator)
             bar.stage("simulating")
             run = simulate(built, [[job]], progress=bar)
         (group,) = run.groups
@@ -81,13 +81,15 @@ def gemm(
         out.say(f"{comparison}; {record['cycles']} cycles, utilization {record['utilization']:.1%}")
 
 
-def _mode(name: str, exponent_bits: int, ratio: int, offset: int | None) -> Mode:
-    chosen = mode(name, exponent_bits)
-    if isinstance(chosen.w_format, Piecewise):
-        if offset is not None and not 0 <= offset <= 63:
-            raise ValueError(f"offset: expected 0..63, got {offset}")
-        chosen = replace(chosen, w_format=Piecewise(ratio, -1 if offset is None else offset))
-    return chosen
+def _mode(chosen: Mode, ratio: int, offset: int | None) -> Mode:
+    """The mode with the parameters of piece-wise codes, where its w codes are such."""
+    if not isinstance(chosen.w_format, Piecewise):
+        return chosen
+    for name, value, least in (("ratio", ratio, 1), ("offset", offset, 0)):
+        if value is not None and not least <= value <= 63:
+            raise ValueError(f"--{name}: expected {least}..63, got {value}")
+    fmt = Piecewise(ratio) if offset is None else Piecewise(ratio, offset)
+    return replace(chosen, w_format=fmt)
 
 
 def _job(

@@ -40,9 +40,9 @@ def report(
         "docs/data/histograms.json"
     ),
 ) -> None:
-    """Write one HTML page that needs no network, from the figures that other commands left in files.
+    """Write one HTML page, without links to the network, from the figures of other commands.
 
-    What has not been run is said to be so.
+    Missing figures are reported as "not run".
     """
     task_of(task)
     check_folder(output, "--output")
@@ -63,7 +63,7 @@ def report(
 
 
 def page(evidence: Evidence) -> str:
-    """The whole page: titles, what stands below them, and the commands that it comes from."""
+    """The whole page: titles, their content, and the commands that made the figures."""
     sections = (
         (
             "Formats",
@@ -128,11 +128,15 @@ def _formats(evidence: Evidence) -> str:
     ]
     base = number(evidence.float_figure, 2)
     lead = (
-        f"<p>The linear GEMMs of all-MiniLM-L6-v2 in each format; attention's two products stay in w8a8. "
+        "<p>The linear GEMMs of all-MiniLM-L6-v2 in each format; attention's two products stay in "
+        "w8a8. "
         f"Accuracy: {evidence.metric} on the dev split of {task_of(evidence.task).folder} "
-        f"({escape(evidence.task)}), in FP32 {base} %. Cost: the {SIZE} x {SIZE} array that computes the linear "
-        f"GEMMs on LFE5U-85F, speed grade 6, edge decoders, skew and drain included. One product slot is one "
-        f"multiply-accumulate (MAC); 1 GOPS is 10<sup>9</sup> multiplications and additions a second at the array.</p>"
+        f"({escape(evidence.task)}), in FP32 {base} %. Cost: the {SIZE} x {SIZE} array that "
+        "computes the linear "
+        "GEMMs on LFE5U-85F, speed grade 6, edge decoders, skew and drain included. One product "
+        "slot is one "
+        "multiply-accumulate (MAC); 1 GOPS is 10<sup>9</sup> multiplications and additions a "
+        "second at the array.</p>"
     )
     return lead + table(heads, rows)
 
@@ -154,7 +158,8 @@ def _plane(evidence: Evidence, what: str) -> str:
         )
     )
     return (
-        "<p><span class='dot mark'></span> one multiplier block per PE &nbsp; <span class='dot'></span> no multiplier. "
+        "<p><span class='dot mark'></span> one multiplier block per PE &nbsp; <span "
+        "class='dot'></span> no multiplier. "
         "The line joins what no other beats in both (Pareto).</p>" + body
     )
 
@@ -168,12 +173,15 @@ def _utilization(evidence: Evidence) -> str:
         values[name] = 100 * layer["utilization"]
     if not values:
         return NOT_RUN
-    lead = "<p>Useful products over product slots of one encoder layer, loads included, counted in simulated RTL.</p>"
+    lead = (
+        "<p>Useful products over product slots of one encoder layer, loads included, "
+        "counted in simulated RTL.</p>"
+    )
     return lead + both(lambda width: charts.bars(values, "%", width, digits=1))
 
 
 def _signed(evidence: Evidence) -> str:
-    """What was placed and routed: cells, frequency by seed, GOPS from the mode of fewest products to that of most."""
+    """The table of sign-offs: cells, frequency by seed, GOPS of the slowest and fastest mode."""
     rows = []
     for record in evidence.sign_offs:
         products = [
@@ -204,7 +212,8 @@ def _signed(evidence: Evidence) -> str:
         "MHz, by seed",
     ]
     lead = (
-        "<p>Whole units, placed and routed on the named part. GOPS at the array, at the slowest seed; from the mode "
+        "<p>Whole units, placed and routed on the named part. GOPS at the array, at the slowest "
+        "seed; from the mode "
         "of fewest products to that of most.</p>"
     )
     return lead + table([*heads, "GOPS"], rows) if rows else NOT_RUN
@@ -283,7 +292,8 @@ def _peers(evidence: Evidence) -> str:
     )
     published = table(["published", "figure", "source"], [list(row) for row in PUBLISHED])
     lead = (
-        "<p>Other arrays under the same tools (Yosys 0.70, nextpnr 0.11, one or two seeds, ±10 %). None computes 4-bit "
+        "<p>Other arrays under the same tools (Yosys 0.70, nextpnr 0.11, one or two seeds, ±10 %). "
+        "None computes 4-bit "
         "packed, log2 or dual-scale products, none switches formats at run time.</p>"
     )
     return lead + arrays + published

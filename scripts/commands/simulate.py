@@ -1,4 +1,4 @@
-"""`tilebert simulate`: every GEMM of one encoder layer on a real sentence, hardware against golden."""
+"""`tilebert simulate`: the GEMMs of one encoder layer on a sentence, hardware against golden."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,18 +15,19 @@ from golden.bert.tokens import Tokenizer
 from golden.numeric.gemm import gemm
 from golden.schedule.backend import golden_backend
 from golden.schedule.job import Job
-from golden.spec.modes import Mode, mode
+from golden.spec.modes import Mode
+from hw.buildspec import BuildSpec
 from hw.config import Config
 from scripts import options
+from scripts.builds import with_build
 from scripts.console import Bar, err, out, progress, status
 from scripts.files import check_place, check_text, write_json
 from scripts.models import load_model, origin
-from sim.build import Build, build
+from sim.build import Build
+from sim.build import build as build_simulator
 from sim.compare import Comparison, compare
 from sim.simulation import GroupResult
 from sim.simulation import simulate as run_simulation
-
-SENTENCE = "A student with a small board multiplies matrices in four bits."
 
 
 @dataclass(frozen=True)
@@ -38,37 +39,33 @@ class Group:
     expected: list[NDArray[np.integer]]
 
 
+@with_build("modes", "rows", "cols", "exponent_bits")
 def simulate(
-    mode_names: options.Modes = ["w8a8"],  # noqa: B006 - Typer copies it
-    rows: options.Rows = 8,
-    cols: options.Cols = 8,
+    build: BuildSpec,
     layer: Annotated[int, typer.Option(help="Encoder layer, from 0.")] = 0,
-    text: Annotated[str, typer.Option(help="The sentence.")] = SENTENCE,
-    exponent_bits: options.ExponentBits = 4,
+    text: Annotated[str, typer.Option(help="The sentence.")] = options.SENTENCE,
     checkpoint: options.Checkpoint = None,
     simulator: options.Simulator = "verilator",
     json_file: options.JsonFile = None,
 ) -> None:
-    """Run every GEMM of an encoder layer through the generated hardware and compare all results with golden.
+    """Run every GEMM of an encoder layer on the generated hardware and compare it with golden.
 
     Linear GEMMs use the given modes, the two attention products w8a8. Any difference ends with exit
     status 1.
     """
-    if checkpoint is not None and len(mode_names) > 1:
-        raise ValueError(f"--checkpoint: expected with one mode, got {len(mode_names)}")
+    if checkpoint is not None and len(build.modes) > 1:
+        raise ValueError(f"--checkpoint: expected with one mode, got {len(build.modes)}")
     check_place(json_file, "--json")
     check_text(text, "--text")
-    config = options.build_config(
-        mode_names, rows, cols, exponent_bits=exponent_bits, always=("w8a8",)
-    )
+    config = build.including("w8a8").config
     options.check_size(config, "simulate")
     groups: list[Group] = []
-    for name in dict.fromkeys(mode_names):
-        with status(f"golden in {name}"):
-            groups += layer_groups(mode(name, exponent_bits), layer, text, checkpoint)
+    for chosen in build.config.modes:
+        with status(f"golden in {chosen.name}"):
+            groups += layer_groups(chosen, layer, text, checkpoint)
     with progress() as bar:
-        bar.stage(f"building {rows} x {cols}")
-        built = build(config, simulator)
+        bar.stage(f"building {build.rows} x {build.cols}")
+        built = build_simulator(config, simulator)
         results, comparisons, seconds = _run(built, groups, bar)
     records = [
         _record(group, result, c)
@@ -80,10 +77,10 @@ def simulate(
             "bit_exact": all(comparison.exact for comparison in comparisons),
             **built.digests,
             "simulator": built.simulator,
-            "rows": rows,
-            "cols": cols,
+            "rows": build.rows,
+            "cols": build.cols,
             "models": {
-                name: origin(mode(name, exponent_bits), checkpoint, False) for name in mode_names
+                chosen.name: origin(chosen, checkpoint, False) for chosen in build.config.modes
             },
             "sentence": text,
             "seconds": seconds,
@@ -191,6 +188,7 @@ def _report(
     cycles = sum(result.cycles for result in results)
     if all(comparison.exact for comparison in comparisons):
         out.say(
-            f"exact: all {total:,} results of {len(groups)} GEMMs equal golden, {cycles:,} cycles simulated"
+            f"exact: all {total:,} results of {len(groups)} GEMMs equal golden, {cycles:,} cycles "
+            "simulated"
         )
         out.say(f"Verilog sha256 {built.design.sha256}")

@@ -2,8 +2,9 @@
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import as_completed
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,12 +12,13 @@ import typer
 from rich.table import Table
 
 from golden.schedule.shapes import ENCODERS
-from golden.spec.modes import K_MAX
-from hw.flow.pnr import DEFAULT_DEVICES
-from hw.flow.registry import Point, Record, measure, parse_modes, registry
-from hw.flow.synth import PARTS
+from golden.spec.modes import K_MAX, MODE_NAMES
+from hw.buildspec import EXPONENT_BITS, BuildSpec, parse_modes
+from hw.flow.families import FAMILIES, PLACED
+from hw.flow.registry import Point, Record, measure, registry
 from hw.verilog.design import UNITS
 from scripts import options, records
+from scripts.builds import named_options
 from scripts.console import err, out, progress
 from scripts.eval.fleet import executor
 from scripts.files import check_place, is_stream, write_text
@@ -67,46 +69,38 @@ def sweep(
         str | None, typer.Option(help="Run on the Dask cluster with this scheduler, host:port.")
     ] = None,
 ) -> None:
-    """Measure every combination of what is named; without a unit the list that the project keeps a baseline of.
+    """Measure every combination of the named units, modes, sizes and targets.
 
-    An interrupted sweep goes on when the command is repeated.
+    Without a unit, it measures the list of the project's baseline. An interrupted sweep goes on
+    when the command is repeated.
     """
     check_place(output, "--output")
     if workers < 0:
         raise ValueError(f"--workers: expected 0 or more, got {workers}")
     for name, values, known in (
         ("--unit", units, UNITS),
-        ("--target", targets, PARTS),
+        ("--target", targets, FAMILIES),
         ("--bench", models, ENCODERS),
     ):
         for value in values or []:
             if value not in known:
                 raise ValueError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
     points: list[Point | LayerPoint] = list(registry()) if units is None and models is None else []
-    shapes = [_size(size) for size in sizes or ["8x8"]]
-    chosen = [parse_modes(names) for names in mode_sets or ["w8a8"]]
-    bits, depths = exponent_bits or [4], k_maxes or [K_MAX]
-    points += _grid(
-        units or [],
-        chosen,
-        shapes,
-        depths,
-        targets or ["ecp5"],
-        bits,
+    builds = _builds(
+        mode_sets or ["w8a8"],
+        exponent_bits or [],
+        [_size(size) for size in sizes or ["8x8"]],
+        k_maxes or [K_MAX],
         not no_dsp,
-        [None, *(seeds or [])],
     )
-    single = dict.fromkeys(name for names in chosen for name in names)
-    points += [
-        LayerPoint(model, name, log2, rows, cols, k_max)
-        for model, name, log2, (rows, cols), k_max in itertools.product(
-            models or [], single, bits, shapes, depths
-        )
-    ]
+    points += _grid(units or [], builds, targets or ["ecp5"], [None, *(seeds or [])])
+    points += _layers(models or [], builds)
     points = list({point.name: point for point in points}.values())
     for point in points:
-        # What no build can be is told before anything runs.
-        options.check_size(point.config, "simulate" if isinstance(point, LayerPoint) else "map")
+        # An array that is too large is refused before anything runs.
+        options.check_size(
+            point.build.config, "simulate" if isinstance(point, LayerPoint) else "map"
+        )
     # What is written to a pipe cannot be looked up, and is written at the end.
     piped = is_stream(output)
     if not piped:
@@ -141,25 +135,40 @@ def measured(point: Point | LayerPoint) -> list[Record]:
     return point.measure() if isinstance(point, LayerPoint) else measure(point)
 
 
-def _grid(
-    units: list[str],
-    mode_sets: list[tuple[str, ...]],
+def _builds(
+    mode_sets: list[str],
+    exponent_bits: Sequence[int | None],
     shapes: list[tuple[int, int]],
     k_maxes: list[int],
-    targets: list[str],
-    exponent_bits: list[int],
     dsp: bool,
-    seeds: list[int | None],
+) -> list[BuildSpec]:
+    """Every combination; a set of modes that states its exponent bits is built with these."""
+    builds = []
+    with named_options(mode="--modes", rows="--size", cols="--size"):
+        for text in mode_sets:
+            names = parse_modes(text)
+            states = any(name not in MODE_NAMES for name in names)
+            given = exponent_bits or [None if states else EXPONENT_BITS]
+            for bits, (rows, cols), k_max in itertools.product(given, shapes, k_maxes):
+                builds.append(BuildSpec.of(names, bits, rows=rows, cols=cols, k_max=k_max, dsp=dsp))
+    return builds
+
+
+def _grid(
+    units: list[str], builds: list[BuildSpec], targets: list[str], seeds: list[int | None]
 ) -> Iterator[Point]:
     for target in targets:
-        if target not in DEFAULT_DEVICES and seeds != [None]:
-            raise ValueError(
-                f"--seed: expected --target {' or '.join(DEFAULT_DEVICES)}, got {target}"
-            )
-    for unit, names, bits, (rows, cols), k_max, target, seed in itertools.product(
-        units, mode_sets, exponent_bits, shapes, k_maxes, targets, seeds
-    ):
-        yield Point(unit, names, bits, rows, cols, k_max, target, dsp, seed)
+        if target not in PLACED and seeds != [None]:
+            raise ValueError(f"--seed: expected --target {' or '.join(PLACED)}, got {target}")
+    for unit, build, target, seed in itertools.product(units, builds, targets, seeds):
+        yield Point(unit, build, target, seed)
+
+
+def _layers(models: list[str], builds: list[BuildSpec]) -> Iterator[LayerPoint]:
+    """A layer of every model in each mode of the builds, by itself."""
+    for model, build in itertools.product(models, builds):
+        for name in build.modes:
+            yield LayerPoint(model, replace(build, modes=(name,), dsp=True))
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -179,7 +188,7 @@ def _report(points: list[Point | LayerPoint], found: list[Record]) -> None:
     for record in found:
         build, _, kind = record.name.rpartition("/")
         values.setdefault(build, {})[kind] = record.value
-    for build in dict.fromkeys(point.build for point in points):
+    for build in dict.fromkeys(point.path for point in points):
         row = values.get(build, {})
         table.add_row(
             build,

@@ -5,31 +5,24 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from golden.spec.modes import K_MAX
+from hw.buildspec import BuildSpec
 from hw.config import Config
+from hw.flow.families import DEVICES, FAMILIES, PLACED, TargetName
 from hw.flow.floors import floor_of
-from hw.flow.pnr import DEFAULT_DEVICES, DEVICES
 from hw.flow.signoff import SignOff, sign_off
-from hw.flow.synth import PARTS, TargetName, synthesize
+from hw.flow.synth import synthesize
 from hw.verilog.design import UnitName
 from scripts import options
+from scripts.builds import CORE, with_build
 from scripts.console import out, status
 from scripts.files import check_place, is_stream, write_json
 
 
+@with_build(*CORE)
 def synth(
-    mode_names: options.Modes = ["w8a8"],  # noqa: B006 - Typer copies it
+    build: BuildSpec,
     unit: Annotated[UnitName, typer.Option(help="What to map.")] = "array",
-    rows: options.Rows = 8,
-    cols: options.Cols = 8,
     target: Annotated[TargetName, typer.Option(help="Family of parts.")] = "ecp5",
-    exponent_bits: options.ExponentBits = 4,
-    k_max: options.KMax = K_MAX,
-    bus: options.Bus = 8,
-    x_words: options.XWords = 0,
-    w_words: options.WWords = 0,
-    results: options.Results = 4,
-    no_dsp: options.NoDsp = False,
     pnr: Annotated[
         bool,
         typer.Option("--pnr", help="Also place and route the unit behind four pins: the sign-off."),
@@ -47,7 +40,8 @@ def synth(
     clock: Annotated[
         float | None,
         typer.Option(
-            help="MHz to strive for, and that slack is told at; by default 156 for a core on ECP5, else 250."
+            help="Target frequency in MHz, against which slack is reported; by default 156 for a "
+            "core on ECP5, else 250."
         ),
     ] = None,
     json_file: options.JsonFile = None,
@@ -60,44 +54,34 @@ def synth(
     if clock is not None:
         options.check_clock(clock)
     check_place(json_file, "--json")
-    config = options.build_config(
-        mode_names,
-        rows,
-        cols,
-        exponent_bits=exponent_bits,
-        k_max=k_max,
-        dsp=not no_dsp,
-        bus=bus,
-        x_words=x_words,
-        w_words=w_words,
-        results=results,
-    )
+    config = build.config
     options.check_size(config, "map")
     with status(f"mapping {unit} for {target}"):
         result = synthesize(unit, config, target)
-    pes = 1 if unit == "pe" else rows * cols
+    pes = 1 if unit == "pe" else build.rows * build.cols
     share = result.cells.divided(pes)
     record: dict[str, Any] = {
         "unit": unit,
-        "modes": [mode.name for mode in config.modes],
-        "exponent_bits": exponent_bits,
-        "rows": rows,
-        "cols": cols,
+        "build": str(build),
+        "modes": [*build.modes],
+        "exponent_bits": build.exponent_bits,
+        "rows": build.rows,
+        "cols": build.cols,
         "target": target,
         "device": chosen,
         "cells": result.cells.record(),
         "per_pe": share.record(),
         "raw": result.cells.raw,
-        "k_max": k_max,
-        "dsp": config.dsp,
+        "k_max": build.k_max,
+        "dsp": build.dsp,
         "verilog_sha256": result.design.sha256,
         "yosys": result.yosys,
     }
     once = json_file is not None and is_stream(json_file)
     if not (pnr and once):
         write_json(json_file, record)
-    modes = ", ".join(mode.name for mode in config.modes)
-    out.say(f"{unit} {rows} x {cols}, {modes}, on {chosen} (Yosys {result.yosys})")
+    modes = ", ".join(build.modes)
+    out.say(f"{unit} {build.rows} x {build.cols}, {modes}, on {chosen} (Yosys {result.yosys})")
     table = Table()
     table.add_column("cells")
     table.add_column("total", justify="right")
@@ -129,14 +113,17 @@ def synth(
 
 
 def _device(target: str, device: str | None, pnr: bool) -> str:
-    """The part to place on, or that figures are quoted for; raises ValueError that names the option."""
-    if pnr and target not in DEFAULT_DEVICES:
-        raise ValueError(f"--pnr: expected --target {' or '.join(DEFAULT_DEVICES)}, got {target}")
+    """The part to place on, or that figures are quoted for.
+
+    Raises ValueError that names the option.
+    """
+    if pnr and target not in PLACED:
+        raise ValueError(f"--pnr: expected --target {' or '.join(PLACED)}, got {target}")
     names = [name for name, part in DEVICES.items() if part.family == target]
     if device is not None and device not in names:
         known = f"one of {', '.join(names)}" if names else f"none with --target {target}"
         raise ValueError(f"--device: expected {known}, got {device!r}")
-    return device or DEFAULT_DEVICES.get(target, PARTS[target].device)
+    return device or FAMILIES[target].device
 
 
 def _print_floor(config: Config) -> None:
@@ -144,7 +131,8 @@ def _print_floor(config: Config) -> None:
     if floor is not None:
         together = f", {floor.mhz_as_64} as 64" if floor.mhz_as_64 else ""
         out.say(
-            f"the fabric's floor: {floor.unit}, {floor.sum_width}-bit sums, no drain: {floor.comb} COMB, "
+            f"the fabric's floor: {floor.unit}, {floor.sum_width}-bit sums, no drain: {floor.comb} "
+            "COMB, "
             f"{floor.ff} FF, {floor.mhz_alone} MHz alone{together} (hw/flow/floors.py)"
         )
 
@@ -173,6 +161,7 @@ def _print_sign_off(result: SignOff) -> None:
         )
     out.show(table)
     out.say(
-        f"worst of {len(result.placements)} seeds: {worst.fmax_mhz:.1f} MHz, slack {worst.slack_ns:.2f} ns at "
+        f"worst of {len(result.placements)} seeds: {worst.fmax_mhz:.1f} MHz, slack "
+        f"{worst.slack_ns:.2f} ns at "
         f"{worst.clock_mhz:g} MHz"
     )

@@ -10,9 +10,9 @@ from rich.table import Table
 
 from golden.tasks.glue import TASK_NAMES, task_of
 from scripts import options
-from scripts.commands.eval import FLOAT
 from scripts.console import err, out, progress
 from scripts.eval import grid
+from scripts.eval.encoders import FLOAT
 from scripts.eval.grid import ROWS, Cell
 from scripts.files import check_file, check_folder, check_place, make_folder, read_text, write_text
 
@@ -21,7 +21,7 @@ TASKS = ("similarity", "sts-b", "mrpc", "rte", "cola")
 NOT_RUN = "not run"
 
 BEGIN, END = "<!-- trained: begin -->", "<!-- trained: end -->"
-"""Lines of the page between which the table stands."""
+"""Lines of the page that enclose the table."""
 
 BASELINES = {"sts-b": 89.62, "mrpc": 90.00, "rte": 69.70, "cola": 58.48}
 """FP32 BERT-base in Q8BERT (arXiv:1910.06188), table 1."""
@@ -77,7 +77,7 @@ def table(
     limit: options.TrainLimit = None,
     workers: Annotated[int, typer.Option(help="Processes that train; 0: one per core.")] = 0,
 ) -> None:
-    """Train and measure every task in every format: the metric after training beside that before it.
+    """Train and measure every task in every format: the metric before and after training.
 
     Cells are kept one by one. An interrupted table goes on when the command is repeated, also
     within a cell.

@@ -10,13 +10,13 @@ import typer
 from golden.bert import checkpoint
 from golden.bert.calibration import with_bits
 from golden.bert.quantized import QuantizedModel
-from golden.spec.modes import mode
-from golden.tasks.glue import TASK_NAMES, Example, task_of
+from golden.tasks.glue import TASK_NAMES, task_of
 from scripts import options
-from scripts.console import Bar, err, out, progress, tell
+from scripts.builds import stated_mode
+from scripts.console import err, out, progress, tell
 from scripts.eval.accuracy import describe, of_float, of_model, read
+from scripts.eval.trainer import fine_tuned, load_trainer, reporter, training_device
 from scripts.files import check_places, is_stream, write_bytes, write_json
-from sim.cache import cache_folder
 
 COMPARED = 200
 """Examples of the dev split on which golden is compared with the trained model."""
@@ -31,7 +31,7 @@ def train(
         Path, typer.Option("--output", "-o", help="Where the checkpoint goes, .safetensors.")
     ],
     mode_name: options.OneMode = "w8a8",
-    exponent_bits: options.ExponentBits = 4,
+    exponent_bits: options.ExponentBits = None,
     bits: options.Bits = None,
     clip: Annotated[
         bool,
@@ -57,13 +57,13 @@ def train(
     device: Annotated[str, typer.Option(help="What trains: cpu or cuda.")] = "cpu",
     json_file: options.JsonFile = None,
 ) -> None:
-    """Train all-MiniLM-L6-v2 on a task: in FP32, kept for the next time, then quantized with that as its teacher.
+    """Train all-MiniLM-L6-v2 on a task in FP32, then quantized with that model as its teacher.
 
-    An interrupted training goes on when the command is repeated, at the evaluation if it was done.
-    The metric is golden's, on the dev split.
+    The FP32 model is kept for the next time. An interrupted training goes on when the command is
+    repeated, at the evaluation if only that was left. The metric is golden's, on the dev split.
     """
     from_float = not from_scratch
-    chosen = mode(mode_name, exponent_bits)
+    chosen = stated_mode(mode_name, exponent_bits)
     if bits is not None:
         with_bits(chosen, bits)
     task_of(task)
@@ -80,7 +80,7 @@ def train(
     started = time.perf_counter()
     record: dict[str, Any] = {
         "task": task,
-        "mode": mode_name,
+        "mode": chosen.name,
         "bits": bits,
         "clip": clip,
         "plain": plain,
@@ -99,7 +99,7 @@ def train(
         def told(epoch: int, model: QuantizedModel) -> None:
             figures = of_model(task, model, examples["dev"], bar)
             err.print(f"after epoch {epoch}: {describe(figures)}", soft_wrap=True)
-            bar.stage(f"training {task} in {mode_name}")
+            bar.stage(f"training {task} in {chosen.name}")
 
         if from_float:
             folder = fine_tuned(task, examples["train"], seed, where, bar)
@@ -126,7 +126,7 @@ def train(
     # From here on a stop costs nothing.
     if state is not None:
         state.unlink(missing_ok=True)
-    out.print(f"{output}: {len(content) / 1e6:.1f} MB, {task} in {mode_name}")
+    out.print(f"{output}: {len(content) / 1e6:.1f} MB, {task} in {chosen.name}")
     out.print(
         f"{same.same} of {same.examples} predictions of golden are the trained model's, "
         f"outputs differ by {same.largest:.1e} at most",
@@ -135,50 +135,3 @@ def train(
     for what in ("fp32", "trained"):
         if what in record:
             out.print(f"{what:8}{describe(record[what])} on dev, {len(examples['dev']):,} examples")
-
-
-def load_trainer() -> Any:
-    """train.recipe, whose packages are an extra; raises ValueError that names them."""
-    try:
-        from train import recipe
-    except ImportError as error:
-        raise ValueError(f"train: expected the package {error.name}; make .venv/train") from None
-    return recipe
-
-
-def training_device(name: str) -> Any:
-    """PyTorch's device of that name; raises ValueError that names the option."""
-    import torch
-
-    if name not in ("cpu", "cuda"):
-        raise ValueError(f"--device: expected cpu or cuda, got {name!r}")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device: expected one that PyTorch finds, got cuda")
-    return torch.device(name)
-
-
-def fine_tuned(task: str, examples: list[Example], seed: int, device: Any, bar: Bar) -> Path:
-    """The folder of a task's FP32 model, trained now or before."""
-    recipes = load_trainer()
-    settings = recipes.float_settings(task, seed)
-    folder: Path = recipes.float_folder(cache_folder() / "training", task, examples, settings)
-    recipes.fine_tune(
-        task,
-        examples,
-        settings,
-        folder,
-        device=device,
-        stage=bar.stage,
-        report=reporter(bar),
-        tell=tell,
-    )
-    return folder
-
-
-def reporter(bar: Bar) -> Any:
-    """Steps and loss on the bar."""
-
-    def report(done: Any) -> None:
-        bar(done.step / done.steps, f"step {done.step} of {done.steps}, loss {done.loss:.4f}")
-
-    return report

@@ -1,4 +1,4 @@
-"""`tilebert verilog`: the hardware as a file, and beside it a manifest, models of the family's cells, a bench."""
+"""`tilebert verilog`: a unit as a file, with a manifest, models of cells and a bench."""
 
 import json
 import re
@@ -9,14 +9,14 @@ from typing import Annotated, Any
 
 import typer
 
-from golden.spec.modes import K_MAX
-from hw.config import Config
+from hw.buildspec import BuildSpec
 from hw.gateware.array.array import array_latency
 from hw.gateware.array.processing import pe_class
 from hw.gateware.core.core import core_latency
 from hw.target import FamilyName
 from hw.verilog.design import Design, UnitName, generate
 from scripts import options
+from scripts.builds import CORE, with_build
 from scripts.console import out, status
 from scripts.files import check_folder, make_folder, write_text
 from sim.models import models, needs_models
@@ -24,56 +24,35 @@ from sim.selftest import SHAPE, script
 from sim.testbench import testbench
 
 
+@with_build(*CORE, "panels")
 def verilog(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for the files; made if missing.")
     ],
-    mode_names: options.Modes = ["w8a8"],  # noqa: B006 - Typer copies it
+    build: BuildSpec,
     unit: Annotated[UnitName, typer.Option(help="What to generate.")] = "core",
-    rows: options.Rows = 8,
-    cols: options.Cols = 8,
     target: Annotated[
         FamilyName,
         typer.Option(
-            help="Plain Verilog (generic; ice40 has the same text), or the multipliers and adders of ecp5 or xc7."
+            help="Plain Verilog (generic; ice40 has the same text), or primitives of ecp5 or xc7."
         ),
     ] = "generic",
-    exponent_bits: options.ExponentBits = 4,
-    k_max: options.KMax = K_MAX,
-    no_dsp: options.NoDsp = False,
-    bus: options.Bus = 8,
-    results: options.Results = 4,
-    x_words: options.XWords = 0,
-    w_words: options.WWords = 0,
-    panels: Annotated[int, typer.Option(help="Panels of parameters in their buffer.")] = 16,
     prefix: Annotated[str, typer.Option(help="In front of the names of file and modules.")] = "",
     bench: Annotated[
         bool,
         typer.Option("--bench", help="Also write a bench in plain Verilog that checks the core."),
     ] = False,
 ) -> None:
-    """Write a unit as Verilog-2001 that synthesis tools and simulators read as it is, with a manifest beside it.
+    """Write a unit as Verilog-2001 for any synthesis tool and simulator, with a manifest.
 
-    Inner modules carry a digest of the text in their names: cores of different builds fit one design, each with a
-    prefix of its own. Where the text instantiates cells of a family, a file of models has their behaviour for
-    simulation.
+    Names of inner modules contain a digest of the text, so that cores of different builds fit one
+    design, each with a prefix of its own. Where the text instantiates cells of a family, a file of
+    models describes their behaviour for simulation.
     """
-    config = options.build_config(
-        mode_names,
-        rows,
-        cols,
-        exponent_bits=exponent_bits,
-        k_max=k_max,
-        dsp=not no_dsp,
-        bus=bus,
-        results=results,
-        x_words=x_words,
-        w_words=w_words,
-        panels=panels,
-    )
     if prefix and not re.fullmatch(r"[A-Za-z]\w{0,63}", prefix, re.ASCII):
         raise ValueError(
-            f"--prefix: expected a letter, then up to 63 letters, digits or underscores, got {prefix!r}"
+            "--prefix: expected a letter, then up to 63 letters, digits or underscores, got "
+            f"{prefix!r}"
         )
     if f"{prefix}{unit}" == "type":
         raise ValueError(
@@ -81,8 +60,9 @@ def verilog(
         )
     if bench and unit != "core":
         raise ValueError(f"--bench: expected with --unit core, got {unit}")
-    if bench and k_max < SHAPE[1]:
-        raise ValueError(f"--bench: expected --k-max {SHAPE[1]} or more, got {k_max}")
+    if bench and build.k_max < SHAPE[1]:
+        raise ValueError(f"--bench: expected --k-max {SHAPE[1]} or more, got {build.k_max}")
+    config = build.config
     options.check_size(config, "write")
     check_folder(output, "--output")
     with status("generating"):
@@ -92,7 +72,7 @@ def verilog(
             files[f"{target}_models.v"] = models(target)
         if bench:
             files[f"{design.top}_bench.v"] = testbench(config, script(config), design.top)
-    manifest = _manifest(design, unit, config, target, exponent_bits, list(files))
+    manifest = _manifest(design, unit, build, target, list(files))
     files[f"{prefix}manifest.json"] = json.dumps(manifest, indent=2) + "\n"
     make_folder(output, "--output")
     # A bench of an earlier core would fail on this one.
@@ -104,14 +84,15 @@ def verilog(
 
 
 def _manifest(
-    design: Design, unit: str, config: Config, target: str, exponent_bits: int, files: list[str]
+    design: Design, unit: str, build: BuildSpec, target: str, files: list[str]
 ) -> dict[str, Any]:
-    """What the text is: parameters and the figures that follow from them, ports, versions.
+    """The parameters of the text, the figures that follow from them, its ports, and versions.
 
-    `latency` counts cycles: of a pe from operands to their captured sum, of an array from a `last` beat to its first
-    sums, of a core from the last k of a tile to its first results. `rings` give the buffers' word in bytes, words in a
-    line, and lines.
+    `latency` is in cycles: of a pe from operands to their captured sum, of an array from the last
+    operands of a tile to its first sums, of a core from these to its first results. `rings` has the
+    bytes of a word, the words of a line and the lines of each buffer.
     """
+    config = build.config
     latencies = {
         "pe": pe_class(config).latency_of(config),
         "array": array_latency(config),
@@ -124,18 +105,19 @@ def _manifest(
         "files": files,
         "sha256": design.sha256,
         "target": target,
+        "build": str(build),
         "parameters": {
-            "modes": [mode.name for mode in config.modes],
-            "rows": config.rows,
-            "cols": config.cols,
-            "k_max": config.k_max,
-            "exponent_bits": exponent_bits,
-            "dsp": config.dsp,
-            "bus": config.bus,
-            "results": config.results,
-            "x_words": config.x_words,
-            "w_words": config.w_words,
-            "panels": config.panels,
+            "modes": [*build.modes],
+            "rows": build.rows,
+            "cols": build.cols,
+            "k_max": build.k_max,
+            "exponent_bits": build.exponent_bits,
+            "dsp": build.dsp,
+            "bus": build.bus,
+            "results": build.results,
+            "x_words": config.x_ring.words,
+            "w_words": config.w_ring.words,
+            "panels": build.panels,
         },
         "rings": {
             name: {"word": ring.word, "factor": ring.factor, "lines": ring.lines}

@@ -1,1 +1,1 @@
-"""How well a model does: evaluations, batches that are kept, many processes, the grid of trained models."""
+"""Scores of models: evaluations, kept batches, worker processes, the grid of trained models."""

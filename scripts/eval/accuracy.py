@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from golden.bert.encoder import Encoder, float_encoder
-from golden.bert.evaluation import evaluate_sts
+from golden.bert.evaluation import Similarity, evaluate_sts
 from golden.bert.head import Head, evaluate_head, metrics, predictions, read_texts
 from golden.bert.quantized import QuantizedModel, quantized_encoder
 from golden.bert.tokens import Tokenizer
@@ -14,7 +14,10 @@ from golden.tasks.glue import SIMILARITY, Example, read_examples, task_of
 from scripts.console import Bar, warnings_told
 
 Figures = dict[str, float]
-"""A task's metrics in percent, the one that is quoted first; `classes` is the number of different ones predicted."""
+"""A task's metrics in percent, the quoted one first.
+
+`classes` is the number of different predictions.
+"""
 
 
 def read(task: str, glue: Path, split: str, limit: int | None = None) -> list[Example]:
@@ -33,9 +36,26 @@ def read(task: str, glue: Path, split: str, limit: int | None = None) -> list[Ex
         first = "" if limit is None else f"first {limit} "
         got = f"{examples[0].label:g} in all {len(examples)}"
         raise ValueError(
-            f"--glue: {glue / kind.folder}: expected {first}examples of {split} with different scores, got {got}"
+            f"--glue: {glue / kind.folder}: expected {first}examples of {split} with different "
+            f"scores, got {got}"
         )
     return examples
+
+
+def read_pairs(glue: Path, limit: int | None = None, task: str = SIMILARITY) -> list[Example]:
+    """The first `limit` examples of a task's dev split (None for all).
+
+    Raises ValueError that names the option.
+    """
+    if limit is not None and limit < 2:
+        raise ValueError(f"--limit: expected 2 pairs or more, got {limit}")
+    return read(task, glue, "dev", limit)
+
+
+def score(encoder: Encoder, pairs: list[Example], bar: Bar, stage: str) -> Similarity:
+    """`evaluate_sts` with its progress on the bar."""
+    bar.stage(stage)
+    return evaluate_sts(encoder, Tokenizer(), pairs, progress=lambda done, total: bar(done / total))
 
 
 def of_model(task: str, model: QuantizedModel, examples: Sequence[Example], bar: Bar) -> Figures:
@@ -54,7 +74,10 @@ def of_float(task: str, folder: Path | None, examples: Sequence[Example], bar: B
 def accuracy(
     task: str, encoder: Encoder, head: Head | None, examples: Sequence[Example], bar: Bar
 ) -> Figures:
-    """Of an encoder and, where the task is not similarity, its head; raises ValueError for another task's."""
+    """The figures of an encoder and, where the task is not similarity, its head.
+
+    Raises ValueError for the head of another task.
+    """
     bar.stage(f"evaluating {task}")
 
     def report(done: int, total: int) -> None:

@@ -10,9 +10,8 @@ from typing import Any
 from golden.bert.encoder import batches, scattered
 from golden.bert.functions import Real
 from golden.bert.quantized import QuantizedModel, quantized_encoder
-from golden.spec.modes import mode
+from hw.buildspec import BuildSpec
 from hw.config import Config
-from scripts import options
 from scripts.eval.kept import Batches
 from scripts.files import check_folder
 from scripts.models import load_model
@@ -26,27 +25,16 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class Setup:
-    """A model in a mode on a core: all that a worker needs to know."""
+    """A model in the one mode of a build, and the core that runs it."""
 
-    mode: str
-    exponent_bits: int
-    rows: int
-    cols: int
-    bus: int
+    build: BuildSpec
     checkpoint: Path | None = None
     post_training: bool = False
 
     @property
     def config(self) -> Config:
-        """The core's build."""
-        return options.build_config(
-            [self.mode],
-            self.rows,
-            self.cols,
-            exponent_bits=self.exponent_bits,
-            always=("w8a8",),
-            bus=self.bus,
-        )
+        """The core's parameters: attention runs in w8a8, so that mode is part of them."""
+        return self.build.including("w8a8").config
 
 
 def embed_on_rtl(
@@ -68,7 +56,7 @@ def embed_on_rtl(
     check_folder(folder, "--keep")
     groups = batches(sequences, BATCH)
     done: dict[int, tuple[Real, Tally]] = {}
-    # A cluster that is not there is told before anything is built.
+    # A missing cluster is reported before anything is built.
     with executor(workers, scheduler) as pool:
         backend(setup)  # Built and quantized once, before the workers ask for it.
         kept = None
@@ -112,9 +100,7 @@ def backend(setup: Setup) -> tuple[Any, RtlBackend]:
 
 @lru_cache(maxsize=1)
 def _model(setup: Setup) -> QuantizedModel:
-    return load_model(
-        mode(setup.mode, setup.exponent_bits), setup.checkpoint, trained=not setup.post_training
-    )
+    return load_model(setup.build.first_mode, setup.checkpoint, trained=not setup.post_training)
 
 
 def _embed(setup: Setup, group: Sequence[tuple[int, ...]]) -> tuple[Real, Tally]:
@@ -124,7 +110,10 @@ def _embed(setup: Setup, group: Sequence[tuple[int, ...]]) -> tuple[Real, Tally]
 
 
 def executor(workers: int, scheduler: str | None) -> Executor:
-    """Processes here, or the Dask cluster at `scheduler`; raises ValueError that names the option."""
+    """Processes here, or the Dask cluster at `scheduler`.
+
+    Raises ValueError that names the option.
+    """
     if scheduler is None:
         return processes(workers)
     try:

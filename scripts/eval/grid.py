@@ -12,10 +12,10 @@ from golden.bert.statistics import stored_bytes
 from golden.spec.modes import Mode, mode
 from golden.tasks.glue import task_of
 from scripts import lines
-from scripts.commands.eval import FLOAT
-from scripts.commands.train import fine_tuned, load_trainer, training_device
 from scripts.console import Silent
 from scripts.eval.accuracy import of_float, of_model, read
+from scripts.eval.encoders import FLOAT
+from scripts.eval.trainer import fine_tuned, load_trainer, training_device
 from scripts.workers import processes
 from sim.cache import cache_folder
 
@@ -82,12 +82,11 @@ def run(
     epochs: float | None = None,
     progress: Callable[[int, int, Cell], None] | None = None,
 ) -> None:
-    """Append a record of each cell that has none to the file; raises what a cell raises, after the others.
+    """Append a record of each cell that has none to the file.
 
-    A record counts with the same `limit`, and with the same `epochs` where these are given.
-
-    FP32 models come first, because the others start from them. A cell that was interrupted goes on
-    where it was.
+    A record counts with the same `limit`, and with the same `epochs` where these are given. FP32
+    models come first, because the others start from them. An interrupted cell goes on where it was.
+    An exception of a cell is raised after the others are done.
     """
     lines.mend(records, whole)
     found = [record for record in read_records(records) if _as_asked(record, limit, epochs)]
@@ -127,7 +126,7 @@ def run(
 
 
 def _as_asked(record: dict[str, Any], limit: int | None, epochs: float | None) -> bool:
-    """Whether a record is of as many examples and epochs; any number of these where none was asked for."""
+    """Whether a record has this limit and, where some were asked for, these epochs."""
     trained = record.get("epochs", epochs)
     return record.get("limit") == limit and (epochs is None or trained == epochs)
 

@@ -1,4 +1,4 @@
-"""Batches of sentences that are done, kept in a folder so that a run which was interrupted goes on from there."""
+"""Finished batches of sentences, kept in a folder from which an interrupted run goes on."""
 
 import hashlib
 import io
@@ -23,7 +23,7 @@ from sim import sources
 from sim.backend import Tally
 
 SOURCES = ("golden.bert.encoder", "golden.bert.quantized", "sim.backend")
-"""Modules that a batch's result depends on: the arithmetic, the hardware, and what schedules and drives it."""
+"""Modules that a batch's result depends on: arithmetic, hardware, schedule and simulation."""
 
 _DAMAGED = (ValueError, KeyError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error)
 """What reading an archive that is cut short, changed or encrypted raises."""

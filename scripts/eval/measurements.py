@@ -1,4 +1,4 @@
-"""The number formats measured against each other: what `tilebert formats` shows, records and plots."""
+"""Measurements of the number formats, which `tilebert formats` shows, records and plots."""
 
 import math
 from dataclasses import dataclass
@@ -24,10 +24,11 @@ from golden.bert.weights import Weights, read_weights
 from golden.spec.formats import Format, Linear, Log2
 from golden.spec.modes import Mode, mode
 from golden.tasks.glue import Example
-from scripts.commands.eval import FLOAT, load_encoder, score
-from scripts.commands.simulate import SENTENCE
 from scripts.console import Bar
+from scripts.eval.accuracy import score
+from scripts.eval.encoders import FLOAT, load_encoder
 from scripts.models import MODEL_PACKAGE, load_model
+from scripts.options import SENTENCE
 
 MODES = (
     mode("w8a8"),
@@ -93,7 +94,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Measurements:
-    """All modes, on the linear layers of one model; `base` is FP32's similarity, None where no benchmark ran."""
+    """All modes, on the linear layers of one model.
+
+    `base` is the similarity of FP32, None where no benchmark ran.
+    """
 
     weights: Weights
     base: Similarity | None

@@ -31,7 +31,7 @@ class Spot:
 
 
 def scatter(spots: Sequence[Spot], x_label: str, y_label: str, width: int, *, less: bool) -> str:
-    """Formats in a plane and the Pareto front, of small x if `less`, of large x otherwise; large y always."""
+    """Formats in a plane with the Pareto front: large y, and small x if `less`, else large x."""
     figure, axis = _figure(width, 420 if width > NARROW else 380)
     front = pareto(spots, less=less)
     axis.plot([s.x for s in front], [s.y for s in front], color=SOFT, linewidth=1.2, zorder=1)

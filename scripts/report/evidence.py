@@ -8,10 +8,11 @@ from typing import Any
 
 from golden.spec.modes import Mode, mode
 from golden.tasks.glue import task_of
+from hw.buildspec import BuildSpec
 from hw.flow.registry import Point
 from scripts import records
-from scripts.commands.eval import FLOAT
 from scripts.eval import grid
+from scripts.eval.encoders import FLOAT
 from scripts.eval.grid import Cell
 
 
@@ -46,7 +47,10 @@ SIZE = 8
 
 @dataclass(frozen=True)
 class Cost:
-    """An array of a format, SIZE x SIZE: cells per product and cycle, GOPS at its slowest seed (None: not run)."""
+    """The cost of an array of a format, SIZE x SIZE.
+
+    Cells per product and cycle, MHz and GOPS of the slowest seed (None: not run).
+    """
 
     dsp: bool
     comb_per_mac: float
@@ -103,9 +107,10 @@ def gather(
 def _costs(subject: Subject, values: dict[str, float]) -> list[Cost]:
     costs = []
     for dsp in (True, False):
-        build = Point(
-            "array", (subject.mode_name,), subject.exponent_bits, SIZE, SIZE, dsp=dsp
-        ).build
+        spec = BuildSpec.of(
+            [subject.mode_name], subject.exponent_bits, rows=SIZE, cols=SIZE, dsp=dsp
+        )
+        build = Point("array", spec).path
         comb = values.get(f"{build}/COMB")
         # A log2 build has no multiplier either way.
         if comb is None or (dsp and not values.get(f"{build}/DSP")):
@@ -140,7 +145,8 @@ def _read(path: Path, command: str, check: Callable[[Any], object]) -> Any:
         check(record)
     except (LookupError, TypeError, ValueError, AttributeError, StopIteration) as error:
         raise ValueError(
-            f"{path}: expected the JSON of `{command}`, got another ({type(error).__name__}: {error})"
+            f"{path}: expected the JSON of `{command}`, got another ({type(error).__name__}: "
+            f"{error})"
         ) from None
     return record
 

@@ -12,7 +12,7 @@ _PAGE = (Path(__file__).parent / "report.html").read_text(encoding="utf-8")
 
 
 def framed(sections: Iterable[tuple[str, str, str]]) -> str:
-    """The whole page from titles, HTML and the commands that the figures come from (empty: none)."""
+    """The page from titles, HTML, and the commands that made the figures (empty: none)."""
     parts = [
         f"<section><h2>{title}</h2>{body}"
         + (f"<p class='from'><code>{escape(command)}</code></p>" if command else "")

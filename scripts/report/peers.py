@@ -11,8 +11,10 @@ ARRAYS = (
     ("ITA sum of dot products (pulp-platform/ITA)", "42", "19", "444", "44"),
     ("systars 4 x 4", "144", "112", "not measured", "91"),
 )
-"""64 int8 MACs each: name, COMB per MAC with DSP, FF per MAC, COMB per MAC without, MHz; measured with Yosys 0.70 and
-nextpnr-ecp5 0.11 on LFE5U-85F, speed 6."""
+"""64 int8 MACs each: name, COMB per MAC with DSP, FF per MAC, COMB per MAC without DSP, MHz.
+
+Measured with Yosys 0.70 and nextpnr-ecp5 0.11 on LFE5U-85F, speed 6.
+"""
 
 PUBLISHED = (
     (

@@ -22,7 +22,10 @@ FILL, MARK = "#4878a8", "#c44e28"
 def errors(
     title: str, x_label: str, y_label: str, panels: Mapping[str, Histogram], columns: int = COLUMNS
 ) -> Figure:
-    """Relative errors in percent on a logarithmic axis, with each panel's median; all panels have the same axes."""
+    """Relative errors in percent, on a logarithmic axis, with each panel's median.
+
+    All panels have the same axes.
+    """
     figure, axes = _grid(title, x_label, y_label, len(panels), columns)
     top = max(100 * float(subject.shares.max()) for subject in panels.values())
     for axis, (label, subject) in zip(axes, panels.items(), strict=True):
@@ -42,7 +45,10 @@ def errors(
 def usage(
     title: str, y_label: str, panels: Mapping[str, NDArray[np.int64]], columns: int = COLUMNS
 ) -> Figure:
-    """How often each code occurs, from counts as `golden.bert.statistics.code_usage` orders them; zero stands out."""
+    """The frequency of each code, from counts in the order of golden.bert.statistics.code_usage.
+
+    Zero is highlighted.
+    """
     x_label = "code q; of log2 formats the exponent field e with the code's sign"
     figure, axes = _grid(title, x_label, y_label, len(panels), columns)
     for axis, (label, counts) in zip(axes, panels.items(), strict=True):
@@ -65,7 +71,7 @@ def usage(
 def trained(
     panels: Mapping[str, Mapping[str, tuple[float | None, float]]], order: Sequence[str]
 ) -> Figure:
-    """A metric in percent by format, in that order: a ring before training, a dot after it, a line where FP32 is."""
+    """A metric in percent by format: a ring before training, a dot after it, a line for FP32."""
     layout = ConstrainedLayoutEngine(h_pad=0.1, w_pad=0.08)
     rows = [row for row in order if any(row in panel for panel in panels.values())]
     figure = Figure(

@@ -14,7 +14,7 @@ import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
 
-from hw.flow.lifeline import end_with_parent
+from hw.tools.lifeline import end_with_parent
 from sim.stalls import STREAMS
 
 PROGRESS_CYCLES = 4096

@@ -77,9 +77,14 @@ def _runtime(name: str, key: str) -> Path:
     """An object of Verilator's runtime, from the cache or made for it."""
     source = Path(os.environ["VERILATOR_ROOT"], "include", f"{name}.cpp")
     folder, _ = entry(
-        "builds", f"{name}-{key}", lambda place: _compile(f"{source}", ["-O1"], place), name
+        "builds", runtime_key(name, key), lambda place: _compile(f"{source}", ["-O1"], place), name
     )
     return folder / f"{name}.o"
+
+
+def runtime_key(name: str, key: str) -> str:
+    """Cache key of an object of the runtime, made with the tools of digest `key`."""
+    return f"{name}-{key}"
 
 
 def _units(folder: Path, sources: Sequence[Path]) -> list[str]:

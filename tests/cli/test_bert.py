@@ -151,10 +151,10 @@ WRONG = {
     "sums of golden": (["bert", "a", "--raw"], "--raw: expected with --backend rtl, got golden"),
     "no clock": (["bert", "a", "--clock", "0"], "--clock: expected MHz above 0, got 0"),
     "no tokens": (["bench", "--tokens", "0"], "--tokens: expected 1..4096, got 0"),
-    "a bus of three": (["bench", "--bus", "3"], "bus: expected a power of two up to 256, got 3"),
+    "a bus of three": (["bench", "--bus", "3"], "--bus: expected a power of two up to 256, got 3"),
     "a small buffer": (
         ["bench", "--x-words", "100"],
-        "x_words: expected 4096 (k_max) to 65536 words, got 100",
+        "--x-words: expected 4096 (k_max) to 65536 words, got 100",
     ),
 }
 

@@ -13,8 +13,8 @@ import pytest
 import tilebert
 from hw.boards.platforms import platform_of
 from scripts.cli import COMMANDS, run
-from scripts.commands.train import load_trainer
 from scripts.eval.fleet import executor
+from scripts.eval.trainer import load_trainer
 from sim import cache
 from tests.support.program import ROOT, environment
 from tests.support.refusal import refused
@@ -64,8 +64,9 @@ def test_help_lists_every_command(capfd: pytest.CaptureFixture[str]) -> None:
 
 def test_a_command_is_imported_alone() -> None:
     """Others bring what takes a second to import."""
-    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from scripts.cli import run; run(['cache', '--help'])"
-    code += "; print({'numpy', 'amaranth', 'scipy', 'matplotlib', 'cocotb'} & set(sys.modules), file=sys.stderr)"
+    slow = {"numpy", "amaranth", "scipy", "matplotlib", "cocotb"}
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from scripts.cli import run; "
+    code += f"run(['cache', '--help']); print({slow} & set(sys.modules), file=sys.stderr)"
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=False
     )

@@ -99,7 +99,7 @@ CASES = {
     ),
     "exponent bits": (
         "--mode wlog-alog --exponent-bits 5",
-        "exponent bits: expected 3 or 4 in wlog-alog, got 5",
+        "--exponent-bits: expected 3 or 4 in wlog-alog, got 5",
     ),
     "limit 0": ("--limit 0", "--limit: expected 2 pairs or more, got 0"),
     "limit 1": ("--limit 1", "--limit: expected 2 pairs or more, got 1"),
@@ -128,11 +128,13 @@ CASES = {
     ),
     "checkpoint of another mode": (
         "--checkpoint w4a8.safetensors",
-        "--checkpoint: expected a model in w8a8 (linear-8 weights), got w4a8.safetensors in w4a8 (linear-4 weights)",
+        "--checkpoint: expected a model in w8a8 (linear-8 weights), got w4a8.safetensors in w4a8 "
+        "(linear-4 weights)",
     ),
     "checkpoint of other exponent bits": (
         "--mode wlog-a8 --checkpoint wlog-a8.safetensors",
-        "--checkpoint: expected a model in wlog-a8 (log2-4 weights), got wlog-a8.safetensors in wlog-a8 (log2-3",
+        "--checkpoint: expected a model in wlog-a8 (log2-4 weights), got wlog-a8.safetensors in "
+        "wlog-a8 (log2-3",
     ),
     "no folder": (
         "--json gone/x.json",

@@ -78,7 +78,7 @@ def test_a_pipe_takes_the_bytes(case: str, folder: Path) -> None:
 def test_stdout_holds_the_output_alone(
     case: str, name: str, folder: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    """What the command says goes to stderr; `capfd` makes stdout a file, which is continued and not cut."""
+    """The command prints to stderr; `capfd` makes stdout a file, which is continued, not cut."""
     (folder / "link").symlink_to("/dev/stdout")
     os.write(1, b"before ")
     assert run([*OUTPUTS[case], name]) == 0

@@ -13,12 +13,15 @@ from golden.bert.statistics import weight_statistics
 from golden.schedule.backend import golden_backend
 from golden.spec.modes import Mode, mode
 from scripts.cli import run
-from scripts.commands import eval as eval_command
-from scripts.eval import measurements
+from scripts.eval import accuracy, measurements
 from scripts.report import plots
 from tests.support import tiny
 
-ROWS = "A grey cat.,A grey dog.,3\nTwo doors.,Two red doors.,4\nSnow fell.,He likes tea.,0\nA b c.,A b d.,4.5\n"
+ROWS = """A grey cat.,A grey dog.,3
+Two doors.,Two red doors.,4
+Snow fell.,He likes tea.,0
+A b c.,A b d.,4.5
+"""
 MODES = (mode("w8a8"), mode("w4a8"), mode("wlog-a8", 3), mode("wpw-a8"))
 PLOTS = {"weight_errors.png", "gemm_errors.png", "code_usage.png"}
 
@@ -55,7 +58,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(measurements, "load_model", load_model)
     monkeypatch.setattr(measurements, "load_encoder", load_encoder)
     monkeypatch.setattr(measurements, "Tokenizer", Words)
-    monkeypatch.setattr(eval_command, "Tokenizer", Words)
+    monkeypatch.setattr(accuracy, "Tokenizer", Words)
     (tmp_path / "glue" / "STS-B").mkdir(parents=True)
     (tmp_path / "glue" / "STS-B" / "dev.csv").write_text(ROWS)
     (tmp_path / "file").write_text("")

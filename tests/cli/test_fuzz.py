@@ -1,4 +1,4 @@
-"""Every option of every command with what it cannot take: one line, status 2, no file, whatever the value is."""
+"""Every option of every command with wrong values: one line, status 2, no file."""
 
 import random
 import re

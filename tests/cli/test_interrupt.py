@@ -35,9 +35,9 @@ sys.addaudithook(strike)
 from tilebert.__main__ import main
 main()
 """
-"""Runs the program with SIGINT at its nth event (see sys.addaudithook), or where it imports a module.
+"""Runs the program with SIGINT at its nth event (see sys.addaudithook), or at an import.
 
-Times would be others on every machine, and these moments are the same.
+These moments are the same on every machine, unlike times.
 """
 
 GEMM = [
@@ -75,7 +75,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def interrupted(code: str, words: list[str], folder: Path, **changes: str) -> None:
-    """Run the program, in which something interrupts it; nothing but a cache without scratch folders may remain."""
+    """Run the program with an interrupt in it; only a cache without scratch folders may remain."""
     before = own_files(folder)
     with subprocess.Popen(
         [sys.executable, "-c", code, *words],
@@ -106,7 +106,10 @@ def ended(session: int) -> None:
 
 
 def living(session: int) -> list[str]:
-    """The processes of a session that do not end: Python's resource tracker does, when it finds its process gone."""
+    """The processes of a session that stay.
+
+    Python's resource tracker ends when it finds its process gone.
+    """
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
@@ -131,7 +134,7 @@ def test_at_any_event(nth: int, folder: Path) -> None:
 
 
 def test_a_library_that_swallows_the_interrupt(folder: Path) -> None:
-    """As in `__del__`, where Python ignores exceptions, or in an import that becomes an ImportError."""
+    """In `__del__` Python ignores exceptions, and in some imports they become an ImportError."""
     code = f"""
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -161,7 +164,7 @@ _IMPORTING = """try:
 
 @pytest.mark.slow
 def test_while_tools_run(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Yosys, make and its compilers end with the command: they are killed before anything is removed."""
+    """Yosys, make and compilers are killed with the command, before files are removed."""
     plain = HOOK.format(root=str(ROOT), nth=-1, module="")
     tools = tmp_path_factory.mktemp("tools")
     (tools / "fake").write_text(FAKE)
@@ -235,7 +238,8 @@ def test_only_the_first_interrupt_raises(heard: None) -> None:
 
 
 def test_children_and_their_children_end() -> None:
-    code = "import subprocess, sys; print(subprocess.Popen(['sleep', '1000']).pid, flush=True); sys.stdin.read()"
+    code = "import subprocess, sys; "
+    code += "print(subprocess.Popen(['sleep', '1000']).pid, flush=True); sys.stdin.read()"
     with subprocess.Popen(
         [sys.executable, "-c", code],
         stdin=subprocess.PIPE,

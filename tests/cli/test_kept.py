@@ -1,4 +1,4 @@
-"""Kept batches: what they are kept under, how they are written, and what becomes of damaged ones."""
+"""Kept batches: their keys, how they are written, and what happens to damaged ones."""
 
 import os
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""kill -9 in the middle of a long command, then the same command: what it would have written without."""
+"""kill -9 during a long command; the same command then writes what it would have without."""
 
 import json
 from dataclasses import replace
@@ -29,7 +29,7 @@ SENTENCES = (
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """glue/ with ten pairs of sentences of five lengths, and a tiny model that knows the tokenizer's words."""
+    """glue/ with ten pairs of sentences of five lengths, and a tiny model with their words."""
     folder = tmp_path_factory.mktemp("eval")
     (folder / "glue" / "STS-B").mkdir(parents=True)
     count = len(SENTENCES)
@@ -73,8 +73,8 @@ def test_an_evaluation_goes_on(folder: Path, tmp_path: Path) -> None:
     (folder / "again.json").unlink()
     err = finished(again, folder)
     assert (
-        err
-        == f"tilebert: keep/{batches[0].name}: damaged, is computed again (File is not a zip file)\n"
+        err == f"tilebert: keep/{batches[0].name}: damaged, is computed again "
+        "(File is not a zip file)\n"
     )
     assert without_times(folder / "again.json") == without_times(folder / "whole.json")
 

@@ -8,7 +8,8 @@ import pytest
 from golden.spec.modes import mode
 from hw.config import LINES, Config
 from scripts.cli import run
-from scripts.options import MOST_PES, build_config, check_size
+from scripts.options import MOST_PES, check_size
+from tests.support.jobs import config
 from tests.support.refusal import refused
 
 SIZES = {
@@ -46,12 +47,12 @@ def test_a_size_in_a_sweep(what: str, tmp_path: Path, capfd: pytest.CaptureFixtu
 
 
 def test_the_message_says_what_it_would_take() -> None:
-    check_size(build_config(["w8a8"], 64, 64), "simulate")
+    check_size(config("w8a8", rows=64, cols=64), "simulate")
     with pytest.raises(
         ValueError,
         match=r"^rows x cols: .* 64 x 65 = 4,160, which take about 5 MB of Verilog and 0.3 hours$",
     ):
-        check_size(build_config(["w8a8"], 64, 65), "simulate")
+        check_size(config("w8a8", rows=64, cols=65), "simulate")
 
 
 def test_golden_has_no_such_limit(tmp_path: Path) -> None:
@@ -119,26 +120,26 @@ def test_a_seed_out_of_range(
 )
 def test_buffers_hold_any_k(rows: int, k_max: int) -> None:
     """Two panels where commands can address so many lines, else one."""
-    config = Config(modes=(mode("w8a8"),), rows=rows, cols=1, k_max=k_max)
-    assert config.x_ring.lines <= LINES
-    assert config.x_words >= min(2 * k_max, config.x_ring.factor * LINES)
-    assert config.x_words >= k_max
+    subject = Config(modes=(mode("w8a8"),), rows=rows, cols=1, k_max=k_max)
+    assert subject.x_ring.lines <= LINES
+    assert subject.x_ring.words >= min(2 * k_max, subject.x_ring.factor * LINES)
+    assert subject.x_ring.words >= k_max
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--k-max 65536", "k_max: expected at most 65535, got 65536"),
-        ("--x-words 100", "x_words: expected 4096 (k_max) to 65536 words, got 100"),
-        ("--w-words 65537", "w_words: expected 4096 (k_max) to 65536 words, got 65537"),
+        ("--k-max 65536", "--k-max: expected at most 65535, got 65536"),
+        ("--x-words 100", "--x-words: expected 4096 (k_max) to 65536 words, got 100"),
+        ("--w-words 65537", "--w-words: expected 4096 (k_max) to 65536 words, got 65537"),
         (
             "--k-max 64 --rows 1 --x-words 1048576",
-            "x_words: expected 64 (k_max) to 524288 words, got 1048576",
+            "--x-words: expected 64 (k_max) to 524288 words, got 1048576",
         ),
-        ("--x-words -1", "x_words: expected 4096 (k_max) to 65536 words, got -1"),
-        ("--bus 3", "bus: expected a power of two up to 256, got 3"),
-        ("--bus 1099511627776", "bus: expected a power of two up to 256, got 1099511627776"),
-        ("--results 2048", "results: expected a power of two up to 256, got 2048"),
+        ("--x-words -1", "--x-words: expected 4096 (k_max) to 65536 words, got -1"),
+        ("--bus 3", "--bus: expected a power of two up to 256, got 3"),
+        ("--bus 1099511627776", "--bus: expected a power of two up to 256, got 1099511627776"),
+        ("--results 2048", "--results: expected a power of two up to 256, got 2048"),
     ],
 )
 def test_what_stands_around_the_array(

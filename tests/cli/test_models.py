@@ -30,7 +30,7 @@ def _first_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache; the trained models stand in for those that are quantized, which takes longer."""
+    """An empty cache, and trained models in place of those that take long to quantize."""
     monkeypatch.setenv("TILEBERT_CACHE", str(tmp_path / "cache"))
     folder = CHECKPOINTS
     trained = lambda chosen: checkpoint.load(folder / f"similarity-{chosen.name}.safetensors")  # noqa: E731
@@ -59,7 +59,8 @@ def test_without_its_checkpoints_an_installation_says_what_answers(
     _, err = capfd.readouterr()
     missing = tmp_path / "checkpoints" / "similarity-w4a4.safetensors"
     assert err == (
-        f"tilebert: {missing}: not installed; the post-training model answers instead of the trained one\n"
+        f"tilebert: {missing}: not installed; the post-training model answers instead of the "
+        "trained one\n"
     )
     assert json.loads(record.read_text())["model"] == "post-training"
     # Asked for, it is nothing to speak of; nor in a mode that no checkpoint came with.

@@ -1,17 +1,21 @@
-"""`tilebert sweep` and `tilebert compare`: records that are made once, and what moved between two files of them."""
+"""`tilebert sweep`, which measures a build once, and `tilebert compare` of two files."""
 
 import re
 from pathlib import Path
 
 import pytest
 
+from hw.buildspec import BuildSpec
 from hw.flow.registry import Point, Record, registry
 from scripts import records
 from scripts.cli import run
 from scripts.commands.compare import percent
 from tests.support.refusal import refused
 
-LINES = "name,unit,value,better\necp5/pe/8x8/w8a8/COMB,cells,55.0,less\necp5/array/8x8/w8a8/fmax-1,MHz,220.5,more\n"
+LINES = """name,unit,value,better
+ecp5/pe/8x8/w8a8/COMB,cells,55.0,less
+ecp5/array/8x8/w8a8/fmax-1,MHz,220.5,more
+"""
 
 
 def test_records_come_back(tmp_path: Path) -> None:
@@ -110,7 +114,7 @@ def test_compare(
             "worse.csv:2: expected a name, a unit, a number, less or more, got 'a,b,c,less'",
         ),
         ("sweep -o x.csv --unit cpu", "--unit: expected one of pe, x_decoder, "),
-        ("sweep -o x.csv --unit pe --modes w2a2", "mode: expected one of w8a8, "),
+        ("sweep -o x.csv --unit pe --modes w2a2", "--modes: expected one of w8a8, "),
         ("sweep -o x.csv --unit pe --size 8", "--size: expected rows x columns as 8x8, got '8'"),
         (
             "sweep -o x.csv --unit pe --size 0x8",
@@ -124,7 +128,7 @@ def test_compare(
             "sweep -o x.csv --unit pe --target xc7 --seed 1",
             "--seed: expected --target ecp5 or ice40, got xc7",
         ),
-        ("sweep -o x.csv --unit pe --modes all --no-dsp", "no-dsp: expected one mode"),
+        ("sweep -o x.csv --unit pe --modes all --no-dsp", "--no-dsp: expected one mode"),
         ("sweep -o gone/x.csv", "--output: expected a file in an existing folder, got gone/x.csv"),
         ("sweep -o x.csv --bench elmo", "--bench: expected one of bert-base, minilm, got 'elmo'"),
         ("sweep -o x.csv --workers -1", "--workers: expected 0 or more, got -1"),
@@ -150,18 +154,19 @@ def test_points_have_names_of_their_own() -> None:
     names = [point.name for point in points]
     assert len(set(names)) == len(names)
     for point in points:
-        assert point.made(f"{point.build}/COMB")
-        assert not any(other.made(f"{point.build}/COMB") for other in points if other is not point)
-    routed = Point("array", ("w8a8",), seed=3)
+        assert point.made(f"{point.path}/COMB")
+        assert not any(other.made(f"{point.path}/COMB") for other in points if other is not point)
+    routed = Point("array", BuildSpec(), seed=3)
     assert routed.made("ecp5/array/8x8/w8a8/fmax-3")
     assert not routed.made("ecp5/array/8x8/w8a8/fmax-1")
-    assert not Point("array", ("w8a8",)).made("ecp5/array/8x8/w8a8/fmax-3")
+    assert not Point("array", BuildSpec()).made("ecp5/array/8x8/w8a8/fmax-3")
 
 
 @pytest.mark.slow
 def test_sweep_goes_on_where_it_was(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "r.csv"
-    words = f"sweep -o {path} --unit pe --unit array --modes w8a8 --modes w8a8+w4a8 --size 1x2 --k-max 64 --workers 1"
+    words = f"sweep -o {path} --unit pe --unit array --modes w8a8 --modes w8a8+w4a8"
+    words += " --size 1x2 --k-max 64 --workers 1"
     records.append(path, [Record("ecp5/pe/1x2/w8a8/k64/COMB", "cells", 1.0, "less")])
     assert run(words.split()) == 0
     out, _ = capfd.readouterr()
@@ -194,7 +199,7 @@ def test_sweep_times_a_layer_once(tmp_path: Path, capfd: pytest.CaptureFixture[s
         "cycles",
         "percent",
     )
-    # Products of the six linear GEMMs, four a cycle and PE, and of attention's, one in w8a8, on 256 PEs.
+    # On 256 PEs: four products a cycle and PE in the six linear GEMMs, one (w8a8) in attention.
     slots = (128 * 384 * (4 * 384 + 2 * 1536) / 4 + 12 * 2 * 128 * 128 * 32) / 256
     assert slots < cycles.value < 1.3 * slots
     assert busy.value == pytest.approx(100 * slots / cycles.value)

@@ -1,4 +1,4 @@
-"""`tilebert report`: what it draws from which files, and what it says of those that are not there."""
+"""`tilebert report`: the drawings from its files, and the text for missing ones."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""`tilebert verilog`: one text that compilers, synthesis and simulators take as it is, and what comes beside it."""
+"""`tilebert verilog`: one text that tools accept as it is, and the files beside it."""
 
 import hashlib
 import json
@@ -10,7 +10,8 @@ import pyslang
 import pytest
 
 from golden.spec.modes import MODE_NAMES
-from hw.flow.yosys import run_yosys
+from hw.buildspec import BuildSpec
+from hw.tools.yosys import run_yosys
 from hw.verilog.design import UNITS, generate
 from scripts.cli import run as tilebert
 from sim.toolchain import environment
@@ -127,6 +128,9 @@ def test_the_manifest_says_what_was_built(tmp_path: Path) -> None:
     ]
     manifest, _ = written(tmp_path, *words, names=("w4a4",))
     assert manifest["parameters"] == options | {"modes": ["w4a4"], "exponent_bits": 4, "dsp": True}
+    assert BuildSpec.parse(manifest["build"]).config == config(
+        *manifest["parameters"]["modes"], **options
+    )
     assert manifest["rings"] == {
         "x": {"word": 3, "factor": 8, "lines": 16},
         "w": {"word": 5, "factor": 4, "lines": 64},
@@ -136,6 +140,14 @@ def test_the_manifest_says_what_was_built(tmp_path: Path) -> None:
     assert widths["loads__payload"] == 128
     assert widths["results__payload"] == 2 * manifest["result_width"] + 2
     assert manifest["latency"] > manifest["interval"] == 5
+
+
+def test_a_modes_name_states_its_exponent_bits(tmp_path: Path) -> None:
+    options = ("--unit", "pe", "--rows", "1", "--cols", "1")
+    named, _ = written(tmp_path / "a", *options, names=("wlog3-a8",))
+    stated, _ = written(tmp_path / "b", *options, "--exponent-bits", "3", names=("wlog-a8",))
+    assert named == stated
+    assert (named["parameters"]["modes"], named["parameters"]["exponent_bits"]) == (["wlog-a8"], 3)
 
 
 @pytest.mark.parametrize("unit", sorted(UNITS))
@@ -259,10 +271,10 @@ def test_the_bench_fails(change: str, simulator: str, tmp_path: Path) -> None:
         ),
         ("--prefix ty --unit pe", "--prefix: expected one that makes no keyword with pe, got 'ty'"),
         ("--bench --k-max 8", "--bench: expected --k-max 24 or more, got 8"),
-        ("--bus 3", "bus: expected a power of two up to 256, got 3"),
-        ("--results 0", "results: expected a power of two up to 256, got 0"),
-        ("--x-words 8", "x_words: expected 4096 (k_max) to 65536 words, got 8"),
-        ("--panels 0", "panels: expected an integer >= 1, got 0"),
+        ("--bus 3", "--bus: expected a power of two up to 256, got 3"),
+        ("--results 0", "--results: expected a power of two up to 256, got 0"),
+        ("--x-words 8", "--x-words: expected 4096 (k_max) to 65536 words, got 8"),
+        ("--panels 0", "--panels: expected an integer >= 1, got 0"),
     ],
 )
 def test_what_is_refused(

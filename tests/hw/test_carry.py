@@ -9,9 +9,9 @@ from amaranth.hdl import Fragment
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.flow.yosys import YosysError, run_yosys
 from hw.gateware.lib.carry import ZERO, Chain, Term, bit, both, either, gated, inverted, select
 from hw.target import Target
+from hw.tools.yosys import YosysError, run_yosys
 
 OPERANDS = {
     "bit, bit": lambda u, v, a, b, c: (bit(u), bit(a)),

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from hw.flow.yosys import YosysError, run_yosys
+from hw.tools.yosys import YosysError, run_yosys
 from hw.verilog.design import condensed, generate
 from tests.support.jobs import config
 

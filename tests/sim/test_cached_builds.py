@@ -12,9 +12,10 @@ from hw.config import Config
 from sim import cache
 from sim.backend import _write
 from sim.build import DESIGN, Build, build, kept_design
-from sim.compilation import LIBRARY, runtime_key
+from sim.compilation import LIBRARY, compile_key
 from sim.errors import ToolError
 from sim.native.compiled import Model
+from sim.native.compiler import RUNTIME, VPI_RUNTIME, runtime_key
 from sim.simulation import simulate
 from tests.support.jobs import random_job
 
@@ -38,10 +39,14 @@ ODD = 'ü $HOME #: (it\'s) & "a\\b" %'
 def move_cache(path: Path, simulator: str, patch: pytest.MonkeyPatch) -> None:
     """Switch to another cache that has the simulator's runtime, which takes a minute to compile."""
     build(CONFIG, simulator)
-    usual = cache.find("builds", runtime_key(simulator))
-    assert usual is not None
+    names = VPI_RUNTIME if simulator == "cocotb" else RUNTIME
+    key = compile_key("", simulator)
+    usual = {name: cache.find("builds", runtime_key(name, key)) for name in names}
     patch.setenv("TILEBERT_CACHE", str(path))
-    shutil.copytree(usual, path / "builds" / runtime_key(simulator))
+    for name, folder in usual.items():
+        assert folder is not None
+        key = runtime_key(name, compile_key("", simulator))
+        shutil.copytree(folder, path / "builds" / key)
 
 
 def checked(simulator: str) -> Build:

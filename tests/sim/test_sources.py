@@ -25,7 +25,7 @@ KEYS = {
     ),
     "sign-off": (
         SIGN_OFF,
-        ["hw/flow/nextpnr.py", "hw/gateware/lib/queue.py", "golden/spec/commands.py"],
+        ["hw/tools/nextpnr.py", "hw/gateware/lib/queue.py", "golden/spec/commands.py"],
         ["golden/tasks/glue.py", "golden/numeric/gemm.py"],
     ),
     "model": (

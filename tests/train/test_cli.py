@@ -250,7 +250,7 @@ CASES = {
     ),
     "mode": (
         "--task rte --glue glue --mode w2a2",
-        "mode: expected one of w8a8, w4a8, w4a4, wlog-a8, wlog-alog, ",
+        "--mode: expected one of w8a8, w4a8, w4a4, wlog-a8, wlog-alog, ",
     ),
     "bits": ("--task rte --glue glue --mode w4a8 --bits 6", "bits: expected 2..4 in w4a8, got 6"),
     "epochs": ("--task rte --glue glue --epochs 0", "--epochs: expected a number above 0, got 0"),

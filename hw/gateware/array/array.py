@@ -12,7 +12,7 @@ from hw.gateware.array.decoder import WDecoder, XDecoder, decoder_latency, mode_
 from hw.gateware.array.pe import tag_layout
 from hw.gateware.array.processing import pe_class, processing_element
 from hw.gateware.lib.reset import staged
-from hw.target import place
+from hw.target import kept_apart, place
 
 
 def array_latency(config: Config) -> int:
@@ -20,6 +20,7 @@ def array_latency(config: Config) -> int:
     return decoder_latency(config) + 1 + pe_class(config).latency_of(config) + int(config.staggered)
 
 
+@kept_apart
 class Array(wiring.Component):
     """rows x cols sums of products, one tile after another.
 

@@ -9,7 +9,7 @@ from hw.gateware.array.accumulator import REGISTER_LATENCY, accumulate_from_regi
 from hw.gateware.lib.carry import Term, bit, either
 from hw.gateware.lib.multiplier import Multiplier
 from hw.operands import W_PITCH, X_PITCH
-from hw.target import place
+from hw.target import kept_apart, place
 
 
 def tag_layout(config: Config) -> data.StructLayout:
@@ -57,6 +57,7 @@ def pe_members(config: Config) -> dict[str, wiring.Member]:
     return members
 
 
+@kept_apart
 class PE(wiring.Component):
     """acc += x * w; with tag.last the sum enters the drain chain and the next one starts from zero.
 

@@ -10,6 +10,7 @@ from hw.gateware.array.accumulator import ADDER_LATENCY, accumulate
 from hw.gateware.array.pe import pe_members, tag_layout
 from hw.gateware.lib.carry import ZERO, Chain, Term, bit, both, gated, inverted
 from hw.operands import CODE_WIDTH, magnitude_layout
+from hw.target import kept_apart
 
 LONGEST_SUMS = 40
 """Bits of accumulators that share a carry chain."""
@@ -18,6 +19,7 @@ LONGEST_ROWS = 8
 """Bits of rows that share a carry chain: with 24 and 32, w8a8 ran at 172 and 173 MHz instead of 183."""
 
 
+@kept_apart
 class RowPE(wiring.Component):
     """acc += x * w; with tag.last the sum enters the drain chain and the next one starts from zero.
 

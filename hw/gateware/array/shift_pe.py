@@ -15,11 +15,13 @@ from hw.gateware.array.accumulator import (
 from hw.gateware.array.pe import pe_members, tag_layout
 from hw.gateware.lib.carry import Chain, Term, bit, select
 from hw.operands import POWER_FLAGS, exponent_bits, has_coarse_x, has_power_x, power_layout
+from hw.target import kept_apart
 
 COARSE = 8
 """The shift that a `coarse` x asks for."""
 
 
+@kept_apart
 class ShiftPE(wiring.Component):
     """acc += x * (-1)^s * 2^e; with tag.last the sum enters the drain chain, and the next starts from zero.
 

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from golden.spec.commands import Ring
 from hw.gateware.lib.delay import Delay
-from hw.target import place
+from hw.target import kept_apart, place
 
 
 def sequence_width(ring: Ring) -> int:
@@ -24,6 +24,7 @@ BANK = 1 << 16
 """
 
 
+@kept_apart
 class Bank(wiring.Component):
     """Some bits of every line, with registers of their own before the memory and behind it.
 

@@ -4,9 +4,10 @@ from amaranth import Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.target import place
+from hw.target import kept_apart, place
 
 
+@kept_apart
 class ResetStage(wiring.Component):
     """`earlier` In(1), a cycle later: `reset` Out(1).
 

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.config import Config
 from hw.gateware.lib.delay import Delay
-from hw.target import place
+from hw.target import kept_apart, place
 
 
 def count_width(config: Config, slots: int) -> int:
@@ -31,6 +31,7 @@ def _members(width: int, depth: int) -> dict[str, wiring.Member]:
     }
 
 
+@kept_apart
 class Part(wiring.Component):
     """Some bits of a column's sums, with the same members, `latency` cycles from address to data.
 
@@ -60,6 +61,7 @@ class Part(wiring.Component):
         return m
 
 
+@kept_apart
 class Column(wiring.Component):
     """The sums of one column's chain.
 

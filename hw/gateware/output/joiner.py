@@ -6,8 +6,10 @@ from amaranth.lib.wiring import In, Out
 
 from hw.config import RATIO_WIDTH, Config
 from hw.gateware.lib.carry import ZERO, Chain, Term, both
+from hw.target import kept_apart
 
 
+@kept_apart
 class Joiner(wiring.Component):
     """y = low + ratio * high, by shift and add: the multipliers are for the requantizers.
 

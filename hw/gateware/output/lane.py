@@ -11,7 +11,7 @@ from hw.gateware.lib.queue import Buffer
 from hw.gateware.output.collector import Column
 from hw.gateware.output.joiner import Joiner
 from hw.gateware.output.requantizer import SCALING_LAYOUT, Requantizer, requantizer_latency
-from hw.target import place
+from hw.target import kept_apart, place
 
 CHOSEN = Column.latency + 4
 """Cycles from a chunk's address to the sums of its columns: read, three to choose a PE, one a part of its sums."""
@@ -68,6 +68,7 @@ def control_times(config: Config) -> dict[str, int]:
     return times | {"bare": done - 2, "raw": done - 1, "narrow": done - 1}
 
 
+@kept_apart
 class ResultLane(wiring.Component):
     """A result of every chunk: chooses a PE among its columns, a part of its sums, joins parts, requantizes.
 

@@ -8,7 +8,7 @@ from hw.config import BIAS_WIDTH, MULT_WIDTH, SHIFT_WIDTH, Config
 from hw.gateware.lib.delay import Delay
 from hw.gateware.lib.multiplier import MAX_WIDTH, Multiplier
 from hw.gateware.lib.row_multiplier import RowMultiplier
-from hw.target import place
+from hw.target import kept_apart, place
 
 SCALING_LAYOUT = data.StructLayout(
     {"bias": signed(BIAS_WIDTH), "mult": MULT_WIDTH, "shift": SHIFT_WIDTH}
@@ -29,6 +29,7 @@ def requantizer_latency(config: Config) -> int:
     return 10 + multiplier_latency(config)
 
 
+@kept_apart
 class Requantizer(wiring.Component):
     """y = clamp(((sum + bias) * mult + 2^(shift-1)) >> shift, -M, M), or y = sum + bias when `raw`.
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hw.flow.lifeline import tied
+from hw.tools.lifeline import tied
 
 ROUNDS = 60
-"""Iterations after which routing for a clock is given up: one that gets there has taken 20 to 40."""
+"""Iterations after which routing for a clock is given up; successful runs need 20 to 40."""
 
 GOALS = (1.0, 0.975, 0.95)
 """What is tried to reach, one after the other, of the clock that is asked for."""
@@ -23,11 +23,11 @@ class PlaceAndRouteError(RuntimeError):
 
 @dataclass(frozen=True)
 class Algorithms:
-    """nextpnr's placer and router, and the weight of timing against wire length in the placer `heap`; its defaults.
+    """nextpnr's placer and router, by default its own.
 
-    `clock` in MHz is what to strive for unless something else is asked. With `persistent`, wires
-    are routed anew until that clock is met, or a little less (GOALS), or once and for all if none
-    is in ROUNDS iterations.
+    `weight` is the weight of timing against wire length in the placer `heap`, `clock` the default
+    target frequency in MHz. With `persistent`, wires are routed again until that clock or a little
+    less (GOALS) is met, within ROUNDS iterations each, and without a limit if none is met.
     """
 
     placer: str = "heap"
@@ -65,7 +65,7 @@ def place_and_route(
 
 
 def _aim(placed: Path, clock: float) -> None:
-    """Change the clock that a placed design carries: it counts, not that of the command which routes it."""
+    """Change the target clock stored in a placed design; routing ignores its own option."""
     text, changed = re.subn(
         r'("target_freq": )"[^"]*"', rf'\1"{clock * 1e6:f}"', placed.read_text(), count=1
     )
@@ -75,9 +75,9 @@ def _aim(placed: Path, clock: float) -> None:
 
 
 def invoke(folder: Path, family: str, arguments: list[str], rounds: int | None = None) -> bool:
-    """Run a family's nextpnr in a folder, which it sees as its own: files are named relative to that.
+    """Run a family's nextpnr in a folder; file names are relative to it.
 
-    False if its router takes more than so many rounds, and then it is stopped. Raises
+    Returns False if its router needs more than `rounds` iterations, and stops it then. Raises
     PlaceAndRouteError if it fails.
     """
     module = f"yowasp_nextpnr_{family}"
@@ -94,7 +94,7 @@ def invoke(folder: Path, family: str, arguments: list[str], rounds: int | None =
                 time.sleep(0.5)
         finally:
             process.kill()
-        # A run that ended by itself is held to the same limit, so that what comes of it is no
+        # A run that ended by itself is held to the same limit, so that its result is no
         # matter of speed.
         if _exceeded(log, rounds):
             return False

