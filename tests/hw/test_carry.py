@@ -41,7 +41,7 @@ class Adders(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        chain, totals = Chain(m, platform, self._longest), []
+        chain, totals = Chain(m, platform, longest=self._longest), []
         for number, operands in enumerate(OPERANDS.values()):
             bits = zip(self.u, self.v, self.a, self.b, strict=True)
             augend, addend = zip(*(operands(*position, self.c) for position in bits), strict=True)

@@ -47,7 +47,9 @@ class Multipliers(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         for index, widths in enumerate(WIDTHS):
-            m.submodules[f"multiplier_{index}"] = multiplier = Multiplier(*widths)
+            m.submodules[f"multiplier_{index}"] = multiplier = Multiplier(
+                x_width=widths[0], w_width=widths[1]
+            )
             for name in "xw":
                 m.d.comb += getattr(multiplier, name).eq(getattr(self, f"{name}{index}"))
             m.d.comb += getattr(self, f"p{index}").eq(multiplier.p)
@@ -58,7 +60,7 @@ class Multipliers(wiring.Component):
 def design_of(family: str, *widths: int) -> Design:
     """One multiplier, or one of each width."""
     return (
-        emit(Multiplier(*widths), "multiplier", family)
+        emit(Multiplier(x_width=widths[0], w_width=widths[1]), "multiplier", family)
         if widths
         else emit(Multipliers(), "all", family)
     )
@@ -275,7 +277,7 @@ def test_the_model_refuses_what_it_does_not_cover(
 def test_widths(x_width: int, w_width: int, name: str) -> None:
     got = {"x_width": x_width, "w_width": w_width}[name]
     with pytest.raises(ValueError, match=f"^{name}: expected 1 to 18 bits, got {got}$"):
-        Multiplier(x_width, w_width)
+        Multiplier(x_width=x_width, w_width=w_width)
     # What was refused complains that it is not elaborated when it is collected: here, where that is
     # expected.
     gc.collect()

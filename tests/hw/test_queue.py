@@ -24,7 +24,7 @@ def simulated(component: Any, testbench: Any) -> None:
 @pytest.mark.parametrize("depth", [1, 3, 8])
 def test_queue(depth: int, pauses: tuple[float, float]) -> None:
     rng = np.random.default_rng(SEED)
-    queue = Queue(16, depth)
+    queue = Queue(shape=16, depth=depth)
     sent: deque[int] = deque()
     counts = {"most": 0, "passed": 0}
 
@@ -57,7 +57,7 @@ def test_queue(depth: int, pauses: tuple[float, float]) -> None:
 def test_buffer(depth: int, pauses: tuple[float, float]) -> None:
     """Who gives has credits for `depth` items and gets one back for each that leaves."""
     rng = np.random.default_rng(SEED)
-    buffer = Buffer(16, depth)
+    buffer = Buffer(shape=16, depth=depth)
     inside: deque[int] = deque()
     counts = {"passed": 0}
 
@@ -87,7 +87,7 @@ def test_buffer(depth: int, pauses: tuple[float, float]) -> None:
 @pytest.mark.parametrize("left", [0, 2, 5])
 def test_credits(left: int) -> None:
     rng = np.random.default_rng(SEED)
-    places = Credits(5, left)
+    places = Credits(count=5, initial=left)
 
     async def testbench(ctx: Any) -> None:
         free, seen = left, set()

@@ -15,7 +15,7 @@ SEED = 11
 @pytest.mark.parametrize("widths", [(18, 15), (18, 16), (5, 7), (3, 2), (2, 1)])
 def test_products(widths: tuple[int, int]) -> None:
     x_width, w_width = widths
-    multiplier = RowMultiplier(x_width, w_width)
+    multiplier = RowMultiplier(x_width=x_width, w_width=w_width)
     low, high, most = -(1 << x_width - 1), (1 << x_width - 1) - 1, (1 << w_width) - 1
     corners = product((low, low + 1, -1, 0, 1, high), (0, 1, most >> 1, most - 1, most))
     rng = np.random.default_rng(SEED)

@@ -102,8 +102,8 @@ class PE(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         config = self._config
         m = Module()
-        operands = config.x_width, config.w_width
-        multiplier = place(m, "multiplier", "multiplier", lambda: Multiplier(*operands), platform)
+        operands = {"x_width": config.x_width, "w_width": config.w_width}
+        multiplier = place(m, "multiplier", "multiplier", lambda: Multiplier(**operands), platform)
         x = Signal.like(self.x_o, reset_less=True)
         w = Signal.like(self.w_o, reset_less=True)
         m.d.sync += [x.eq(self.x), w.eq(self.w)]

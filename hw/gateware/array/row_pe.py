@@ -64,7 +64,7 @@ class RowPE(wiring.Component):
         if config.has_regions:
             products = self._by_region(m, *products)
         offset = 0
-        chain = Chain(m, platform, LONGEST_SUMS)
+        chain = Chain(m, platform, longest=LONGEST_SUMS)
         for (terms, negative), width, name in zip(
             products, sum(config.lanes, ()), "0123", strict=False
         ):
@@ -86,7 +86,7 @@ class RowPE(wiring.Component):
         factors: list[tuple[data.View, data.View]],
     ) -> list[tuple[list[Term], Value]]:
         """Magnitude, lowest bit first, and sign of each product."""
-        chain = Chain(m, platform, LONGEST_ROWS)
+        chain = Chain(m, platform, longest=LONGEST_ROWS)
         signs: list[Value] = [
             _registered(m, a.negative ^ b.negative, f"negative_{name}")
             for name, (a, b) in zip(names, factors, strict=True)
@@ -97,7 +97,7 @@ class RowPE(wiring.Component):
         (x, w), (negative,) = (factor.magnitude for factor in factors[0]), signs
         low, high = _three_rows(m, chain, ["low", "high"], [(x, w[:3]), (x, w[3:6])])
         x, top = _registered(m, x, "multiplicand"), _registered(m, w[6], "top")
-        chain = Chain(m, platform, LONGEST_SUMS)
+        chain = Chain(m, platform, longest=LONGEST_SUMS)
         joined = chain.add("joined", _padded(low[3:], len(high)), high)
         upper, row = [bit(u) for u in joined[3:]], [both(x[j], top) for j in range(len(x))]
         total = chain.add("magnitude", _padded(upper, len(x) + 1), _padded(row, len(x) + 1))
