@@ -134,11 +134,11 @@ def test_pe_with_primitive(name: str, family: str, simulator: str, tmp_path: Pat
             value = source.getrandbits(port.width)
             if port.name == "rst":
                 value = int(source.random() < 0.01)
-            elif port.name in ("x", "w") and source.random() < 0.2:
+            elif port.name in ("west__x", "north__w") and source.random() < 0.2:
                 value = source.choice(
                     (0, 1, (1 << port.width) - 1, 1 << port.width - 1, (1 << port.width - 1) - 1)
                 )
-            elif port.name == "tag":
+            elif port.name == "west__tag":
                 # `last` is the lowest field: rare enough for sums to grow.
                 value = value & ~1 | int(source.random() < 0.05)
             word |= value << offset
@@ -165,7 +165,7 @@ def test_a_reset_of_one_cycle_clears_a_pe(name: str, simulator: str, tmp_path: P
             match port.name:
                 case "rst":
                     value = int(cycle == 20)
-                case "tag":
+                case "west__tag":
                     value = value & ~1 | int(cycle in (10, 40))
             word |= value << offset
             offset += port.width
