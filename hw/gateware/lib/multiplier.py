@@ -13,6 +13,32 @@ __all__ = ["MAX_WIDTH", "Multiplier"]
 MAX_WIDTH = 18
 """Bits of a signed operand that one DSP block multiplies on every family with a primitive here."""
 
+# Ports and parameters of DSP48E1.
+_UNUSED_REGISTERS = (
+    "ADREG",
+    "ALUMODEREG",
+    "CARRYINREG",
+    "CARRYINSELREG",
+    "CREG",
+    "DREG",
+    "INMODEREG",
+    "OPMODEREG",
+)
+_USED_ENABLES = ("CEA2", "CEB2", "CEP")
+_UNUSED_ENABLES = (
+    "CEA1",
+    "CEAD",
+    "CEALUMODE",
+    "CEB1",
+    "CEC",
+    "CECARRYIN",
+    "CECTRL",
+    "CED",
+    "CEINMODE",
+    "CEM",
+)
+_RESETS = ("A", "ALLCARRYIN", "ALUMODE", "B", "C", "CTRL", "D", "INMODE", "M", "P")
+
 
 class Multiplier(wiring.Component):
     """Signed multiplier with registered operands and a registered product.
@@ -106,42 +132,12 @@ class Multiplier(wiring.Component):
 
     def _dsp48e1(self, m: Module) -> None:
         p = Signal(48)
-        registers = {
-            "p_AREG": 1,
-            "p_ACASCREG": 1,
-            "p_BREG": 1,
-            "p_BCASCREG": 1,
-            "p_MREG": 0,
-            "p_PREG": 1,
-        }
-        unused = (
-            "ADREG",
-            "ALUMODEREG",
-            "CARRYINREG",
-            "CARRYINSELREG",
-            "CREG",
-            "DREG",
-            "INMODEREG",
-            "OPMODEREG",
-        )
-        enables = {"CEA2", "CEB2", "CEP"}
-        others = {
-            "CEA1",
-            "CEAD",
-            "CEALUMODE",
-            "CEB1",
-            "CEC",
-            "CECARRYIN",
-            "CECTRL",
-            "CED",
-            "CEINMODE",
-            "CEM",
-        }
-        resets = ("A", "ALLCARRYIN", "ALUMODE", "B", "C", "CTRL", "D", "INMODE", "M", "P")
+        registers = {"p_AREG": 1, "p_ACASCREG": 1, "p_BREG": 1, "p_BCASCREG": 1, "p_PREG": 1}
         m.submodules.dsp48e1 = Instance(
             "DSP48E1",
             **registers,
-            **{f"p_{name}": 0 for name in unused},
+            p_MREG=0,
+            **{f"p_{name}": 0 for name in _UNUSED_REGISTERS},
             p_USE_DPORT="FALSE",
             p_USE_MULT="MULTIPLY",
             i_A=extended(self.x, 30),
@@ -160,9 +156,9 @@ class Multiplier(wiring.Component):
             i_OPMODE=C(0b000_01_01, 7),
             i_ALUMODE=C(0, 4),
             i_CLK=ClockSignal(),
-            **{f"i_{name}": C(1, 1) for name in sorted(enables)},
-            **{f"i_{name}": C(0, 1) for name in sorted(others)},
-            **{f"i_RST{name}": C(0, 1) for name in resets},
+            **{f"i_{name}": C(1, 1) for name in _USED_ENABLES},
+            **{f"i_{name}": C(0, 1) for name in _UNUSED_ENABLES},
+            **{f"i_RST{name}": C(0, 1) for name in _RESETS},
             o_P=p,
         )
         m.d.comb += self.p.eq(p)
