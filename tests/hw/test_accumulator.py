@@ -17,7 +17,7 @@ from hw.gateware.array.accumulator import (
 )
 from hw.gateware.lib.carry import Chain, bit
 from hw.gateware.lib.delay import register
-from tests.support.rtl import rtl_run
+from tests.support.unit_run import rtl_run
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from golden.numeric.codec import all_codes, decode
 from golden.spec.modes import mode
 from hw.config import Config
 from hw.gateware.array.array import Array
-from tests.support.rtl import rtl_run
+from tests.support.unit_run import rtl_run
 
 SEED = 3
 TILES = 6
@@ -57,4 +57,4 @@ def step(
     for name, codes in (("x", x), ("w", w)):
         for index, code in enumerate(codes.tolist()):
             word |= (code & 0xFF) << config.beat_layout[name].offset + 8 * index
-    return {"beat": word, "valid": int(valid)}
+    return {"step": word, "valid": int(valid)}

@@ -12,7 +12,7 @@ from golden.spec.modes import MODE_NAMES, Mode, mode
 from hw.config import Config
 from hw.gateware.array.decoder import WDecoder, XDecoder
 from hw.operands import POWER_FLAGS, W_PITCH, X_PITCH, Product, has_coarse_x, has_power_x
-from tests.support.rtl import rtl_run
+from tests.support.unit_run import rtl_run
 
 BUILDS = {
     **{name: Config(modes=(mode(name),)) for name in MODE_NAMES},

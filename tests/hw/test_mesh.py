@@ -7,7 +7,7 @@ import pytest
 from golden.spec.modes import MODE_NAMES, mode
 from hw.config import Config
 from hw.gateware.array.processing import processing_element
-from tests.support.rtl import member, rtl_run
+from tests.support.unit_run import member, rtl_run
 
 SEED = 5
 BUILDS = {

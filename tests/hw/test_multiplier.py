@@ -203,7 +203,7 @@ MUTATIONS = {
 def outputs_of(
     family: str, pattern: str, replacement: str, simulator: str, folder: Path
 ) -> tuple[list[str], list[str]]:
-    """What the plain operator and a changed instance of the primitive show, for the same 18 x 18 operands."""
+    """Outputs of the plain operator and of a changed primitive, for the same 18 x 18 operands."""
     x, w = np.array(list(product(extremes(18), repeat=2))).T
     plain, design = (design_of(each, 18, 18) for each in ("generic", family))
     stimulus = stimulus_of(plain, x=x, w=w)
@@ -278,6 +278,5 @@ def test_widths(x_width: int, w_width: int, name: str) -> None:
     got = {"x_width": x_width, "w_width": w_width}[name]
     with pytest.raises(ValueError, match=f"^{name}: expected 1 to 18 bits, got {got}$"):
         Multiplier(x_width=x_width, w_width=w_width)
-    # What was refused complains that it is not elaborated when it is collected: here, where that is
-    # expected.
+    # A refused component warns that it is unused when it is collected: here, where that is ignored.
     gc.collect()

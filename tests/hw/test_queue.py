@@ -9,7 +9,7 @@ import pytest
 from amaranth.sim import Simulator
 
 from hw.gateware.lib.queue import Buffer, Credits, Queue
-from tests.support.rtl import rtl_run
+from tests.support.unit_run import rtl_run
 
 SEED = 7
 CYCLES = 3000

@@ -13,7 +13,7 @@ from hw.gateware.lib.bits import extended
 from hw.gateware.lib.counter import counter, wrapped
 from hw.gateware.lib.delay import Delay, register
 from hw.gateware.lib.reset import ResetStage, staged
-from tests.support.rtl import rtl_run
+from tests.support.unit_run import rtl_run
 
 Build = Callable[[Module, Any], Any]
 

@@ -9,7 +9,7 @@ import pytest
 from amaranth.sim import Simulator
 
 from hw.gateware.lib.row_multiplier import RowMultiplier
-from tests.support.rtl import rtl_run
+from tests.support.unit_run import rtl_run
 
 SEED = 11
 

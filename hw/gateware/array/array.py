@@ -19,7 +19,7 @@ __all__ = ["Array", "array_latency"]
 
 
 def array_latency(config: Config) -> int:
-    """Return the cycles from a beat with `last` to the sums of row 0, column 0."""
+    """Return the cycles from a step with `last` to the sums of row 0, column 0."""
     return decoder_latency(config) + 1 + pe_class(config).latency_of(config) + int(config.staggered)
 
 
@@ -37,9 +37,9 @@ class Array(wiring.Component):
         config: Build, which gives the size, the modes and the widths.
 
     Members:
-        beat: In(`beat_layout`). Operands of one step k of a tile, with mode, offset and `last`.
+        step: In(`config.beat_layout`). Operands of one k of a tile, with mode, offset and `last`.
             Steps with `last` are at least `config.interval` cycles apart.
-        valid: In(1). `beat` counts; otherwise it adds nothing.
+        valid: In(1). `step` counts; otherwise it adds nothing.
         sums: Out(`cols` x `sum_width`). Sums of one PE per column.
         drained: Out(`cols`). `sums` of that column is a result in this cycle.
 
@@ -51,7 +51,7 @@ class Array(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "beat": In(config.beat_layout),
+                "step": In(config.beat_layout),
                 "valid": In(1),
                 "sums": Out(data.ArrayLayout(config.sum_width, config.cols)),
                 "drained": Out(config.cols),
@@ -103,8 +103,8 @@ class Array(wiring.Component):
     def _tag(self, m: Module) -> Signal:
         """Return the tag that arrives at row 0 with the operands."""
         fields = {
-            "last": self.beat.last & self.valid,
-            **mode_tags(self.config, self.beat.mode),
+            "last": self.step.last & self.valid,
+            **mode_tags(self.config, self.step.mode),
         }
         layout = tag_layout(self.config)
         value: Value = Cat(fields[name] for name in layout.members)
@@ -118,12 +118,12 @@ class Array(wiring.Component):
     def _feed_rows(self, m: Module, platform: object, edge: list[Any]) -> None:
         """Delay and decode the x codes of each row."""
         delay = Delay(m)
-        mode, valid = self.beat.mode, self.valid
+        mode, valid = self.step.mode, self.valid
         for r, pe in enumerate(edge):
             decoder = place(
                 m, f"x_decoder_{r}", "x_decoder", lambda: XDecoder(self.config), platform
             )
-            code = delay(self.beat.x[r], self._skew(r), f"x_{r}")
+            code = delay(self.step.x[r], self._skew(r), f"x_{r}")
             m.d.comb += [decoder.code.eq(code), decoder.valid.eq(valid), decoder.mode.eq(mode)]
             m.d.comb += pe.west.x.eq(register(m, decoder.x, f"x_operand_{r}"))
             if r + 1 < len(edge):
@@ -133,13 +133,13 @@ class Array(wiring.Component):
     def _feed_columns(self, m: Module, platform: object, edge: list[Any]) -> None:
         """Delay and decode the w codes of each column."""
         delay = Delay(m)
-        mode, offset = self.beat.mode, self.beat.offset
+        mode, offset = self.step.mode, self.step.offset
         for c, pe in enumerate(edge):
             decoder = place(
                 m, f"w_decoder_{c}", "w_decoder", lambda: WDecoder(self.config), platform
             )
             # Invalid codes pass, because x is 0 then.
-            code = delay(self.beat.w[c], self._skew(c), f"w_{c}")
+            code = delay(self.step.w[c], self._skew(c), f"w_{c}")
             m.d.comb += [decoder.code.eq(code), decoder.mode.eq(mode), decoder.offset.eq(offset)]
             m.d.comb += pe.north.w.eq(register(m, decoder.w, f"w_operand_{c}"))
             if self.config.has_regions:
@@ -154,7 +154,7 @@ class Array(wiring.Component):
 
     def _drain(self, m: Module, edge: list[Any]) -> None:
         """Drive `sums` and `drained` from the PEs of row 0."""
-        start = self.beat.last & self.valid
+        start = self.step.last & self.valid
         for stage in range(array_latency(self.config) - 1):
             start = register(m, start, f"captured_{stage}", init=0)
         result = start

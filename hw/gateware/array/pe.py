@@ -50,8 +50,8 @@ class PE(wiring.Component):
     A field is one too small where the field below it is negative. So that field's sign bit is the
     carry into the adder (the correction of White, "DSP packing").
 
-    Where a build both splits halves into lanes and uses them whole, the upper lane is one cycle
-    late: its carry from the lower lane is registered, and so is its part of `drain_o`.
+    Where a build both splits halves into lanes and uses them whole, the carry from the lower to the
+    upper lane is registered. So the upper lane, with its part of `drain_o`, is one cycle late.
 
     Parameters:
         config: Build, which gives the widths and the modes.
