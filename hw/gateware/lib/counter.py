@@ -18,6 +18,9 @@ def wrapped(value: Value, count: int, step: int = 1) -> Value:
     """
     if not 1 <= step <= count:
         raise ValueError(f"step: expected 1..{count}, got {step!r}")
+    if count == 1 << len(value):
+        # The sum wraps around by itself.
+        return (value + step)[: len(value)]
     if step == 1:
         return Mux(value == count - 1, 0, value + 1)
     return Mux(value >= count - step, value + step - count, value + step)
