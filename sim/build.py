@@ -12,11 +12,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 import cocotb_tools.config
-from amaranth.lib.wiring import In
 from cocotb_tools.runner import Runner, get_runner
 
 from hw.config import Config
-from hw.gateware.array.mesh import pe_signature
+from hw.gateware.array.mesh import pe_inputs
 from hw.gateware.array.pe import product_stages
 from hw.verilog.design import Design, Port, generate
 from sim import sources
@@ -208,14 +207,10 @@ def _compile_library(config: Config, design: Design, source: Path, folder: Path)
             # A function is made for all instances where each reads its own ports alone and not,
             # through them, its neighbours: ports that are seen and so stay, and no graph of data
             # flow, which looks through them.
-            ports = pe_signature(config)
-            inputs = [
-                "__".join(map(str, path))
-                for path, member, _ in ports.flatten(ports.create())
-                if member.flow == In
-            ]
             lines = ["`verilator_config", f'no_inline -module "{shared}"']
-            lines += [f'public_flat_rd -module "{shared}" -var "{name}"' for name in inputs]
+            lines += [
+                f'public_flat_rd -module "{shared}" -var "{name}"' for name in pe_inputs(config)
+            ]
             (folder / "shared.vlt").write_text("\n".join(lines) + "\n")
             verilate += ["-fno-dfg", "shared.vlt"]
         _make(verilate, folder, "verilator")

@@ -6,7 +6,10 @@ import pytest
 
 from golden.spec.modes import MODE_NAMES, mode
 from hw.config import Config
+from hw.gateware.array.mesh import pe_inputs
 from hw.gateware.array.processing import processing_element
+from hw.verilog.design import emit
+from tests.support.cycles import inputs_of
 from tests.support.unit_run import member, rtl_run
 
 SEED = 5
@@ -61,3 +64,10 @@ def test_latency(config: Config) -> None:
     rows = rtl_run(pe, stimulus, ["drain_o"])
     low = [drained & 1 for (drained,) in rows]
     assert [n for n in range(first, len(low)) if low[n] == 0] == [first + pe.latency]
+
+
+@pytest.mark.parametrize("config", BUILDS.values(), ids=BUILDS)
+def test_names_of_inputs(config: Config) -> None:
+    """Those of the Verilog module."""
+    inputs = inputs_of(emit(processing_element(config), "pe"))
+    assert pe_inputs(config) == [port.name for port in inputs if port.name != "rst"]

@@ -9,7 +9,15 @@ from amaranth.lib.wiring import In, Out
 from hw.config import Config
 from hw.gateware.lib.delay import register
 
-__all__ = ["Operands", "column_link", "forwarded", "pe_signature", "row_link", "tag_layout"]
+__all__ = [
+    "Operands",
+    "column_link",
+    "forwarded",
+    "pe_inputs",
+    "pe_signature",
+    "row_link",
+    "tag_layout",
+]
 
 
 def tag_layout(config: Config) -> data.StructLayout:
@@ -74,6 +82,13 @@ def pe_signature(config: Config) -> wiring.Signature:
             "drain_o": Out(config.sum_width),
         }
     )
+
+
+def pe_inputs(config: Config) -> list[str]:
+    """Return the names of a PE's input ports in the generated Verilog, without clock and reset."""
+    signature = pe_signature(config)
+    ports = signature.flatten(signature.create())
+    return ["__".join(map(str, path)) for path, member, _ in ports if member.flow == In]
 
 
 class Operands(NamedTuple):
