@@ -9,11 +9,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import cocotb_tools.config
-from amaranth.lib.wiring import In
 from cocotb_tools.runner import Runner, get_runner
 
 from hw.config import Config
-from hw.gateware.array.pe import pe_members, product_stages
+from hw.gateware.array.mesh import pe_inputs
+from hw.gateware.array.pe import product_stages
 from hw.verilog.design import Design
 from sim import sources
 from sim.errors import ToolError
@@ -123,9 +123,8 @@ def _compile_library(config: Config, design: Design, source: Path, folder: Path)
     if shared := shared_module(config, "verilator"):
         # Verilator shares a function only if it reads the instance's own ports. Public ports
         # are not optimized away, and without the data-flow graph they are not bypassed.
-        inputs = [name for name, member in pe_members(config).items() if member.flow == In]
         lines = ["`verilator_config", f'no_inline -module "{shared}"']
-        lines += [f'public_flat_rd -module "{shared}" -var "{name}"' for name in inputs]
+        lines += [f'public_flat_rd -module "{shared}" -var "{name}"' for name in pe_inputs(config)]
         (folder / "shared.vlt").write_text("\n".join(lines) + "\n")
         options += ["-fno-dfg", "shared.vlt"]
     with environment():

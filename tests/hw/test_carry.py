@@ -1,4 +1,4 @@
-"""Adders in carry cells against the plain expression, proven by Yosys with its own model of the cell."""
+"""Adders in carry cells against the plain expression, proven with Yosys' model of the cell."""
 
 import re
 
@@ -28,10 +28,10 @@ OPERANDS = {
 
 
 class Adders(wiring.Component):
-    """One sum for each kind of operands; members u, v, a, b In(width), c In(1), carry In(2), totals Out.
+    """One sum for each kind of operands.
 
-    Of `carry` the first `carries` bits enter, two of them as one term. As many adders share a chain
-    as `longest` bits allow.
+    Members: u, v, a, b In(width), c In(1), carry In(2), totals Out. The first `carries` bits of
+    `carry` enter each adder, two of them as one term. A chain holds up to `longest` bits.
     """
 
     def __init__(self, *, width: int, carries: int = 0, longest: int = 0):
@@ -41,7 +41,7 @@ class Adders(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        chain, totals = Chain(m, platform, self._longest), []
+        chain, totals = Chain(m, platform, longest=self._longest), []
         for number, operands in enumerate(OPERANDS.values()):
             bits = zip(self.u, self.v, self.a, self.b, strict=True)
             augend, addend = zip(*(operands(*position, self.c) for position in bits), strict=True)
@@ -52,7 +52,7 @@ class Adders(wiring.Component):
 
 
 def prove(first: Adders, second: Adders) -> None:
-    """Raise YosysError unless both give the same totals for all inputs, the second in ECP5's cells."""
+    """Raise YosysError unless both give the same totals; the second is made of ECP5's cells."""
     plain = rtlil.convert(first, name="plain", platform=Target("generic"), emit_src=False)
     cells = rtlil.convert(second, name="cells", platform=Target("ecp5"), emit_src=False)
     assert "CCU2C" in cells
@@ -122,4 +122,11 @@ def check_refused(augend: Term, addend: Term, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Chain(m, Target("ecp5")).add("sum", [augend], [addend])
     # A module that nothing elaborates would raise a warning.
+    Fragment.get(m, None)
+
+
+def test_a_chain_of_less_than_no_bits() -> None:
+    m = Module()
+    with pytest.raises(ValueError, match=r"^longest: expected at least 0, got -1$"):
+        Chain(m, None, longest=-1)
     Fragment.get(m, None)

@@ -47,7 +47,9 @@ class Multipliers(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         for index, widths in enumerate(WIDTHS):
-            m.submodules[f"multiplier_{index}"] = multiplier = Multiplier(*widths)
+            m.submodules[f"multiplier_{index}"] = multiplier = Multiplier(
+                x_width=widths[0], w_width=widths[1]
+            )
             for name in "xw":
                 m.d.comb += getattr(multiplier, name).eq(getattr(self, f"{name}{index}"))
             m.d.comb += getattr(self, f"p{index}").eq(multiplier.p)
@@ -58,7 +60,7 @@ class Multipliers(wiring.Component):
 def design_of(family: str, *widths: int) -> Design:
     """One multiplier, or one of each width."""
     return (
-        emit(Multiplier(*widths), "multiplier", family)
+        emit(Multiplier(x_width=widths[0], w_width=widths[1]), "multiplier", family)
         if widths
         else emit(Multipliers(), "all", family)
     )
@@ -132,11 +134,11 @@ def test_pe_with_primitive(name: str, family: str, simulator: str, tmp_path: Pat
             value = source.getrandbits(port.width)
             if port.name == "rst":
                 value = int(source.random() < 0.01)
-            elif port.name in ("x", "w") and source.random() < 0.2:
+            elif port.name in ("west__x", "north__w") and source.random() < 0.2:
                 value = source.choice(
                     (0, 1, (1 << port.width) - 1, 1 << port.width - 1, (1 << port.width - 1) - 1)
                 )
-            elif port.name == "tag":
+            elif port.name == "west__tag":
                 # `last` is the lowest field: rare enough for sums to grow.
                 value = value & ~1 | int(source.random() < 0.05)
             word |= value << offset
@@ -163,7 +165,7 @@ def test_a_reset_of_one_cycle_clears_a_pe(name: str, simulator: str, tmp_path: P
             match port.name:
                 case "rst":
                     value = int(cycle == 20)
-                case "tag":
+                case "west__tag":
                     value = value & ~1 | int(cycle in (10, 40))
             word |= value << offset
             offset += port.width
@@ -201,7 +203,7 @@ MUTATIONS = {
 def outputs_of(
     family: str, pattern: str, replacement: str, simulator: str, folder: Path
 ) -> tuple[list[str], list[str]]:
-    """What the plain operator and a changed instance of the primitive show, for the same 18 x 18 operands."""
+    """Outputs of the plain operator and of a changed primitive, for the same 18 x 18 operands."""
     x, w = np.array(list(product(extremes(18), repeat=2))).T
     plain, design = (design_of(each, 18, 18) for each in ("generic", family))
     stimulus = stimulus_of(plain, x=x, w=w)
@@ -275,7 +277,6 @@ def test_the_model_refuses_what_it_does_not_cover(
 def test_widths(x_width: int, w_width: int, name: str) -> None:
     got = {"x_width": x_width, "w_width": w_width}[name]
     with pytest.raises(ValueError, match=f"^{name}: expected 1 to 18 bits, got {got}$"):
-        Multiplier(x_width, w_width)
-    # What was refused complains that it is not elaborated when it is collected: here, where that is
-    # expected.
+        Multiplier(x_width=x_width, w_width=w_width)
+    # A refused component warns that it is unused when it is collected: here, where that is ignored.
     gc.collect()

@@ -110,8 +110,8 @@ def test_builds(modes: tuple[Mode, ...]) -> None:
 @pytest.mark.parametrize("names", ["w8a8, w4a8", "w8a8, wlog-a8", "w4a8, w4a4", "w4a4, wpw-a8"])
 def test_modes_it_does_not_serve_together(names: str) -> None:
     message = (
-        "no-dsp: expected one mode, log2 modes only, or modes of one product with values within +-127, "
-        f"got {names}"
+        "no-dsp: expected one mode, log2 modes only, or modes of one product with values within "
+        f"+-127, got {names}"
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         Config(modes=tuple(mode(name) for name in names.split(", ")), dsp=False)

@@ -72,7 +72,7 @@ def simulated(config: Config, beats: Beats, family: str, simulator: str) -> NDAr
     beat = np.zeros(len(beats.x), np.int64)
     for name, value in fields.items():
         beat |= value << layout[name].offset
-    words = stimulus_of(design, valid=beats.valid, beat=beat)
+    words = stimulus_of(design, valid=beats.valid, step=beat)
     (reset,) = stimulus_of(design, rst=[1])
     if beats.reset is not None:
         words[beats.reset] = reset

@@ -1,1 +1,1 @@
-"""The systolic array: edge decoders, processing elements, accumulators."""
+"""Systolic array: edge decoders, processing elements, accumulators and drain chains."""

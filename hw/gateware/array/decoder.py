@@ -1,42 +1,67 @@
-"""Edge decoders: from the code byte of a row or column to the operand that every PE behind it multiplies."""
+"""Edge decoders: the code byte of a row or column becomes the operand that its PEs multiply."""
 
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 from amaranth import C, Cat, Module, Mux, Signal, Value, signed
-from amaranth.lib import data, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.spec.formats import Format, Linear, Log2, Piecewise
+from golden.spec.formats import Format, Linear, Piecewise
 from hw.config import OFFSET_WIDTH, Config
+from hw.gateware.array import encoding
+from hw.gateware.lib.bits import extended
+from hw.gateware.lib.delay import register
 from hw.operands import (
     CODE_WIDTH,
-    POWER_FLAGS,
     W_PITCH,
     X_PITCH,
     Product,
     has_coarse_x,
     has_power_x,
-    power_layout,
 )
+
+__all__ = ["WDecoder", "XDecoder", "decoder_latency", "mode_tags"]
 
 
 def decoder_latency(config: Config) -> int:
-    """Cycles from a code to its operand: none where the code is the operand, or nearly so.
+    """Return the cycles from a code to its operand, of both decoders.
 
-    With everything between two registers, an 8 x 8 array of all modes reaches 117 MHz.
+    0 where the code is the operand: one mode of linear weights, with a multiplier in each PE. Else
+    1: the operands of all formats are registered, then selected.
     """
     plain = len(config.modes) == 1 and isinstance(config.modes[0].w_format, Linear)
     return 0 if plain and config.product is Product.MULTIPLIER else 1
 
 
-class XDecoder(wiring.Component):
-    """The x operand of a row.
+def mode_tags(config: Config, mode: Value) -> dict[str, Value]:
+    """Return the tag's fields `pair` and `quad` of a run-time mode: two or four products per PE."""
 
-    Members: code In(8), valid In(1), mode In(mode_width), x Out(signed x_width).
-    A code that is not valid gives an operand of zeros, as code 0 does in every mode.
-    For a multiplier two 4-bit codes become x0 + 2^7 * x1; what else PEs take stands in
-    `hw.operands`. Latency `decoder_latency`, one code per cycle.
+    def any_of(products: int) -> Value:
+        tags = [
+            index for index, candidate in enumerate(config.modes) if candidate.products == products
+        ]
+        return Cat(*(mode == tag for tag in tags)).any() if tags else C(0)
+
+    return {"pair": any_of(2), "quad": any_of(4)}
+
+
+class XDecoder(wiring.Component):
+    """Decoder of the x codes of one row.
+
+    Formula: x is the value of the code, or, for two 4-bit codes and a multiplier, x0 + 2^7 * x1.
+    Shifters and gated rows take other encodings, see `hw.operands`.
+
+    Parameters:
+        config: Build, which gives the modes and the encoding of the operands.
+
+    Members:
+        code: In(8). One code, or two 4-bit codes, low nibble first.
+        valid: In(1). The code counts; otherwise the operand has the value 0.
+        mode: In(`mode_width`). Index of the mode in `config.modes`.
+        x: Out(signed `x_width`). Operand.
+
+    Latency: `decoder_latency`. Throughput: one byte per cycle, without flow control.
     """
 
     def __init__(self, config: Config):
@@ -50,10 +75,15 @@ class XDecoder(wiring.Component):
             }
         )
 
+    @property
+    def latency(self) -> int:
+        """Cycles from a code to its operand."""
+        return decoder_latency(self._config)
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         kinds = {(mode.x_format, mode.x_lanes) for mode in self._config.modes}
-        # Where there is a choice, nothing is chosen: one bit to clear instead of eight.
+        # With several formats, gate the select instead of zeroing the eight bits of the code.
         code = self.code if len(kinds) > 1 else Mux(self.valid, self.code, 0)
         choices = [
             _Choice(
@@ -66,27 +96,39 @@ class XDecoder(wiring.Component):
         m.d.comb += self.x.eq(_selected(m, self._config, choices, self._config.x_width))
         return m
 
-    def _operand(self, code: Value, fmt: Format, lanes: int) -> Value:
+    def _operand(self, code: Value, fmt: Format, codes: int) -> Value:
+        """Return the operand of a byte that holds `codes` codes of a format."""
         config = self._config
         match config.product:
             case Product.SHIFTER if has_power_x(config.modes):
-                return _power(code, fmt, config.x_width)
+                return encoding.power(code, fmt, config.x_width)
             case Product.SHIFTER if has_coarse_x(config.modes):
-                return _coarse(code, fmt)
-            case Product.ROWS if lanes == 2:
-                return Cat(_magnitude(nibble.as_signed(), 4) for nibble in (code[:4], code[4:]))
+                return encoding.coarse(code, fmt)
+            case Product.ROWS if codes == 2:
+                return _magnitudes(code)
             case Product.ROWS:
-                return _magnitude(_decoded(code, fmt), CODE_WIDTH)
-        return _packed(code, X_PITCH) if lanes == 2 else _decoded(code, fmt)
+                return encoding.magnitude(encoding.decoded(code, fmt), CODE_WIDTH)
+        return encoding.packed(code, X_PITCH) if codes == 2 else encoding.decoded(code, fmt)
 
 
 class WDecoder(wiring.Component):
-    """The w operand of a column.
+    """Decoder of the w codes of one column.
 
-    Members: code In(8), mode In(mode_width), offset In(6), w Out(signed w_width), region Out(1).
-    A piece-wise code becomes q, or sign(q)(|q| - 64 + t) with t = offset and region 1. For a
-    multiplier two 4-bit codes become w0 + 2^14 * w1; what else PEs take stands in `hw.operands`.
-    Latency `decoder_latency`, one code per cycle.
+    Formula: w is the value of the code, or, for two 4-bit codes and a multiplier, w0 + 2^14 * w1. A
+    piece-wise code q of region 2 gives sign(q) * (|q| - 64 + offset), without the ratio, which is
+    applied to the sum. Shifters and gated rows take other encodings, see `hw.operands`.
+
+    Parameters:
+        config: Build, which gives the modes and the encoding of the operands.
+
+    Members:
+        code: In(8). One code, or two 4-bit codes, low nibble first.
+        mode: In(`mode_width`). Index of the mode in `config.modes`.
+        offset: In(6). Offset t of piece-wise codes.
+        w: Out(signed `w_width`). Operand.
+        region: Out(1). 1 for a piece-wise code of region 2, otherwise 0.
+
+    Latency: `decoder_latency`. Throughput: one byte per cycle, without flow control.
     """
 
     def __init__(self, config: Config):
@@ -101,146 +143,83 @@ class WDecoder(wiring.Component):
             }
         )
 
+    @property
+    def latency(self) -> int:
+        """Cycles from a code to its operand."""
+        return decoder_latency(self._config)
+
     def elaborate(self, platform: object) -> Module:
         config = self._config
         m = Module()
         choices: list[_Choice] = []
         piecewise, outer = Signal(reset_less=True), Signal(reset_less=True)
         for index, mode in enumerate(config.modes):
-            meant = self.mode == index
+            chosen = self.mode == index
             if isinstance(mode.w_format, Piecewise):
-                m.d.sync += [piecewise.eq(meant), outer.eq(_is_outer(self.code))]
-                far = self._sized(_outer(self.code, self.offset))
-                # Codes of the inner region are numbers like those of any linear mode.
+                m.d.sync += [piecewise.eq(chosen), outer.eq(encoding.is_outer(self.code))]
+                far = self._sized(encoding.outer(self.code, self.offset))
+                # Codes of region 1 share the operand of linear codes.
                 near = self._operand(Linear(), mode.w_lanes)
                 choices.append(_Choice(C(0), ("outer", 1), far, piecewise & outer))
                 choices.append(_Choice(C(0), (Linear(), mode.w_lanes), near, piecewise & ~outer))
             else:
                 operand = self._operand(mode.w_format, mode.w_lanes)
-                choices.append(_Choice(meant, (mode.w_format, mode.w_lanes), operand))
+                choices.append(_Choice(chosen, (mode.w_format, mode.w_lanes), operand))
         m.d.comb += [
             self.w.eq(_selected(m, config, choices, config.w_width)),
             self.region.eq(piecewise & outer),
         ]
         return m
 
-    def _operand(self, fmt: Format, lanes: int) -> Value:
+    def _operand(self, fmt: Format, codes: int) -> Value:
+        """Return the operand of a byte that holds `codes` codes of a format."""
         config = self._config
         if config.product is Product.SHIFTER:
-            return _power(self.code, fmt, config.w_width)
-        if lanes == 2 and config.product is Product.ROWS:
-            return Cat(_magnitude(code.as_signed(), 4) for code in (self.code[:4], self.code[4:]))
-        if lanes == 2:
-            return _packed(self.code, W_PITCH)
-        return self._sized(_decoded(self.code, fmt))
+            return encoding.power(self.code, fmt, config.w_width)
+        if codes == 2 and config.product is Product.ROWS:
+            return _magnitudes(self.code)
+        if codes == 2:
+            return encoding.packed(self.code, W_PITCH)
+        return self._sized(encoding.decoded(self.code, fmt))
 
     def _sized(self, number: Value) -> Value:
-        """A number as the build's PEs take it."""
-        return _magnitude(number, CODE_WIDTH) if self._config.product is Product.ROWS else number
-
-
-def mode_tags(config: Config, mode: Value) -> dict[str, Value]:
-    """How the products of a mode split, as the fields `pair` and `quad` of a PE's tag."""
-
-    def any_of(products: int) -> Value:
-        tags = [
-            index for index, candidate in enumerate(config.modes) if candidate.products == products
-        ]
-        return Cat(*(mode == tag for tag in tags)).any() if tags else C(0)
-
-    return {"pair": any_of(2), "quad": any_of(4)}
+        """Return a number in the encoding that the build's PEs take."""
+        if self._config.product is Product.ROWS:
+            return encoding.magnitude(number, CODE_WIDTH)
+        return number
 
 
 class _Choice(NamedTuple):
-    """An operand, what it is, and whether it is meant: `meant` with the code, or `found` a cycle later."""
+    """One operand that a decoder can select.
 
-    meant: Value
+    `kind` identifies equal operands. The operand is selected by `chosen`, in the cycle of the code,
+    or by `chosen_late`, one cycle later.
+    """
+
+    chosen: Value
     kind: Hashable
     operand: Value
-    found: Value = C(0)
+    chosen_late: Value = C(0)
 
 
 def _selected(m: Module, config: Config, choices: Sequence[_Choice], width: int) -> Value:
-    """The operand meant; equal ones are made once."""
+    """Return the selected operand, or 0; operands of one kind share a register."""
     if decoder_latency(config) == 0:
         return choices[0].operand
     distinct = {choice.kind: choice.operand for choice in choices}
     result: Value = C(0, width)
     for number, (kind, operand) in enumerate(distinct.items()):
-        register = Signal(width, name=f"operand_{number}", reset_less=True)
-        m.d.sync += register.eq(_extended(operand, width))
+        stage = register(m, extended(operand, width), f"operand_{number}")
         if len(distinct) == 1:
-            return register
-        # Told by a register of its own: the mode's bits have far to go to all these multiplexers.
-        chosen = Signal(name=f"chosen_{number}", reset_less=True)
+            return stage
+        # Register the select here: the mode's bits have a long wire to these multiplexers.
         same = [choice for choice in choices if choice.kind == kind]
-        m.d.sync += chosen.eq(Cat(choice.meant for choice in same).any())
-        result = result | Mux(chosen | Cat(choice.found for choice in same).any(), register, 0)
+        chosen = register(m, Cat(choice.chosen for choice in same).any(), f"chosen_{number}")
+        late = Cat(choice.chosen_late for choice in same).any()
+        result = result | Mux(chosen | late, stage, 0)
     return result
 
 
-def _packed(code: Value, pitch: int) -> Value:
-    low, high = code[:4].as_signed(), code[4:].as_signed()
-    return low + (high << pitch)
-
-
-def _power(code: Value, fmt: Format, width: int) -> Value:
-    """A log2 code in the power layout of `width` bits."""
-    assert isinstance(fmt, Log2)
-    bits = fmt.exponent_bits
-    exponent = (code[:bits] - 1)[:bits]
-    return Cat(exponent, C(0, width - POWER_FLAGS - bits), code[:bits].any(), code[bits])
-
-
-def _coarse(code: Value, fmt: Format) -> Value:
-    """A code as a number of 9 bits, below a factor of 2^8 as a bit."""
-    if not isinstance(fmt, Log2):
-        return Cat(code, code[-1], C(0, 1))
-    layout = power_layout(fmt.exponent_bits)
-    power = data.View(layout, _power(code, fmt, layout.size))
-    magnitude = Mux(power.nonzero, C(1) << power.exponent[:3], 0)
-    return Cat(
-        Mux(power.negative, -magnitude, magnitude)[: CODE_WIDTH + 1],
-        power.exponent[3:] & power.nonzero,
-    )
-
-
-def _magnitude(value: Value, width: int) -> Value:
-    """A signed value of magnitude below 2^(width-1) as magnitude and sign."""
-    return Cat(Mux(value < 0, -value, value)[: width - 1], value < 0)
-
-
-def _extended(value: Value, width: int) -> Value:
-    """A value's bits, its sign repeated up to `width`."""
-    sign = value[-1] if value.shape().signed else C(0)
-    return Cat(value, sign.replicate(max(0, width - len(value))))[:width]
-
-
-def _decoded(code: Value, fmt: Format) -> Value:
-    """The signed value of a linear or log2 code."""
-    if isinstance(fmt, Linear):
-        return code.as_signed()
-    assert isinstance(fmt, Log2)
-    # A power of two below zero has ones from its place upwards: no negation, so no carry.
-    field, negative = code[: fmt.exponent_bits], code[fmt.exponent_bits]
-    last = fmt.max_exponent + 1
-    ones = [
-        Mux(negative, field.any() & (field <= place), field == place) for place in range(1, last)
-    ]
-    ones.append(Mux(negative, field.any(), field == last))
-    return Cat(*ones, negative & field.any()).as_signed()
-
-
-def _is_outer(code: Value) -> Value:
-    """|q| >= 64: q = 64..127 has the bits 01, q = -127..-64 has 10, or 11000000 for -64 alone."""
-    return Mux(code[7], ~code[6] | ~code[:6].any(), code[6])
-
-
-def _outer(code: Value, offset: Value) -> Value:
-    """sign(q)(|q| - 64 + t) of a piece-wise code of the outer region."""
-    negative = code[7]
-    # |q| - 64 with the sign of q: its low bits are those of q, and -64 alone has no place below
-    # them.
-    distance = Cat(code[:6], negative & ~code[6]).as_signed()
-    step = Cat(offset ^ negative.replicate(len(offset)), negative).as_signed()
-    return (distance + step + negative)[:CODE_WIDTH].as_signed()
+def _magnitudes(code: Value) -> Value:
+    """Return the two 4-bit codes of a byte as sign and magnitude."""
+    return Cat(encoding.magnitude(nibble.as_signed(), 4) for nibble in (code[:4], code[4:]))

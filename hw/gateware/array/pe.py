@@ -1,93 +1,76 @@
-"""The processing element: multiply, accumulate, and pass on."""
+"""Processing element with a multiplier."""
 
-from amaranth import C, Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
 
 from hw.config import Config
 from hw.gateware.array.accumulator import REGISTER_LATENCY, accumulate_from_register
-from hw.gateware.lib.carry import Term, bit, either
+from hw.gateware.array.mesh import forwarded, pe_signature, tag_layout
+from hw.gateware.lib.bits import extended
+from hw.gateware.lib.carry import bit, either
+from hw.gateware.lib.delay import register
 from hw.gateware.lib.multiplier import Multiplier
 from hw.operands import W_PITCH, X_PITCH
 from hw.target import kept_apart, place
 
-
-def tag_layout(config: Config) -> data.StructLayout:
-    """What travels with x: the tile's `last` operands, and how the product splits where a build has a choice."""
-    fields = {"last": 1}
-    if config.has_pair and (config.has_full or config.has_quad):
-        fields["pair"] = 1
-    if config.has_quad and (config.has_full or config.has_pair):
-        fields["quad"] = 1
-    return data.StructLayout(fields)
+__all__ = ["PE", "has_addend_stage", "product_stages"]
 
 
 def has_addend_stage(config: Config) -> bool:
-    """Whether the parts of a product are registered before they are added.
+    """Return whether the addends are registered between the product and the accumulators.
 
-    Where the mode selects them, and always behind a DSP block: blocks stand in a few rows of the
-    part, so a product's way to its adder takes up to a cycle of its own.
+    They are where the mode selects them, and always behind a DSP block: blocks have fixed columns,
+    so the wire from a block to its accumulator takes up to a cycle.
     """
     return config.dsp or len(tag_layout(config).members) > 1 or config.has_regions
 
 
 def product_stages(config: Config) -> int:
-    """Registers between the multiplier and the choice of what its product means, where there is a choice.
+    """Return the number of registers between the multiplier and the multiplexers of its product.
 
-    Blocks stand far from half of the PEs they serve: 5.8 ns of wire before a multiplexer held an 8
-    x 8 array of all modes to 133 MHz.
+    One where the mode selects the addends: the wire from the DSP block leaves no time for a
+    multiplexer in the same cycle. None in other builds.
     """
     return int(len(tag_layout(config).members) > 1)
 
 
-def pe_members(config: Config) -> dict[str, wiring.Member]:
-    """The ports that a PE of any kind has; `PE` says what they mean."""
-    members: dict[str, wiring.Member] = {
-        "x": In(signed(config.x_width)),
-        "x_o": Out(signed(config.x_width)),
-        "tag": In(tag_layout(config)),
-        "tag_o": Out(tag_layout(config)),
-        "w": In(signed(config.w_width)),
-        "w_o": Out(signed(config.w_width)),
-        "drain_i": In(config.sum_width),
-        "drain_o": Out(config.sum_width),
-    }
-    if config.has_regions:
-        members |= {"region": In(1), "region_o": Out(1)}
-    return members
-
-
 @kept_apart
 class PE(wiring.Component):
-    """acc += x * w; with tag.last the sum enters the drain chain and the next one starts from zero.
+    """Multiply-accumulate unit of an output-stationary array, with packed products.
 
-    Members (widths from the build's `Config`):
-      x In(signed), tag In(tag_layout)      from the left, at x_o and tag_o to the right one cycle later
-      w In(signed), region In(1)            from above, at w_o and region_o below one cycle later;
-                                            region 1 adds to the upper half (builds with piece-wise
-                                            codes only)
-      drain_i In, drain_o Out(sum_width)    the drain chain, one PE per cycle
+    Formula: acc' = acc + x * w. With `tag.last` the sum enters the drain chain and the next sum
+    starts from 0.
 
-    A product p splits as the tag says: whole, into the lower half; `pair`, into p[0:14] and p[14:],
-    one per half; `quad`, into four fields of 7 bits, one per lane. A field above another is one too
-    small when the bits below it are negative, so their sign bit enters as its carry (the correction
-    of White, "DSP packing").
+    The tag selects how the product p is split into addends:
 
-    Where halves are split and also used whole, the upper lane works one cycle behind the lower, its
-    carry registered, and its part of drain_o is one cycle late.
+    - neither flag: p, into the lower half of the accumulators, or into the upper half where
+      `region` is 1;
+    - `pair`: p[0:14] and p[14:], one per half;
+    - `quad`: four fields of 7 bits, one per accumulator lane.
 
-    Latency `latency`, one set of operands per cycle, no flow control: zero operands add nothing. A
-    reset of one cycle clears every sum: `last` of each stage resets to 1, so what is in flight
-    enters none.
+    A field is one too small where the field below it is negative. So that field's sign bit is the
+    carry into the adder (the correction of White, "DSP packing").
+
+    Where a build both splits halves into lanes and uses them whole, the carry from the lower to the
+    upper lane is registered. So the upper lane, with its part of `drain_o`, is one cycle late.
+
+    Parameters:
+        config: Build, which gives the widths and the modes.
+
+    Members: `pe_signature`.
+
+    Latency: `latency`. Throughput: one pair of operands per cycle, without flow control; operands
+    of 0 add nothing. A reset of one cycle clears all sums: each stage of `last` resets to 1, so the
+    operands in flight enter no sum.
     """
 
     def __init__(self, config: Config):
         self._config = config
-        super().__init__(pe_members(config))
+        super().__init__(pe_signature(config))
 
     @staticmethod
     def latency_of(config: Config) -> int:
-        """`latency` of a PE of this build."""
+        """Return the `latency` of a PE of this build."""
         return (
             Multiplier.latency
             + product_stages(config)
@@ -97,163 +80,168 @@ class PE(wiring.Component):
 
     @property
     def latency(self) -> int:
-        """Cycles from operands at the inputs to their captured sums at `drain_o` (lowest lanes)."""
+        """Cycles from operands with `last` to the lowest lanes of their sums at `drain_o`."""
         return self.latency_of(self._config)
 
     def elaborate(self, platform: object) -> Module:
         config = self._config
         m = Module()
-        operands = config.x_width, config.w_width
-        multiplier = place(m, "multiplier", "multiplier", lambda: Multiplier(*operands), platform)
-        x = Signal.like(self.x_o, reset_less=True)
-        w = Signal.like(self.w_o, reset_less=True)
-        m.d.sync += [x.eq(self.x), w.eq(self.w)]
-        m.d.comb += [
-            multiplier.x.eq(self.x),
-            multiplier.w.eq(self.w),
-            self.x_o.eq(x),
-            self.w_o.eq(w),
-        ]
-
-        tag, previous = self.tag, self.tag
-        region: Value = self.region if config.has_regions else C(0)
-        outer = region
-        for stage in range(Multiplier.latency + product_stages(config)):
-            # Reset as if a tile ended in every cycle: operands in flight at a reset enter no sum.
-            previous, tag = (
-                tag,
-                Signal(tag_layout(config), name=f"tag_{stage + 1}", init={"last": 1}),
-            )
-            outer, region = region, _registered(m, region, f"region_{stage + 1}")
-            m.d.sync += tag.eq(previous)
-            if stage == 0:
-                m.d.comb += self.tag_o.eq(tag)
-                if config.has_regions:
-                    m.d.comb += self.region_o.eq(region)
-
-        product = multiplier.p
-        for _ in range(product_stages(config)):
-            product = _registered(m, product, "product", reset_less=True)
-        clears: list[Value] = [C(0), C(0)]
+        _, _, tag, region = forwarded(m, config, self)
+        product = self._product(m, platform)
+        # The tag and the region one cycle before the product's own.
+        next_tag, next_region = tag, region
+        for stage in range(2, Multiplier.latency + product_stages(config) + 1):
+            next_tag, next_region = tag, region
+            tag = Signal(tag_layout(config), name=f"tag_{stage}", init={"last": 1})
+            m.d.sync += tag.eq(next_tag)
+            if config.has_regions:
+                region = register(m, region, f"region_{stage}")
+        addends = self._addends(m, product, tag, next_tag)
         if config.has_regions:
-            # Of a piece-wise product one half takes nothing, by its registers' reset: no gate, and
-            # a wire of its own.
-            clears = [region, _registered(m, ~(outer | self._packed(previous)), "inner")]
-        halves = self._addends(m, product, tag, previous)
-        last = tag.last
-        quad = tag.quad if config.joined else None
-        staged = has_addend_stage(config)
-        if staged:
-            last = _registered(m, last, "last_addend", init=1)
-            quad = _registered(m, quad, "quad_addend") if quad is not None else None
-
-        offset = 0
-        overflow = Value.cast(0)
-        for name, widths, lanes, clear in zip(
-            ("lower", "upper"), config.lanes, halves, clears, strict=False
-        ):
-            for lane, (width, (part, carry)) in enumerate(zip(widths, lanes, strict=False)):
-                if config.has_regions:
-                    part = Mux(clear, 0, part)
-                if staged:
-                    part = _registered(m, part, f"{name}_{lane}", reset_less=True)
-                    carry = _registered(m, carry, f"{name}_carry_{lane}", reset_less=True)
-                ends, carries = last, config.joined
-                if lane == 1 and config.joined:
-                    part = _registered(m, part, "late_addend", reset_less=True)
-                    # Straight from the chain into its register: a gate in between held an array to
-                    # 162 MHz.
-                    overflow = _registered(
-                        m, Mux(quad, 0, overflow), "late_overflow", reset_less=True
-                    )
-                    carry = _registered(m, carry & quad, "late_carry", reset_less=True)
-                    ends, carries = _registered(m, last, "late_last", init=1), False
-                    carry_in: Term | None = either(carry, overflow)
-                else:
-                    carry_in = None if isinstance(carry, Const) else bit(carry)
-                span = slice(offset, offset + width)
-                captured, overflow = accumulate_from_register(
-                    m,
-                    config,
-                    platform,
-                    str(offset),
-                    part,
-                    carry_in,
-                    ends,
-                    self.drain_i[span],
-                    carries,
-                )
-                m.d.comb += self.drain_o[span].eq(captured)
-                offset += width
+            # A product of one region adds 0 to the other half. Yosys maps these multiplexers to the
+            # synchronous reset of the addend registers, without a gate.
+            inner = register(m, ~(next_region | self._is_packed(next_tag)), "inner")
+            addends = [
+                [(Mux(clear, 0, addend), carry) for addend, carry in lanes]
+                for clear, lanes in zip((region, inner), addends, strict=False)
+            ]
+        last, quad = tag.last, tag.quad if config.joined else None
+        if has_addend_stage(config):
+            last = register(m, last, "last_addend", init=1)
+            quad = None if quad is None else register(m, quad, "quad_addend", init=0)
+            addends = self._registered(m, addends)
+        self._accumulate(m, platform, addends, last, quad)
         return m
 
-    def _packed(self, tag: data.View) -> Value:
-        """Whether a product holds several, where the tag tells."""
+    def _product(self, m: Module, platform: object) -> Value:
+        """Return x * w, `Multiplier.latency` + `product_stages` cycles after the operands."""
+        widths = {"x_width": self._config.x_width, "w_width": self._config.w_width}
+        multiplier = place(m, "multiplier", "multiplier", lambda: Multiplier(**widths), platform)
+        m.d.comb += [multiplier.x.eq(self.west.x), multiplier.w.eq(self.north.w)]
+        product: Value = multiplier.p
+        for _ in range(product_stages(self._config)):
+            product = register(m, product, "product")
+        return product
+
+    def _is_packed(self, tag: data.View) -> Value:
+        """Return whether a product holds several, according to its tag."""
         fields = [tag[name] for name in ("pair", "quad") if name in tag.shape().members]
         return Cat(*fields).any() if fields else C(0)
 
     def _addends(
-        self, m: Module, p: Value, tag: data.View, previous: data.View
-    ) -> list[list[tuple[Value, Value]]]:
-        """What each lane of each half adds: a number of the lane's width, and a carry.
+        self, m: Module, p: Value, tag: data.View, next_tag: data.View
+    ) -> list[list[tuple[Value, Value | None]]]:
+        """Return what each lane of each half adds: a value of the lane's width, and a carry.
 
-        `tag` goes with p, `previous` with the p that follows.
+        `tag` belongs to the product `p`, `next_tag` to the product one cycle later.
         """
         config = self._config
-        quad, pair = config.has_quad, config.has_pair
+        choices = self._choices(p)
+        *flagged, otherwise = choices
+        # The upper half's adder is far from the lower one's, so it has select registers of its own.
+        # They are stored inverted, so that synthesis does not merge them with the tag.
+        others = {name: register(m, ~next_tag[name], f"not_{name}", init=1) for name in flagged}
+
+        split = len(config.lanes) == 2 and (config.has_pair or config.has_quad)
+        carry = p[W_PITCH - 1] & self._is_packed(tag) if flagged else p[W_PITCH - 1]
+        inner = [p[X_PITCH - 1], p[3 * X_PITCH - 1]] if config.has_quad else [None, None]
+        carries = [[None, inner[0]], [carry if split else None, inner[1]]]
+        halves = []
+        for half, widths in enumerate(config.lanes):
+            lanes, start = [], 0
+            for width, carry_in in zip(widths, carries[half], strict=False):
+                # One multiplexer per lane: each fits a machine word of the simulator.
+                part = slice(start, start + width)
+                addend = choices[otherwise][half][part]
+                for name in reversed(flagged):
+                    choice = choices[name][half][part]
+                    addend = (
+                        Mux(others[name], addend, choice)
+                        if half
+                        else Mux(tag[name], choice, addend)
+                    )
+                lanes.append((addend, carry_in))
+                start += width
+            halves.append(lanes)
+        return halves
+
+    def _choices(self, p: Value) -> dict[str, list[Value]]:
+        """Return the addends of each half by the flag that selects them; the last needs no flag."""
+        config = self._config
         sizes = [sum(widths) for widths in config.lanes]
 
         def fields(half: int) -> Value:
             base, split = 2 * X_PITCH * half, config.lanes[half][0]
             low, high = p[base : base + X_PITCH], p[base + X_PITCH : base + 2 * X_PITCH]
-            return Cat(_extended(low, split), _extended(high, sizes[half] - split))
+            return Cat(_signed(low, split), _signed(high, sizes[half] - split))
 
-        # What a product means, by half; where no flag is set, the last of them.
         choices: dict[str, list[Value]] = {}
-        if quad:
+        if config.has_quad:
             choices["quad"] = [fields(0), fields(1)]
-        if pair:
-            choices["pair"] = [_extended(p[:W_PITCH], sizes[0]), _extended(p[W_PITCH:], sizes[1])]
+        if config.has_pair:
+            choices["pair"] = [_signed(p[:W_PITCH], sizes[0]), _signed(p[W_PITCH:], sizes[1])]
         if config.has_full:
-            choices["full"] = [_extended(p, size) for size in sizes]
-        *told, otherwise = choices
-        # A flag for each half, whose adders stand apart: inverted, or tools would make one of them.
-        others = {name: _registered(m, ~previous[name], f"not_{name}", init=1) for name in told}
+            choices["full"] = [_signed(p, size) for size in sizes]
+        return choices
 
-        packed = self._packed(tag) if told else Value.cast(1)
-        carry = (
-            p[W_PITCH - 1] & packed if len(config.lanes) == 2 and (pair or quad) else Value.cast(0)
-        )
-        inner = [p[X_PITCH - 1], p[3 * X_PITCH - 1]] if quad else [Value.cast(0)] * 2
-        carries = [[Value.cast(0), inner[0]], [carry, inner[1]]]
-        halves = []
-        for half, widths in enumerate(config.lanes):
-            lanes, start = [], 0
-            for width, into in zip(widths, carries[half], strict=False):
-                # Lane by lane: narrower than a word of the computer that simulates it.
-                part = slice(start, start + width)
-                addend = choices[otherwise][half][part]
-                for name in reversed(told):
-                    meant = choices[name][half][part]
-                    addend = (
-                        Mux(others[name], addend, meant) if half else Mux(tag[name], meant, addend)
-                    )
-                lanes.append((addend, into))
-                start += width
-            halves.append(lanes)
-        return halves
+    @staticmethod
+    def _registered(
+        m: Module, addends: list[list[tuple[Value, Value | None]]]
+    ) -> list[list[tuple[Value, Value | None]]]:
+        """Return the addends and carries one cycle later."""
+        return [
+            [
+                (
+                    register(m, addend, f"{name}_{lane}"),
+                    None if carry is None else register(m, carry, f"{name}_carry_{lane}"),
+                )
+                for lane, (addend, carry) in enumerate(lanes)
+            ]
+            for name, lanes in zip(("lower", "upper"), addends, strict=False)
+        ]
+
+    def _accumulate(
+        self,
+        m: Module,
+        platform: object,
+        addends: list[list[tuple[Value, Value | None]]],
+        last: Value,
+        quad: Value | None,
+    ) -> None:
+        """Add each lane's addend to its accumulator, and drive `drain_o`.
+
+        `quad` is the flag that separates the lanes of a half, where they are also joined.
+        """
+        config = self._config
+        joined = quad is not None
+        offset = 0
+        for lanes in addends:
+            overflow: Value = C(0)
+            for lane, (addend, carry) in enumerate(lanes):
+                carry_in, ends = None if carry is None else bit(carry), last
+                if quad is not None and lane == 1:
+                    addend = register(m, addend, "late_addend")
+                    # The carry chain drives the register directly; the flag is its reset.
+                    overflow = register(m, Mux(quad, 0, overflow), "late_overflow")
+                    late_carry = register(m, carry & quad, "late_carry")
+                    ends = register(m, last, "late_last", init=1)
+                    carry_in = either(late_carry, overflow)
+                span = slice(offset, offset + len(addend))
+                captured, overflow = accumulate_from_register(
+                    m,
+                    platform,
+                    name=str(offset),
+                    addend=addend,
+                    carry_in=carry_in,
+                    last=ends,
+                    drain_i=self.drain_i[span],
+                    loads=config.sum_width,
+                    carry_out=joined and lane == 0,
+                )
+                m.d.comb += self.drain_o[span].eq(captured)
+                offset += len(addend)
 
 
-def _extended(field: Value, width: int) -> Value:
-    """A two's-complement field as `width` bits, sign extended or, above its range, cut."""
-    return Cat(field, field[-1].replicate(max(0, width - len(field))))[:width]
-
-
-def _registered(
-    m: Module, value: Value, name: str, init: int = 0, reset_less: bool = False
-) -> Value:
-    if isinstance(value, Const):
-        return value
-    register = Signal.like(value, name=name, init=init, reset_less=reset_less)
-    m.d.sync += register.eq(value)
-    return register
+def _signed(field: Value, width: int) -> Value:
+    """Return a two's-complement field as `width` bits."""
+    return extended(field.as_signed(), width)

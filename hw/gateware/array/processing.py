@@ -1,4 +1,4 @@
-"""Which processing element a build uses."""
+"""Choice of the processing element of a build."""
 
 from hw.config import Config
 from hw.gateware.array.pe import PE
@@ -6,11 +6,14 @@ from hw.gateware.array.row_pe import RowPE
 from hw.gateware.array.shift_pe import ShiftPE
 from hw.operands import Product
 
+__all__ = ["pe_class", "processing_element"]
+
 
 def pe_class(config: Config) -> type[PE] | type[ShiftPE] | type[RowPE]:
-    """The cheapest PE that serves all modes of the build.
+    """Return the smallest PE that serves all modes of the build.
 
-    All have the ports of `PE` and a `latency`.
+    All classes have the ports `pe_signature`, a static method `latency_of(config)` and a property
+    `latency`.
     """
     match config.product:
         case Product.SHIFTER:
@@ -21,5 +24,5 @@ def pe_class(config: Config) -> type[PE] | type[ShiftPE] | type[RowPE]:
 
 
 def processing_element(config: Config) -> PE | ShiftPE | RowPE:
-    """A PE of that class."""
+    """Return a PE of that class."""
     return pe_class(config)(config)

@@ -1,4 +1,4 @@
-"""The processing element of log2 builds: sign, shifter, adder."""
+"""Processing element of log2 codes: a shifter instead of a multiplier."""
 
 from collections.abc import Sequence
 
@@ -12,77 +12,98 @@ from hw.gateware.array.accumulator import (
     accumulate,
     accumulate_from_register,
 )
-from hw.gateware.array.pe import pe_members, tag_layout
+from hw.gateware.array.mesh import forwarded, pe_signature
 from hw.gateware.lib.carry import Chain, Term, bit, select
+from hw.gateware.lib.delay import register
 from hw.operands import POWER_FLAGS, exponent_bits, has_coarse_x, has_power_x, power_layout
 from hw.target import kept_apart
 
+__all__ = ["ShiftPE"]
+
 COARSE = 8
-"""The shift that a `coarse` x asks for."""
+"""Bits by which the `coarse` flag of an x operand shifts it."""
 
 
 @kept_apart
 class ShiftPE(wiring.Component):
-    """acc += x * (-1)^s * 2^e; with tag.last the sum enters the drain chain, and the next starts from zero.
+    """Shift-accumulate unit, for builds whose `product` is `Product.SHIFTER`.
 
-    Members, all as in `PE`, with w a power and x as `hw.operands` says for a shifter. For builds
-    whose `product` is a shifter's.
+    Formula: acc' = acc + x * (-1)^s * 2^e, with s and e from w. With `tag.last` the sum enters the
+    drain chain and the next sum starts from 0.
 
-    A number x is shifted in steps of 1, 2, 4, ..., two of them between registers; the last step is
-    part of the adder, the sign inverts all bits in the step before it and enters as carry. Two
-    powers add their exponents and set one bit, found as the crossing of a row and a column of four;
-    it has a register, so that the adder's cells have room for the gate that drops the old sum.
+    A linear x is shifted by 1, 2, 4, ... in turn, two multiplexers between registers; the last
+    multiplexer is part of the accumulator's adder. A negative sign inverts all bits in the stage
+    before the last and enters the adder as its carry.
 
-    Latency `latency`, one set of operands per cycle, no flow control: x = 0 adds nothing.
+    Two powers add their exponents, and one bit of the addend is set: the crossing of a row and a
+    column of four. The addend has a register, so that the adder's cells have an input for the gate
+    that restarts the sum.
+
+    Parameters:
+        config: Build, which gives the widths and the modes.
+
+    Members: `pe_signature`, with w as a power, and x as `hw.operands` defines it for a shifter.
+
+    Latency: `latency`. Throughput: one pair of operands per cycle, without flow control; x = 0 adds
+    nothing. A reset of one cycle clears all sums.
     """
 
     def __init__(self, config: Config):
         self._config = config
-        super().__init__(pe_members(config))
+        super().__init__(pe_signature(config))
 
     @staticmethod
     def latency_of(config: Config) -> int:
-        """`latency` of a PE of this build."""
-        return addend_latency(config) + (
+        """Return the `latency` of a PE of this build."""
+        return _addend_latency(config) + (
             REGISTER_LATENCY if has_power_x(config.modes) else ADDER_LATENCY
         )
 
     @property
     def latency(self) -> int:
-        """Cycles from operands at the inputs to their captured sums at `drain_o`."""
+        """Cycles from operands with `last` to their sums at `drain_o` (the lower part)."""
         return self.latency_of(self._config)
 
     def elaborate(self, platform: object) -> Module:
         config = self._config
         m = Module()
-        x, w = Signal.like(self.x_o, reset_less=True), Signal.like(self.w_o, reset_less=True)
-        tag = Signal(tag_layout(config), init={"last": 1})
-        m.d.sync += [x.eq(self.x), w.eq(self.w), tag.eq(self.tag)]
-        m.d.comb += [self.x_o.eq(x), self.w_o.eq(w), self.tag_o.eq(tag)]
+        x, w, tag, _ = forwarded(m, config, self)
+        last: Value = tag.last
         if has_power_x(config.modes):
             addend, negative = self._crossing(m, x, w)
-            last = self._ended(m, tag.last)
             sums, _ = accumulate_from_register(
-                m, config, platform, "0", addend, bit(negative), last, self.drain_i
+                m,
+                platform,
+                name="0",
+                addend=addend,
+                carry_in=bit(negative),
+                last=self._delayed(m, last),
+                drain_i=self.drain_i,
+                loads=config.sum_width,
             )
         else:
             terms, negative = self._shifted(m, x, w)
-            last = self._ended(m, tag.last)
             sums = accumulate(
-                m, config, Chain(m, platform), "0", terms, bit(negative), last, self.drain_i
+                m,
+                Chain(m, platform),
+                name="0",
+                addend=terms,
+                carry_in=bit(negative),
+                last=self._delayed(m, last),
+                drain_i=self.drain_i,
+                split=config.parts[0][0] if config.staggered else None,
             )
         m.d.comb += self.drain_o.eq(sums)
         return m
 
-    def _ended(self, m: Module, last: Value) -> Value:
-        """`last` with the addend."""
-        for stage in range(1, addend_latency(self._config)):
-            previous, last = last, Signal(name=f"last_{stage}", init=1)
-            m.d.sync += last.eq(previous)
+    def _delayed(self, m: Module, last: Value) -> Value:
+        """Return `last` in the cycle of its addend."""
+        for stage in range(1, _addend_latency(self._config)):
+            last = register(m, last, f"last_{stage}", init=1)
         return last
 
     def _shifted(self, m: Module, x: Value, w: Value) -> tuple[Sequence[Term], Value]:
-        """The addend of a number and a power, and its sign."""
+        """Return the addend of a linear x and a power w, and its sign."""
         config = self._config
         power = data.View(power_layout(len(w) - POWER_FLAGS), w)
         amounts = [1 << index for index in range(len(power.exponent))]
@@ -98,12 +119,10 @@ class ShiftPE(wiring.Component):
                     value = Mux(power.nonzero, value, 0)
                 if index == len(amounts) - 2:
                     value = Mux(negative, ~value, value)
-            registers = Signal.like(value, name=f"shifted_{number}", reset_less=True)
-            left = Signal(len(controls), name=f"controls_{number}", reset_less=True)
-            sign = Signal(name=f"negative_{number}", reset_less=True)
-            m.d.sync += [registers.eq(value), left.eq(controls), sign.eq(negative)]
-            value, controls, negative = registers, left, sign
-        # Below the number its sign, so that inverted zeros are ones; above it its own sign.
+            value = register(m, value, f"shifted_{number}")
+            controls = register(m, controls, f"controls_{number}")
+            negative = register(m, negative, f"negative_{number}")
+        # Below an inverted value its zeros are ones; above a value its sign bit is repeated.
         step = amounts[-1]
         extended = [*value, *[value[-1]] * config.sum_width]
         moved = [negative] * step + extended
@@ -114,7 +133,7 @@ class ShiftPE(wiring.Component):
         return terms, negative
 
     def _crossing(self, m: Module, x: Value, w: Value) -> tuple[Value, Value]:
-        """The addend of two powers, and its sign."""
+        """Return the addend of two powers, and its sign."""
         layout = power_layout(len(w) - POWER_FLAGS)
         a, b = data.View(layout, x), data.View(layout, w)
         fine = Signal(3)
@@ -128,7 +147,7 @@ class ShiftPE(wiring.Component):
         )
         m.d.comb += fine.eq(a.exponent[:2] + b.exponent[:2])
         m.d.sync += [
-            # A product of 0 has no column, so that no bit is set.
+            # A factor of 0 clears the column, so no bit of the product is set.
             column.eq(Mux(a.nonzero & b.nonzero, C(1) << fine[:2], 0)),
             carry.eq(fine[2]),
             coarse.eq(a.exponent[2:] + b.exponent[2:]),
@@ -140,17 +159,17 @@ class ShiftPE(wiring.Component):
         product = Cat(
             row[j // 4] & column_2[j % 4] for j in range(2 * ((1 << len(a.exponent)) - 2) + 1)
         )
-        addend, carry_in = Signal.like(product, reset_less=True), Signal(reset_less=True)
-        m.d.sync += [addend.eq(product ^ negative.replicate(len(product))), carry_in.eq(negative)]
+        addend = register(m, product ^ negative.replicate(len(product)), "addend")
+        carry_in = register(m, negative, "carry_in")
         return Cat(addend, carry_in.replicate(self._config.sum_width - len(addend))), carry_in
 
 
-def addend_latency(config: Config) -> int:
-    """Cycles from operands at the inputs to what they add."""
+def _addend_latency(config: Config) -> int:
+    """Return the cycles from operands at the ports to their addend."""
     return 1 + (3 if has_power_x(config.modes) else len(_stages(config)))
 
 
 def _stages(config: Config) -> list[list[int]]:
-    """Steps of the shifter but the last, as indices of the bits that ask for them, by pipeline stage."""
+    """Return the shifter's control bits but the last, by pipeline stage."""
     steps = max(exponent_bits(config.modes)) + int(has_coarse_x(config.modes)) - 1
     return [list(range(first, min(first + 2, steps))) for first in range(0, steps, 2)]

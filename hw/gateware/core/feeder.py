@@ -56,7 +56,7 @@ class Feeder(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         config, layout = self._config, tile_layout(self._config)
         m = Module()
-        m.submodules.queue = queue = Queue(layout, config.compute_queue)
+        m.submodules.queue = queue = Queue(shape=layout, depth=config.compute_queue)
         wiring.connect(m, wiring.flipped(self.tiles), queue.items)
         following = queue.head.payload
         # What begins is at hand a cycle later, with `started`: so many registers wait for a
@@ -108,7 +108,7 @@ class Feeder(wiring.Component):
 
     def _allowed(self, m: Module, ended: Value) -> Value:
         """Whether a tile may end in this cycle: two registers."""
-        m.submodules.places = places = Credits(self._slots)
+        m.submodules.places = places = Credits(count=self._slots)
         m.d.comb += [places.taken.eq(ended), places.returned.eq(self.finished)]
         spacing, spaced = Signal(range(self._config.interval)), Signal(init=1)
         with m.If(ended):

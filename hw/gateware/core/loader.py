@@ -38,7 +38,7 @@ class Loader(wiring.Component):
         layout = load_layout(self._config)
         m = Module()
         # The load at its head and the current one are out of the queue.
-        m.submodules.queue = queue = Queue(layout, self._config.load_queue - 2)
+        m.submodules.queue = queue = Queue(shape=layout, depth=self._config.load_queue - 2)
         wiring.connect(m, wiring.flipped(self.loads), queue.items)
         load = queue.head.payload
         chosen, left, stepped = Signal(3), Signal(self._config.line_width), Signal()

@@ -1,10 +1,10 @@
-"""Adders whose operand bits are small functions: on ECP5 the carry cells compute those too.
+"""Adders whose operand bits are functions of several signals, in the carry cells of ECP5.
 
-A position of an adder is u + v + carry, where u and v are functions of at most four signals
-together. A half of a CCU2C forms LUT4(A, B, C, D) ^ carry as its sum and passes `carry` on where
-LUT4 is 1, else LUT2(A, B), which is LUT4 at C = D = 0 (Yosys' model, ecp5/cells_sim.v). So the
-gates that a multiplier's row, a shifter's multiplexer or a negation would take in front of an adder
-cost nothing inside it. Yosys leaves them outside.
+Bit i of an adder is u + v + carry, where u and v are functions of at most four signals together.
+Half a CCU2C forms the sum bit LUT4(A, B, C, D) ^ carry. Its carry out is the carry in where LUT4
+is 1, else LUT2(A, B), which equals LUT4 at C = D = 0 (Yosys' model, ecp5/cells_sim.v). So the gates
+in front of an adder, such as a multiplier's partial products, a shifter's multiplexer or a
+negation, fit into the carry cells. Yosys by itself maps them to look-up tables in front of it.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,13 +14,17 @@ from typing import Any
 
 from amaranth import C, Cat, Instance, Module, Signal, Value
 
+__all__ = ["ZERO", "Chain", "Term", "bit", "both", "either", "gated", "inverted", "select"]
+
 
 @dataclass(frozen=True, eq=False)
 class Term:
-    """One bit: `function` of the one-bit values `inputs`.
+    """One bit of an operand: a Boolean function of up to four one-bit values.
 
-    The function uses &, |, ^ and ~ alone, so that it applies to signals and to the integers 0 and 1
-    of a truth table alike; of an integer result the lowest bit counts.
+    Parameters:
+        function: Function of `inputs` that uses only &, |, ^ and ~. It is applied to signals and,
+            for the truth table, to the integers 0 and 1; of an integer result bit 0 is used.
+        inputs: One-bit values.
     """
 
     function: Callable[..., Any]
@@ -28,52 +32,65 @@ class Term:
 
     @property
     def value(self) -> Value:
-        """The bit as an expression."""
+        """The bit as an Amaranth expression."""
         return Value.cast(self.function(*self.inputs))[0]
 
 
 ZERO = Term(lambda: 0, ())
+"""The constant 0."""
 
 
 def bit(a: Value) -> Term:
-    """a"""
+    """Return the term a."""
     return Term(lambda a: a, (a,))
 
 
 def both(a: Value, b: Value) -> Term:
-    """a & b"""
+    """Return the term a & b."""
     return Term(lambda a, b: a & b, (a, b))
 
 
 def either(a: Value, b: Value) -> Term:
-    """a | b"""
+    """Return the term a | b."""
     return Term(lambda a, b: a | b, (a, b))
 
 
 def select(s: Value, a: Value, b: Value) -> Term:
-    """a if s else b"""
+    """Return the term `a` where `s` is 1, else `b`."""
     return Term(lambda s, a, b: (s & a) | (~s & b), (s, a, b))
 
 
 def inverted(term: Term, s: Value) -> Term:
-    """term ^ s"""
+    """Return term ^ s."""
     return Term(lambda s, *inputs: term.function(*inputs) ^ s, (s, *term.inputs))
 
 
 def gated(term: Term, s: Value) -> Term:
-    """term & s"""
+    """Return term & s."""
     return Term(lambda s, *inputs: term.function(*inputs) & s, (s, *term.inputs))
 
 
 class Chain:
-    """Adders of `m`, on ECP5 in chains of CCU2C that hold several up to `longest` bits together.
+    """Factory of adders in one module; on ECP5 in shared chains of CCU2C.
 
-    Place and route spends two cells (4 LUTs) on the ends of every chain, so adders share them. But
-    static timing follows the carry from one adder to the next, though none passes, so long chains
-    look slow.
+    The ends of a carry chain cost two cells (4 look-up tables) in nextpnr, so adders share a chain.
+    Static timing analysis follows the carry through all adders of a chain, although none passes
+    from one adder to the next, so long chains report a low frequency.
+
+    Parameters:
+        m: Module that gets the adders.
+        platform: Platform given to `elaborate`. With `family` "ecp5" the adders are CCU2C cells,
+            otherwise the operator +.
+        longest: Bits that adders of one chain have together at most; a wider adder has a chain
+            of its own. With 0 every adder has one.
+
+    Raises:
+        ValueError: `longest` is negative.
     """
 
-    def __init__(self, m: Module, platform: object, longest: int = 0) -> None:
+    def __init__(self, m: Module, platform: object, *, longest: int = 0) -> None:
+        if longest < 0:
+            raise ValueError(f"longest: expected at least 0, got {longest!r}")
         self._m = m
         self._cells = getattr(platform, "family", None) == "ecp5"
         self._longest = longest
@@ -88,11 +105,20 @@ class Chain:
         addend: Sequence[Term],
         carry_in: Term | None = None,
     ) -> Signal:
-        """(augend + addend + carry_in) mod 2^width, of two operands of `width` terms each, lowest first.
+        """Return (augend + addend + carry_in) mod 2^width, combinational.
 
-        Combinational. On ECP5 ceil(width / 2) cells, or ceil((width + 1) / 2) with a carry into
-        other than a chain's first adder, or one of two inputs. Raises ValueError there if a cell
-        cannot hold the two terms of a position.
+        On ECP5 an adder takes ceil(width / 2) cells. A carry of two inputs, or one into an adder
+        that is not the first of its chain, makes it ceil((width + 1) / 2).
+
+        Parameters:
+            name: Name of the sum, and prefix of the cells' names.
+            augend: First operand, `width` terms, lowest bit first.
+            addend: Second operand, as many terms.
+            carry_in: Bit to add, or None for 0.
+
+        Raises:
+            ValueError: The operands differ in width, or, on ECP5, a cell cannot hold the two terms
+                of one bit.
         """
         total = Signal(len(augend), name=name)
         pairs = list(zip(augend, addend, strict=True))
@@ -108,7 +134,7 @@ class Chain:
         if begins and carry_in is not None and len(carry_in.inputs) == 1:
             self._carry = carry_in.value
         elif carry_in is not None:
-            # A position that adds a bit to itself passes it on as its carry, whatever carry enters.
+            # Adding a bit to itself makes that bit the carry, whatever carry enters.
             pairs.insert(0, (carry_in, carry_in))
             lowest = 1
         elif self._pending and not begins:
@@ -123,7 +149,7 @@ class Chain:
         return total
 
     def _place(self, name: str, pairs: Sequence[tuple[Term, Term]], sums: Value) -> None:
-        """One cell, two positions."""
+        """Instantiate one cell, which adds two bits of the operands."""
         ports: dict[str, Any] = {}
         for half, pair in enumerate(pairs):
             pins, table = _cell(*pair)
@@ -139,7 +165,7 @@ class Chain:
 
 
 def _cell(u: Term, v: Term) -> tuple[tuple[Value, ...], int]:
-    """What to connect to A, B, C, D, and the truth table, of a half cell that adds two terms."""
+    """Return the values of the pins A, B, C, D and the truth table of half a cell."""
     inputs = {id(value): value for value in (*u.inputs, *v.inputs)}
     if len(inputs) <= 4:
         for order in permutations([*inputs, *[None] * (4 - len(inputs))]):
@@ -152,7 +178,10 @@ def _cell(u: Term, v: Term) -> tuple[tuple[Value, ...], int]:
 
 
 def _table(u: Term, v: Term, order: Sequence[int | None]) -> int | None:
-    """The table with these inputs on A, B, C, D, None for a pin tied to 1; None if there is none."""
+    """Return the truth table for these inputs on A, B, C, D, or None if the cell has none.
+
+    `order` holds the inputs' keys; None is a pin tied to 1.
+    """
     entries: dict[int, int] = {}
     generate: dict[int, int] = {}
     for levels in product((0, 1), repeat=4):
@@ -164,7 +193,7 @@ def _table(u: Term, v: Term, order: Sequence[int | None]) -> int | None:
         entries[index] = a ^ b
         if a == b and generate.setdefault(index & 3, a) != a:
             return None
-    # What LUT2 has to be may stand where LUT4 cannot reach, but must not differ where it can.
+    # LUT2 shares its entries with LUT4: both must agree where the inputs reach them.
     if any(entries.setdefault(index, level) != level for index, level in generate.items()):
         return None
     return sum(level << index for index, level in entries.items())

@@ -72,7 +72,7 @@ class Drain(wiring.Component):
         m.submodules.reader = reader = Reader(config, self._slots)
         # A chunk is read when there is room for it at the end of the pipeline, which nothing then
         # holds up.
-        m.submodules.room = room = Credits(queue_depth(config))
+        m.submodules.room = room = Credits(count=queue_depth(config))
         delay = Delay(m)
         chunk, taken = reader.chunk, self.results.valid & self.results.ready
         m.d.comb += [
@@ -94,7 +94,7 @@ class Drain(wiring.Component):
         # What comes with the results goes the same way.
         about, depth = Cat(chunk.count, chunk.last), lane_latency(config)
         put = delay(reader.read, depth - 2, "put", init=0)
-        m.submodules.waiting = waiting = Buffer(len(about), queue_depth(config))
+        m.submodules.waiting = waiting = Buffer(shape=len(about), depth=queue_depth(config))
         for index, lane in enumerate(self._lanes(m, delay, chunk, platform)):
             m.d.comb += [
                 lane.put.eq(put),

@@ -114,7 +114,9 @@ class ResultLane(wiring.Component):
                 joiner.ratio.eq(control["ratio"]),
             ]
             low = joiner.y
-        m.submodules.waiting = waiting = Buffer(signed(config.result_width), queue_depth(config))
+        m.submodules.waiting = waiting = Buffer(
+            shape=signed(config.result_width), depth=queue_depth(config)
+        )
         requantizer = place(m, "requantizer", "requantizer", lambda: Requantizer(config), platform)
         m.d.comb += [
             requantizer.sum.eq(low),

@@ -77,7 +77,7 @@ class Reader(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         config, depth = self._config, self._config.rows * self._slots
         m = Module()
-        m.submodules.queue = queue = Queue(tile_layout(config), self._slots + 1)
+        m.submodules.queue = queue = Queue(shape=tile_layout(config), depth=self._slots + 1)
         tile, running = Signal(tile_layout(config), reset_less=True), Signal()
         chunk, odd = Signal.like(tile.chunks), Signal()
         # Of the tile's first row and of the current one: place in the collector, and count when it
@@ -92,7 +92,7 @@ class Reader(wiring.Component):
         # Chunks are offered in turn. One is made where a place is known to be empty: a register
         # says that, and what happens to the chunks before it does not matter. Those of rows that
         # have drained can be taken.
-        m.submodules.places = places = Credits(OFFERS)
+        m.submodules.places = places = Credits(count=OFFERS)
         offered, ready = Signal(OFFERS), Signal(OFFERS)
         filling, leaving = Signal(range(OFFERS)), Signal(range(OFFERS))
         step, end, turn = Signal(), Signal(), Signal()

@@ -144,8 +144,8 @@ class Requantizer(wiring.Component):
 
     def _multiplier(self) -> wiring.Component:
         if self._config.dsp:
-            return Multiplier(MAX_WIDTH, MULT_WIDTH + 1)
-        return RowMultiplier(MAX_WIDTH, MULT_WIDTH)
+            return Multiplier(x_width=MAX_WIDTH, w_width=MULT_WIDTH + 1)
+        return RowMultiplier(x_width=MAX_WIDTH, w_width=MULT_WIDTH)
 
     def _rounded(self, doubled: Value) -> Value:
         """Of twice a value the value, a half away from minus infinity."""
