@@ -49,10 +49,10 @@ def test_rows_are_those_written(share: float) -> None:
             state["most"] = max(state["most"], counted - state["read"])
             following = state["read"] + len(reads)
             # Nothing is read before all slots have been full once.
-            if following < counted and state["most"] == CONFIG.rows * SLOTS:
-                if draw.random() >= share:
-                    ctx.set(port.address, following % (CONFIG.rows * SLOTS))
-                    reads.append((Column.latency, following))
+            may_read = following < counted and state["most"] == CONFIG.rows * SLOTS
+            if may_read and draw.random() >= share:
+                ctx.set(port.address, following % (CONFIG.rows * SLOTS))
+                reads.append((Column.latency, following))
             await ctx.tick()
 
     simulate(collector, array, reader)

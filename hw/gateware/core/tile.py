@@ -52,7 +52,7 @@ class Handoff(wiring.Signature):
 
     Members:
       tile (tile_layout, to the drain)    the tile that `started` announces
-      started (1 bit, to the drain)       one cycle for each tile, in order
+      started (1 bit, to the drain)       one cycle for each tile, in order, 3 cycles apart or more
       finished (1 bit, from the drain)    one cycle for each tile: its slot in the collector is free
     """
 

@@ -22,10 +22,14 @@ As many as the cycles from a chunk being taken to its slot being free again.
 def chunk_layout(config: Config, slots: int) -> data.StructLayout:
     """A chunk: `results` columns of one row of a tile, to be read.
 
-    `address` is the row in the collector, `chunk` the group of columns, `upper` the upper of two
-    rows in a PE; `parameters` is the word of the parameter buffer, `frees` the lines to free in it;
-    `mode`, `output` and `ratio` say how to compute results; `count` + 1 of them are wanted, and
-    `last` marks the last chunk of a tile.
+    address              the row in the collector
+    chunk                the group of columns
+    upper                the upper of two rows in a PE; undefined in modes of one row
+    parameters           the word of the parameter buffer
+    frees                lines to free in the parameter buffer
+    mode, output, ratio  settings of the tile
+    count                results of this chunk that belong to the tile, less one
+    last                 the tile's last chunk
     """
     ring = config.p_ring
     return data.StructLayout(
