@@ -13,7 +13,7 @@ from hw.config import Config
 from hw.gateware.core.command import StatusCode, command_layout
 from hw.gateware.core.controller import Controller
 from hw.gateware.core.operand_buffer import sequence_width
-from tests.support.rtl import Stalls, receiver, sender, simulate
+from tests.support.rtl import PHASES, Stalls, receiver, sender, simulate
 
 CONFIG = Config(
     modes=(mode("w8a8"), mode("w4a4")),
@@ -175,7 +175,7 @@ FIRST = [
     share=st.sampled_from([0.0, 0.5]),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, phases=PHASES)
 def test_commands_are_answered_by_the_contract(
     commands: list[int], share: float, seed: int
 ) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hw.gateware.output.joiner import Joiner
-from tests.support.rtl import pipeline, refusal
+from tests.support.rtl import PHASES, pipeline, refusal
 
 
 def reference(low: int, high: int, ratio: int, width: int) -> int:
@@ -15,7 +15,7 @@ def reference(low: int, high: int, ratio: int, width: int) -> int:
 
 @pytest.mark.parametrize("width", [6, 17, 33])
 @given(data=st.data())
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8, deadline=None, phases=PHASES)
 def test_equals_the_formula(width: int, data: st.DataObject) -> None:
     bound = 1 << width - 1
     sums = st.sampled_from([-bound, -1, 0, 1, bound - 1]) | st.integers(-bound, bound - 1)

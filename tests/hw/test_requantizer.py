@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from golden.numeric.requantize import requantize_value
 from hw.gateware.output.requantizer import Requantizer
-from tests.support.rtl import pipeline, refusal
+from tests.support.rtl import PHASES, pipeline, refusal
 
 
 def reference(total: int, scaling: dict[str, int], raw: int, narrow: int) -> int:
@@ -41,7 +41,7 @@ def inputs(sum_width: int) -> st.SearchStrategy[list[dict]]:
 @pytest.mark.parametrize("blocks", [True, False])
 @pytest.mark.parametrize("sum_width", [8, 43])
 @given(data=st.data())
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4, deadline=None, phases=PHASES)
 def test_equals_the_formula(sum_width: int, blocks: bool, data: st.DataObject) -> None:
     given_in = data.draw(inputs(sum_width))
     requantizer = Requantizer(sum_width=sum_width, blocks=blocks)

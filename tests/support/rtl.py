@@ -9,6 +9,10 @@ from typing import Any
 from amaranth.hdl import UnusedElaboratable, Value
 from amaranth.lib import wiring
 from amaranth.sim import Simulator
+from hypothesis import Phase
+
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
+"""Hypothesis' phases where each example is a simulation: shrinking would run hundreds of them."""
 
 Bench = Callable[[Any], Any]
 """An asynchronous function of a simulator context."""

@@ -19,7 +19,7 @@ SCALING_LAYOUT = data.StructLayout(
 )
 """Parameters of an output column: bias (32 bits, signed), mult (15 bits), shift (6 bits)."""
 
-CHUNK = MAX_WIDTH - 1
+DIGIT = MAX_WIDTH - 1
 """Bits of a sum that one multiplier takes: with a sign in front they fill its operand."""
 
 NEAR = 10
@@ -60,7 +60,7 @@ class Requantizer(wiring.Component):
     Throughput: one result a cycle. No flow control, no reset: all registers are of the domain
     `sync` and keep their contents at a reset. Other shifts than 1..47 give undefined results.
 
-    Stages: bias; the multipliers, one for each CHUNK bits of the biased sum; the sum of their
+    Stages: bias; the multipliers, one for each digit of DIGIT bits; the sum of their
     products (2); the shift, two bits of its amount at a time (3); rounding; comparison with the
     bounds (2); clamp.
     """
@@ -130,15 +130,15 @@ class Requantizer(wiring.Component):
     def _product(self, m: Module, biased: Value, mult: Value, platform: object) -> Value:
         """biased * mult, one cycle after the multipliers.
 
-        Each multiplier takes one chunk of bits; the highest chunk is signed.
+        Each multiplier takes one digit of the biased sum, in base 2^DIGIT; the highest is signed.
         """
         delay = Delay(m)
         parts: list[Value] = []
-        for index, start in enumerate(range(0, len(biased), CHUNK)):
-            last = start + CHUNK >= len(biased)
-            chunk = biased[start:].as_signed() if last else biased[start : start + CHUNK]
-            part = place(m, f"chunk_{index}", "scaler", self._multiplier, platform)
-            m.d.comb += [part.x.eq(chunk), part.w.eq(mult)]
+        for index, start in enumerate(range(0, len(biased), DIGIT)):
+            last = start + DIGIT >= len(biased)
+            digit = biased[start:].as_signed() if last else biased[start : start + DIGIT]
+            part = place(m, f"digit_{index}", "scaler", self._multiplier, platform)
+            m.d.comb += [part.x.eq(digit), part.w.eq(mult)]
             parts.append(part.p << start)
         return delay(parts[0] + parts[1], 1, "lower") + sum(
             delay(part, 1, "upper") for part in parts[2:]
