@@ -16,8 +16,7 @@ __all__ = ["Bank", "OperandBuffer", "ReadPort", "WritePort", "sequence_width"]
 BANK_BITS = 1 << 16
 """Most bits of memory behind one address register: four block RAMs of ECP5.
 
-An 8 x 8 core has 32 block RAMs, spread over the part; one address register for all of them would
-drive long wires.
+A register for 32 block RAMs would drive wires across the whole part.
 """
 
 
