@@ -5,7 +5,7 @@ from amaranth import Module, signed
 from amaranth.lib.wiring import Component, In, Out
 from amaranth.sim import Simulator, SimulatorContext
 
-from tilebert import Config, Requantizer, encode_factors, mode, requantize
+from tilebert import Requantizer, encode_factors, requantize
 
 MULT, SHIFT = encode_factors(np.array([1 / 300]))
 
@@ -18,7 +18,7 @@ class Scaler(Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.unit = unit = Requantizer(Config(modes=(mode("w8a8"),)))
+        m.submodules.unit = unit = Requantizer(sum_width=16)
         m.d.comb += [unit.sum.eq(self.sample), self.code.eq(unit.y)]
         m.d.comb += [unit.scaling.mult.eq(int(MULT[0])), unit.scaling.shift.eq(int(SHIFT[0]))]
         return m

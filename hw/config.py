@@ -262,7 +262,7 @@ class Config:
         return 2 * self.rows - 1
 
     @property
-    def beat_layout(self) -> data.StructLayout:
+    def step_layout(self) -> data.StructLayout:
         """One k of a tile: `rows` x codes, `cols` w codes, mode, offset, flag of the last k."""
         return data.StructLayout(
             {

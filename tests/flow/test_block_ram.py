@@ -4,14 +4,13 @@ import json
 from typing import Any
 
 import pytest
+from hw.flow.yosys import READ_DESIGN, run_yosys
 
 from golden.spec.commands import Ring
 from golden.spec.modes import mode
 from hw.config import Config
 from hw.flow.block_ram import with_output_registers
-from hw.flow.synth import READ_DESIGN
-from hw.gateware.core.ring import RingBuffer
-from hw.tools.yosys import run_yosys
+from hw.gateware.core.operand_buffer import OperandBuffer
 from hw.verilog.design import emit
 
 DEFAULT = Config(modes=(mode("wlog-a8", 3),), rows=32, k_max=1536).x_ring
@@ -117,7 +116,7 @@ def test_a_port_of_36_bits_is_one(plain: bool) -> None:
     "ring", [Ring(32, 2048, 8), Ring(32, 64, 8), DEFAULT], ids=["2048", "64", "default"]
 )
 def test_a_ring_gives_up_as_many_flip_flops_as_a_line_has_bits(ring: Ring) -> None:
-    design = emit(RingBuffer(ring), "ring", "ecp5")
+    design = emit(OperandBuffer(ring), "ring", "ecp5")
     script = f"{READ_DESIGN}\nsynth_ecp5 -top ring\nwrite_json netlist.json"
     mapped = run_yosys(script, inputs={"design.v": design.text}, outputs=["netlist.json"])[
         "netlist.json"

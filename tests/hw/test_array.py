@@ -53,8 +53,8 @@ def step(
     config: Config, x: NDArray[np.integer], w: NDArray[np.integer], last: bool, valid: bool
 ) -> dict[str, int]:
     """The inputs of one step in the build's first mode."""
-    word = int(last) << config.beat_layout["last"].offset
+    word = int(last) << config.step_layout["last"].offset
     for name, codes in (("x", x), ("w", w)):
         for index, code in enumerate(codes.tolist()):
-            word |= (code & 0xFF) << config.beat_layout[name].offset + 8 * index
+            word |= (code & 0xFF) << config.step_layout[name].offset + 8 * index
     return {"step": word, "valid": int(valid)}

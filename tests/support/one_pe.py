@@ -60,7 +60,7 @@ def expected(beats: Beats) -> NDArray[np.int64]:
 
 def simulated(config: Config, beats: Beats, family: str, simulator: str) -> NDArray[np.int64]:
     """The same sums from the generated Verilog on a simulator (one of SIMULATORS)."""
-    design, layout, mode = _design(config, family), config.beat_layout, beats.mode
+    design, layout, mode = _design(config, family), config.step_layout, beats.mode
     fmt = mode.w_format
     fields = {
         "x": _byte(beats.x),

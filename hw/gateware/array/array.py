@@ -38,7 +38,7 @@ class Array(wiring.Component):
         config: Build, which gives the size, the modes and the widths.
 
     Members:
-        step: In(`config.beat_layout`). Operands of one k of a tile, with mode, offset and `last`.
+        step: In(`config.step_layout`). Operands of one k of a tile, with mode, offset and `last`.
             Steps with `last` are at least `config.interval` cycles apart.
         valid: In(1). `step` counts; otherwise it adds nothing.
         sums: Out(`cols` x `sum_width`). Sums of one PE per column.
@@ -52,7 +52,7 @@ class Array(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "step": In(config.beat_layout),
+                "step": In(config.step_layout),
                 "valid": In(1),
                 "sums": Out(data.ArrayLayout(config.sum_width, config.cols)),
                 "drained": Out(config.cols),

@@ -11,26 +11,32 @@ from amaranth.lib.wiring import In, Out
 from golden.spec.commands import COMMAND_WIDTH, Geometry
 from hw.config import Config
 from hw.gateware.array.array import Array, array_latency
-from hw.gateware.core.controller import STATUS_WIDTH, Controller
+from hw.gateware.core.command import StatusCode
+from hw.gateware.core.controller import Controller
 from hw.gateware.core.feeder import Feeder
 from hw.gateware.core.loader import Loader
-from hw.gateware.core.ring import RingBuffer
+from hw.gateware.core.operand_buffer import OperandBuffer
 from hw.gateware.lib.reset import staged
 from hw.gateware.output.collector import Collector
 from hw.gateware.output.drain import Drain, drain_latency, result_layout
 from hw.target import place
 
+__all__ = ["SLOTS", "Core", "core_latency", "geometry"]
+
 SLOTS = 4
-"""Tiles whose results the collector holds: two to fill and empty in turn, two on their way through the array."""
+"""Tiles whose results the collector holds.
+
+Two slots fill and empty in turn; two belong to tiles on their way through the array.
+"""
 
 
 def core_latency(config: Config) -> int:
-    """Cycles from the last k of a tile leaving its queue to the first results, with nothing in the way."""
+    """Cycles from the last k of a tile leaving its queue to its first results, without stalls."""
     return Feeder.latency + array_latency(config) + config.cols + drain_latency(config)
 
 
 def geometry(config: Config) -> Geometry:
-    """What a scheduler must know of the core."""
+    """The core as a scheduler sees it."""
     return Geometry(
         rows=config.rows,
         cols=config.cols,
@@ -50,19 +56,24 @@ def geometry(config: Config) -> Geometry:
 
 
 class Core(wiring.Component):
-    """Computes GEMMs by commands: docs/reference/commands.md is its contract.
+    """Computes GEMMs by commands. docs/reference/commands.md is its contract.
 
-    Members, all streams:
-      commands In(96 bits), status Out(4 bits)   a status answers each command, in order
-      loads In(8 * bus bits)                     operands and parameters, as the accepted loads ask for them
-      results Out(result_layout)                 as the accepted tiles ask for them
+    Parameters:
+      config   the build
 
-    Loads, products and results overlap: a tile takes the longest of its K, the drain's interval,
-    its share of the load stream and of the result stream. `ready` and `valid` depend on registers
-    alone. No clock enable enters the array: while the sink stalls, the last k of a tile waits until
-    the collector has room. A reset of one cycle makes the core as new a cycle later, but for the
-    contents of its buffers, which no accepted command can read; in the cycle between, nothing is
-    ready or valid.
+    Members:
+      commands In(stream of 96 bits)        commands
+      status Out(stream of StatusCode)      one status for each command, in order
+      loads In(stream of 8 * bus bits)      operands and parameters of the accepted loads, in order
+      results Out(stream of result_layout)  results of the accepted tiles, in order
+
+    Latency: `core_latency` cycles. Throughput: loads, products and results overlap; a tile takes
+    the longest of its k, the array's interval, its loads and its results.
+
+    `ready` and `valid` depend on registers alone. The array needs no clock enable: while the sink
+    stalls, the last k of a tile waits until the collector has a free slot. A reset of one cycle
+    returns the core to its initial state one cycle later, except for the contents of its buffers,
+    which no accepted command can read. In the cycle between, `ready` and `valid` are low.
     """
 
     def __init__(self, config: Config):
@@ -70,7 +81,7 @@ class Core(wiring.Component):
         super().__init__(
             {
                 "commands": In(stream.Signature(COMMAND_WIDTH)),
-                "status": Out(stream.Signature(STATUS_WIDTH)),
+                "status": Out(stream.Signature(StatusCode)),
                 "loads": In(stream.Signature(8 * config.bus)),
                 "results": Out(stream.Signature(result_layout(config))),
             }
@@ -82,75 +93,58 @@ class Core(wiring.Component):
         unit = _Units(m, platform)
         controller = unit("controller", lambda: Controller(config))
         loader = unit("loader", lambda: Loader(config))
-        feeder = unit("feeder", lambda: Feeder(config, SLOTS))
+        feeder = unit("feeder", lambda: Feeder(config, slots=SLOTS))
         array = unit("array", lambda: Array(config))
-        collector = unit("collector", lambda: Collector(config, SLOTS))
-        drain = unit("drain", lambda: Drain(config, SLOTS))
-        rings = {
-            name: unit(f"{name}_ring", partial(RingBuffer, ring, name))
+        collector = unit("collector", lambda: Collector(config, slots=SLOTS))
+        drain = unit("drain", lambda: Drain(config, slots=SLOTS))
+        buffers = [
+            unit(f"{name}_ring", partial(OperandBuffer, ring, name=name))
             for name, ring in zip("xwp", config.rings, strict=True)
-        }
-        for index, (name, ring) in enumerate(rings.items()):
-            m.d.comb += [
-                ring.beat.eq(self.loads.payload),
-                ring.put.eq(loader.put[index]),
-                ring.end.eq(loader.end),
-                loader.line[index].eq(ring.line),
-                loader.room[index].eq(ring.room),
-                getattr(feeder, f"loaded_{name}").eq(ring.loaded),
-            ]
-        for name in "xw":
-            m.d.comb += [
-                rings[name].address.eq(getattr(feeder, f"address_{name}")),
-                rings[name].freed.eq(getattr(feeder, f"freed_{name}")),
-            ]
-        m.d.comb += [
-            rings["p"].address.eq(drain.parameters),
-            rings["p"].freed.eq(drain.freed),
-            drain.word.eq(rings["p"].word),
-            array.valid.eq(feeder.beat),
-            array.step.x.eq(rings["x"].word),
-            array.step.w.eq(rings["w"].word),
-            array.step.mode.eq(feeder.mode),
-            array.step.offset.eq(feeder.offset),
-            array.step.last.eq(feeder.last),
-            collector.sums.eq(array.sums),
-            collector.drained.eq(array.drained),
-            collector.address.eq(drain.address),
-            drain.count.eq(collector.count),
-            drain.data.eq(collector.data),
-            drain.tile.eq(feeder.tile),
-            drain.started.eq(feeder.started),
-            feeder.finished.eq(drain.finished),
         ]
         wiring.connect(m, controller.loads, loader.loads)
         wiring.connect(m, controller.tiles, feeder.tiles)
-        # Nothing passes while the units are being reset; what they see then leaves no trace.
-        closed = unit.stage("streams")
-        for ours, theirs in ((self.commands, controller.commands), (self.loads, loader.beats)):
-            m.d.comb += [
-                theirs.payload.eq(ours.payload),
-                theirs.valid.eq(ours.valid),
-                ours.ready.eq(theirs.ready & ~closed),
-            ]
-        for ours, theirs in ((self.status, controller.status), (self.results, drain.results)):
-            m.d.comb += [
-                ours.payload.eq(theirs.payload),
-                ours.valid.eq(theirs.valid & ~closed),
-                theirs.ready.eq(ours.ready),
-            ]
+        reads = {"x": feeder.read_x, "w": feeder.read_w, "p": drain.read_p}
+        for write, (name, read), buffer in zip(loader.write, reads.items(), buffers, strict=True):
+            wiring.connect(m, write, buffer.write)
+            wiring.connect(m, read, buffer.read)
+            m.d.comb += feeder.loaded[name].eq(buffer.loaded)
+        wiring.connect(m, feeder.handoff, drain.handoff)
+        wiring.connect(m, drain.sums, collector.read)
+        m.d.comb += [
+            array.step.eq(feeder.step),
+            array.valid.eq(feeder.valid),
+            collector.sums.eq(array.sums),
+            collector.drained.eq(array.drained),
+        ]
+        # No transfer passes while the units are being reset; nothing keeps what they see then.
+        closed = unit.reset("streams")
+        _connect_gated(m, self.commands, controller.commands, ready=~closed)
+        _connect_gated(m, self.loads, loader.transfers, ready=~closed)
+        _connect_gated(m, controller.status, self.status, valid=~closed)
+        _connect_gated(m, drain.results, self.results, valid=~closed)
         return m
 
 
+def _connect_gated(
+    m: Module, source: Any, sink: Any, *, valid: Value | int = 1, ready: Value | int = 1
+) -> None:
+    """Connect two streams, with a gate in `valid` or in `ready`."""
+    m.d.comb += [
+        sink.payload.eq(source.payload),
+        sink.valid.eq(source.valid & valid),
+        source.ready.eq(sink.ready & ready),
+    ]
+
+
 class _Units:
-    """Places the core's units, each with a stage of the reset for itself."""
+    """Places the core's units, each with a reset register of its own."""
 
     def __init__(self, m: Module, platform: object):
         self._m, self._platform = m, platform
 
     def __call__(self, name: str, factory: Callable[[], wiring.Component]) -> Any:
-        return place(self._m, name, name, factory, self._platform, self.stage(name))
+        return place(self._m, name, name, factory, self._platform, self.reset(name))
 
-    def stage(self, name: str) -> Value:
-        """The reset, for one unit."""
+    def reset(self, name: str) -> Value:
+        """The reset, one cycle later in a register for one unit."""
         return staged(self._m, name, ResetSignal(allow_reset_less=True), self._platform)

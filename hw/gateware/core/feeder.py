@@ -5,51 +5,61 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.spec.commands import Ring
-from hw.config import OFFSET_WIDTH, Config
-from hw.gateware.core.ring import RingBuffer, sequence_width
-from hw.gateware.core.tile import tile_layout
+from hw.config import Config
+from hw.gateware.core.operand_buffer import OperandBuffer, ReadPort, sequence_width
+from hw.gateware.core.tile import Handoff, tile_layout
 from hw.gateware.lib.delay import Delay
 from hw.gateware.lib.queue import Credits, Queue
 
+__all__ = ["Feeder", "loaded_layout"]
+
+
+def loaded_layout(config: Config) -> data.StructLayout:
+    """`OperandBuffer.loaded` of the three buffers."""
+    rings = zip("xwp", config.rings, strict=True)
+    return data.StructLayout({name: sequence_width(ring) for name, ring in rings})
+
 
 class Feeder(wiring.Component):
-    """A k of a tile per cycle, tiles without a pause between them.
+    """Sends one k of a tile per cycle to the array, without a pause between tiles.
 
-    Members: tiles In(stream of tile_layout); by ring: loaded In, address Out, freed Out; beat
-    Out(1) and what goes with it for the array: mode, offset, last, `RingBuffer.latency` cycles
-    behind the addresses; started Out(1) and `tile` Out(tile_layout) in the cycle of a tile's last
-    address; finished In(1) when a tile's results are out.
+    Parameters:
+      config   the build
+      slots    tiles whose results the collector holds, >= 1
 
-    A tile waits for its panels, and its last k until the array's drain chains are free (`interval`
-    cycles after the tile before) and the collector has room (`slots` tiles). Throughput: max(k,
-    interval, 3) cycles a tile.
+    Members:
+      tiles In(stream of tile_layout)   tile descriptors
+      loaded In(loaded_layout)          lines that can be read from each buffer
+      read_x, read_w Out(ReadPort)      read ports of the x and w buffers
+      valid Out(1)                      `step` is one k of a tile
+      step Out(config.step_layout)      operands, mode, offset, and whether the k is the tile's last
+      handoff Out(Handoff)              the tile, in the cycle of its first address
+
+    Raises ValueError for `slots` below 1.
+
+    A tile waits until its panels are loaded. Its last k waits until the array's drain chains are
+    free, `interval` cycles after the last k of the tile before, and until the collector has a free
+    slot. Latency: `latency` cycles from a k to its step. Throughput: max(k, interval, 3) cycles a
+    tile.
     """
 
-    latency = 1 + RingBuffer.latency
+    latency = 1 + OperandBuffer.latency
     """Cycles from a tile's k to its operands at the array."""
 
-    def __init__(self, config: Config, slots: int):
+    def __init__(self, config: Config, *, slots: int):
+        if slots < 1:
+            raise ValueError(f"slots: expected an integer >= 1, got {slots!r}")
         self._config = config
         self._slots = slots
-        rings = {"x": config.x_ring, "w": config.w_ring, "p": config.p_ring}
-        members: dict[str, wiring.Member] = {
-            f"loaded_{name}": In(sequence_width(ring)) for name, ring in rings.items()
-        }
-        members |= {
-            f"address_{name}": Out(range(rings[name].lines * rings[name].factor)) for name in "xw"
-        }
-        members |= {f"freed_{name}": Out(range(rings[name].lines + 1)) for name in "xw"}
         super().__init__(
             {
-                **members,
                 "tiles": In(stream.Signature(tile_layout(config))),
-                "beat": Out(1),
-                "mode": Out(config.mode_width),
-                "offset": Out(OFFSET_WIDTH),
-                "last": Out(1),
-                "started": Out(1),
-                "tile": Out(tile_layout(config)),
-                "finished": In(1),
+                "loaded": In(loaded_layout(config)),
+                "read_x": Out(ReadPort(config.x_ring)),
+                "read_w": Out(ReadPort(config.w_ring)),
+                "valid": Out(1),
+                "step": Out(config.step_layout),
+                "handoff": Out(Handoff(config)),
             }
         )
 
@@ -59,26 +69,27 @@ class Feeder(wiring.Component):
         m.submodules.queue = queue = Queue(shape=layout, depth=config.compute_queue)
         wiring.connect(m, wiring.flipped(self.tiles), queue.items)
         following = queue.head.payload
-        # What begins is at hand a cycle later, with `started`: so many registers wait for a
-        # flip-flop alone.
+        # The descriptor is loaded one cycle after `begin`, so its wide enable, `started`, is driven
+        # by a register.
+        started = self.handoff.started
         begun, current = Signal(layout, reset_less=True), Signal(layout, reset_less=True)
-        with m.If(self.started):
+        with m.If(started):
             m.d.sync += current.eq(begun)
         ready, running, last = Signal(), Signal(), Signal()
         left = Signal(range(config.k_max))
         go, begin, ended = Signal(), Signal(), Signal()
-        allowed = self._allowed(m, ended)
+        allowed = self._may_end(m, ended)
         m.d.comb += [
             ended.eq(running & last & allowed),
             go.eq(running & (~last | allowed)),
             begin.eq(ready & (~running | ended)),
             queue.head.ready.eq(begin),
-            self.tile.eq(begun),
+            self.handoff.tile.eq(begun),
         ]
         went, over = Signal(), Signal()
         m.d.sync += [
-            ready.eq(queue.head.valid & ~begin & self._loaded(following)),
-            self.started.eq(begin),
+            ready.eq(queue.head.valid & ~begin & self._is_loaded(following)),
+            started.eq(begin),
             begun.eq(following),
             went.eq(go),
             over.eq(ended),
@@ -91,25 +102,33 @@ class Feeder(wiring.Component):
             ]
         with m.Elif(go):
             m.d.sync += [left.eq(left - 1), last.eq(left == 1), running.eq(~last)]
-        for name, ring in (("x", config.x_ring), ("w", config.w_ring)):
-            m.d.comb += getattr(self, f"address_{name}").eq(
-                self._address(m, name, ring, begun[name].line, self.started, went)
+        for name, ring, port in (
+            ("x", config.x_ring, self.read_x),
+            ("w", config.w_ring, self.read_w),
+        ):
+            m.d.comb += port.address.eq(
+                self._address(m, name, ring, begun[name].line, started, went)
             )
-            m.d.sync += getattr(self, f"freed_{name}").eq(Mux(over, current[name].frees, 0))
-
-        delay = Delay(m)
-        m.d.comb += [
-            Cat(self.beat, self.last).eq(delay(Cat(go, ended), self.latency, "beat", init=0)),
-            Cat(self.mode, self.offset).eq(
-                delay(Cat(current.mode, current.offset), self.latency - 1, "about")
-            ),
-        ]
+            m.d.sync += port.freed.eq(Mux(over, current[name].frees, 0))
+        self._send(m, go, ended, current)
         return m
 
-    def _allowed(self, m: Module, ended: Value) -> Value:
-        """Whether a tile may end in this cycle: two registers."""
-        m.submodules.places = places = Credits(count=self._slots)
-        m.d.comb += [places.taken.eq(ended), places.returned.eq(self.finished)]
+    def _send(self, m: Module, go: Value, ended: Value, current: data.View) -> None:
+        """Join the words read with what belongs to them."""
+        delay, step = Delay(m), self.step
+        m.d.comb += [
+            Cat(self.valid, step.last).eq(delay(Cat(go, ended), self.latency, "step", init=0)),
+            Cat(step.mode, step.offset).eq(
+                delay(Cat(current.mode, current.offset), self.latency - 1, "settings")
+            ),
+            step.x.eq(self.read_x.word),
+            step.w.eq(self.read_w.word),
+        ]
+
+    def _may_end(self, m: Module, ended: Value) -> Value:
+        """Whether a tile may send its last k in this cycle: the and of two registers."""
+        m.submodules.slots = slots = Credits(count=self._slots)
+        m.d.comb += [slots.taken.eq(ended), slots.returned.eq(self.handoff.finished)]
         spacing, spaced = Signal(range(self._config.interval)), Signal(init=1)
         with m.If(ended):
             m.d.sync += [
@@ -118,20 +137,17 @@ class Feeder(wiring.Component):
             ]
         with m.Elif(~spaced):
             m.d.sync += [spacing.eq(spacing - 1), spaced.eq(spacing == 1)]
-        return places.any & spaced
+        return slots.any & spaced
 
-    def _loaded(self, tile: data.View) -> Value:
-        """Whether all that a tile reads is in the rings."""
-        ahead = [
-            (getattr(self, f"loaded_{name}") - tile[name].needs)[: len(tile[name].needs)]
-            for name in "xwp"
-        ]
+    def _is_loaded(self, tile: data.View) -> Value:
+        """Whether the buffers contain all panels of a tile."""
+        ahead = [(self.loaded[name] - tile[name].needs)[: len(tile[name].needs)] for name in "xwp"]
         return ~Cat(difference[-1] for difference in ahead).any()
 
     def _address(
         self, m: Module, name: str, ring: Ring, line: Value, begin: Value, step: Value
     ) -> Signal:
-        """Words of a ring, counted from a panel's first line on."""
+        """Address generator: words of a buffer, from a panel's first line on."""
         words = ring.lines * ring.factor
         address = Signal(range(words), name=f"address_{name}", reset_less=True)
         following = (

@@ -1,23 +1,31 @@
-"""What a tile is on its way through the core: its settings, its results and where its panels are."""
+"""The tile descriptor: settings, size and panels of one tile on its way through the core."""
 
-from amaranth.lib import data
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
 
 from golden.spec.commands import Ring
 from hw.config import OFFSET_WIDTH, RATIO_WIDTH, Config
-from hw.gateware.core.ring import sequence_width
+from hw.gateware.core.operand_buffer import sequence_width
+
+__all__ = ["Handoff", "panel_layout", "tile_layout"]
 
 
 def panel_layout(ring: Ring) -> data.StructLayout:
-    """Where a tile's panel is: its first line, when it is loaded, and the lines to give back behind it."""
+    """One panel of a tile in its operand buffer.
+
+    `line` is its first line; the panel can be read once `needs` lines are loaded (a sequence
+    number); the tile frees the `frees` oldest lines of the buffer at its end.
+    """
     return data.StructLayout(
         {"line": range(ring.lines), "needs": sequence_width(ring), "frees": range(ring.lines + 1)}
     )
 
 
 def tile_layout(config: Config) -> data.StructLayout:
-    """A tile in the queue.
+    """A tile: settings, size and a panel of each buffer.
 
-    `depth`, `rows`, `chunks` (of results) and `columns` (in the last chunk) are one less.
+    `depth` (k), `rows`, `chunks` (of `results` columns) and `columns` (of the last chunk) are
+    stored less one.
     """
     return data.StructLayout(
         {
@@ -34,3 +42,19 @@ def tile_layout(config: Config) -> data.StructLayout:
             "p": panel_layout(config.p_ring),
         }
     )
+
+
+class Handoff(wiring.Signature):
+    """Hands a tile from the feeder to the drain, from the feeder's side.
+
+    Parameters:
+      config   the build
+
+    Members:
+      tile (tile_layout, to the drain)    the tile that `started` announces
+      started (1 bit, to the drain)       one cycle for each tile, in order, 3 cycles apart or more
+      finished (1 bit, from the drain)    one cycle for each tile: its slot in the collector is free
+    """
+
+    def __init__(self, config: Config):
+        super().__init__({"tile": Out(tile_layout(config)), "started": Out(1), "finished": In(1)})

@@ -1,1 +1,1 @@
-"""From sums to the result stream: collector, reader, lanes, joiner, requantizer."""
+"""The output side: collector, drain, reader, result lanes, joiner, requantizer."""

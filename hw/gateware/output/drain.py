@@ -1,5 +1,6 @@
-"""From sums to the result stream: rows of tiles in chunks, a lane for each result of a chunk."""
+"""The drain: reads sums in chunks, and computes each result of a chunk in a lane of its own."""
 
+from functools import partial
 from typing import Any
 
 from amaranth import Cat, Module, Mux, Value, signed
@@ -8,25 +9,27 @@ from amaranth.lib.wiring import In, Out
 
 from golden.spec.commands import PARAMETER_BYTES, PARAMETER_FIELDS, Output
 from hw.config import BIAS_WIDTH, MULT_WIDTH, SHIFT_WIDTH, Config
-from hw.gateware.core.ring import RingBuffer
-from hw.gateware.core.tile import tile_layout
+from hw.gateware.core.operand_buffer import OperandBuffer, ReadPort
+from hw.gateware.core.tile import Handoff
 from hw.gateware.lib.delay import Delay
 from hw.gateware.lib.queue import Buffer, Credits
-from hw.gateware.output.collector import count_width
+from hw.gateware.output.collector import SumsPort
 from hw.gateware.output.lane import (
     ResultLane,
     control_layout,
     control_times,
     lane_latency,
     queue_depth,
-    summed,
+    sum_latency,
 )
 from hw.gateware.output.reader import Reader, any_of
 from hw.target import place
 
+__all__ = ["Drain", "drain_latency", "result_layout"]
+
 
 def result_layout(config: Config) -> data.StructLayout:
-    """`count` + 1 results of one row, columns ascending, and whether they are the tile's last."""
+    """Results of one row: `y[0]` to `y[count]`, columns ascending; `last` marks the tile's last."""
     values = data.ArrayLayout(signed(config.result_width), config.results)
     return data.StructLayout({"y": values, "count": range(max(2, config.results)), "last": 1})
 
@@ -37,31 +40,34 @@ def drain_latency(config: Config) -> int:
 
 
 class Drain(wiring.Component):
-    """Reads the rows of finished tiles and hands out what is wanted of them, `config.results` per cycle.
+    """Reads the rows of finished tiles and sends their results, `config.results` of them a cycle.
 
-    Members: tile In(tile_layout) and started In(1) for every tile, in order, finished Out(1) when
-    its sums are read; to the collector address Out, count In, data In; to the parameters' ring
-    parameters Out, freed Out, word In; results Out(stream of result_layout).
+    Parameters:
+      config   the build
+      slots    tiles that the collector holds, >= 1 (keyword-only)
 
-    Rows ascend within a tile and columns within a row; rows and columns beyond those wanted do not
-    appear. A chunk of results every cycle, while the sink takes them. Latency `drain_latency`.
+    Members:
+      handoff In(Handoff)                   tiles; `finished` follows when all sums are read
+      sums Out(SumsPort)                    read port of the collector
+      read_p Out(ReadPort)                  read port of the parameter buffer
+      results Out(stream of result_layout)  results
+
+    Raises ValueError for `slots` below 1.
+
+    Rows ascend within a tile and columns within a row. Rows and columns beyond those of the tile
+    are not sent. Latency: `drain_latency`. Throughput: one chunk of results a cycle.
     """
 
-    def __init__(self, config: Config, slots: int):
+    def __init__(self, config: Config, *, slots: int):
+        if slots < 1:
+            raise ValueError(f"slots: expected an integer >= 1, got {slots!r}")
         self._config = config
         self._slots = slots
-        ring = config.p_ring
         super().__init__(
             {
-                "tile": In(tile_layout(config)),
-                "started": In(1),
-                "finished": Out(1),
-                "address": Out(range(config.rows * slots)),
-                "count": In(count_width(config, slots)),
-                "data": In(data.ArrayLayout(config.sum_width, config.cols)),
-                "parameters": Out(range(ring.lines * ring.factor)),
-                "freed": Out(range(ring.lines + 1)),
-                "word": In(8 * ring.word),
+                "handoff": In(Handoff(config)),
+                "sums": Out(SumsPort(config, slots=slots)),
+                "read_p": Out(ReadPort(config.p_ring)),
                 "results": Out(stream.Signature(result_layout(config))),
             }
         )
@@ -69,29 +75,28 @@ class Drain(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         config = self._config
         m = Module()
-        m.submodules.reader = reader = Reader(config, self._slots)
-        # A chunk is read when there is room for it at the end of the pipeline, which nothing then
-        # holds up.
+        m.submodules.reader = reader = Reader(config, slots=self._slots)
+        # A chunk is read only when there is a free slot at the end of the pipeline, so the pipeline
+        # never stalls.
         m.submodules.room = room = Credits(count=queue_depth(config))
         delay = Delay(m)
         chunk, taken = reader.chunk, self.results.valid & self.results.ready
+        wiring.connect(m, wiring.flipped(self.handoff), reader.handoff)
         m.d.comb += [
-            reader.tile.eq(self.tile),
-            reader.started.eq(self.started),
-            reader.drained.eq(self.count),
+            reader.drained.eq(self.sums.count),
             reader.room.eq(room.any),
             room.taken.eq(reader.taken),
             room.returned.eq(delay(taken, 1, "taken", init=0)),
-            self.finished.eq(reader.finished),
-            self.address.eq(chunk.address),
+            self.sums.address.eq(chunk.address),
         ]
-        # The parameters arrive a cycle before the sums.
-        early = summed(config) - 1 - RingBuffer.latency
+        # The parameters arrive one cycle before the sums.
+        early = sum_latency(config) - 1 - OperandBuffer.latency
+        frees = Mux(reader.read, chunk.frees, 0)
         m.d.comb += [
-            self.parameters.eq(delay(chunk.parameters, early, "parameters")),
-            self.freed.eq(delay(Mux(reader.read, chunk.frees, 0), early, "freed", init=0)),
+            self.read_p.address.eq(delay(chunk.parameters, early, "parameters")),
+            self.read_p.freed.eq(delay(frees, early, "freed", init=0)),
         ]
-        # What comes with the results goes the same way.
+        # Count and `last` are delayed as the results are.
         about, depth = Cat(chunk.count, chunk.last), lane_latency(config)
         put = delay(reader.read, depth - 2, "put", init=0)
         m.submodules.waiting = waiting = Buffer(shape=len(about), depth=queue_depth(config))
@@ -111,12 +116,14 @@ class Drain(wiring.Component):
         return m
 
     def _lanes(self, m: Module, delay: Delay, chunk: data.View, platform: object) -> list[Any]:
-        """The lanes, with all that they look at but when to put and take."""
+        """The result lanes, with all inputs connected except `put` and `take`."""
         config = self._config
         control = self._control(delay, chunk)
         lanes = []
         for number in range(config.results):
-            columns = [self.data[column] for column in range(number, config.cols, config.results)]
+            columns = [
+                self.sums.data[column] for column in range(number, config.cols, config.results)
+            ]
             lane = self._placed(m, number, len(columns), platform)
             m.d.comb += [
                 *(lane.columns[index].eq(column) for index, column in enumerate(columns)),
@@ -134,12 +141,11 @@ class Drain(wiring.Component):
     def _placed(self, m: Module, number: int, columns: int, platform: object) -> Any:
         odd = bool(number % 2)
         name = f"lane_of_{columns}_{'odd' if odd else 'even'}"
-        return place(
-            m, f"lane_{number}", name, lambda: ResultLane(self._config, columns, odd), platform
-        )
+        factory = partial(ResultLane, self._config, columns=columns, odd=odd)
+        return place(m, f"lane_{number}", name, factory, platform)
 
     def _control(self, delay: Delay, chunk: data.View) -> Value:
-        """What the lanes are told of a chunk."""
+        """The control of a chunk, each field at its time."""
         config = self._config
 
         def is_a(flags: list[bool]) -> Value:
@@ -154,7 +160,7 @@ class Drain(wiring.Component):
             "quad": is_a([mode.products == 4 for mode in config.modes]),
             "pair": is_a([mode.products == 2 for mode in config.modes]),
             "upper": chunk.upper,
-            # A sum of one part has nothing above it.
+            # A sum of one part has no high part.
             "ratio": Mux(regions, chunk.ratio, 0),
             "bare": chunk.output == Output.SUM,
             "raw": chunk.output < Output.EIGHT,
@@ -164,8 +170,8 @@ class Drain(wiring.Component):
         return Cat(delay(fields[name][: field.width], times[name], name) for name, field in layout)
 
     def _scaling(self, lane: int) -> Value:
-        """A column's parameters in the word read."""
-        fields = self.word.word_select(lane, 8 * PARAMETER_BYTES)
+        """The parameters of one lane's column, from the word read."""
+        fields = self.read_p.word.word_select(lane, 8 * PARAMETER_BYTES)
         widths = {"bias": BIAS_WIDTH, "mult": MULT_WIDTH, "shift": SHIFT_WIDTH}
         starts = {name: start for name, (start, _) in PARAMETER_FIELDS.items()}
         return Cat(fields[starts[name] : starts[name] + width] for name, width in widths.items())

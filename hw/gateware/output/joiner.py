@@ -1,30 +1,43 @@
-"""Two sums of a piece-wise output as one: low + ratio * high."""
+"""The joiner: makes one sum of the two sums of a piece-wise output."""
 
 from amaranth import Module, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.config import RATIO_WIDTH, Config
+from hw.config import RATIO_WIDTH
 from hw.gateware.lib.carry import ZERO, Chain, Term, both
 from hw.target import kept_apart
+
+__all__ = ["Joiner"]
 
 
 @kept_apart
 class Joiner(wiring.Component):
-    """y = low + ratio * high, by shift and add: the multipliers are for the requantizers.
+    """Adds a sum and a multiple of another one, without a multiplier.
 
-    Members: low In(signed output_width), high In(signed output_width), ratio In(RATIO_WIDTH), y
-    Out(signed output_width); y is exact where it fits. Latency 4 cycles, one result per cycle, no
-    flow control.
+    Formula: y = low + ratio * high, modulo 2^width; exact where it fits.
 
-    Cycles: the inputs; the ratio's terms in pairs; pairs of these; their sum.
+    Parameters (keyword-only):
+      width   bits of a sum, at least RATIO_WIDTH (6)
+
+    Members:
+      low In(signed width), high In(signed width)   the two sums
+      ratio In(RATIO_WIDTH)                         unsigned, 0..63
+      y Out(signed width)                           the result, `latency` cycles later
+
+    Raises ValueError for a smaller width.
+
+    Latency: 4 cycles: the inputs; the ratio's terms in pairs; pairs of these; their sum.
+    Throughput: one result a cycle. No flow control, no reset.
     """
 
     latency = 4
 
-    def __init__(self, config: Config):
-        self._width = config.output_width
-        sums = signed(self._width)
+    def __init__(self, *, width: int):
+        if not isinstance(width, int) or width < RATIO_WIDTH:
+            raise ValueError(f"width: expected at least {RATIO_WIDTH} bits, got {width!r}")
+        self._width = width
+        sums = signed(width)
         super().__init__(
             {"low": In(sums), "high": In(sums), "ratio": In(RATIO_WIDTH), "y": Out(sums)}
         )
@@ -52,11 +65,11 @@ class Joiner(wiring.Component):
         return m
 
     def _term(self, high: Value, ratio: Value, bit: int) -> list[Term]:
-        """high << bit where the ratio has that bit, which the adder's cells choose."""
+        """high << bit, gated by that bit of the ratio in the carry cells of the adder."""
         return [ZERO] * bit + [both(each, ratio[bit]) for each in high[: self._width - bit]]
 
     def _sum(self, m: Module, a: Value, b: Value, name: str) -> Signal:
-        """The sum in a register, of as many bits as the result has."""
+        """a + b in a register, modulo 2^width."""
         return self._register(m, (a + b)[: self._width].as_signed(), name)
 
     @staticmethod

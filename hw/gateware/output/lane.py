@@ -1,4 +1,4 @@
-"""One lane of the result stream: from the sums that the collector holds to codes that wait for the sink."""
+"""A result lane: turns the sums of every chunk into one result, which waits for the sink."""
 
 from amaranth import Array as Choice
 from amaranth import Module, Mux, Value, signed
@@ -10,39 +10,54 @@ from hw.gateware.lib.delay import Delay
 from hw.gateware.lib.queue import Buffer
 from hw.gateware.output.collector import Column
 from hw.gateware.output.joiner import Joiner
-from hw.gateware.output.requantizer import SCALING_LAYOUT, Requantizer, requantizer_latency
+from hw.gateware.output.requantizer import SCALING_LAYOUT, Requantizer
 from hw.target import kept_apart, place
 
+__all__ = [
+    "ResultLane",
+    "control_layout",
+    "control_times",
+    "lane_latency",
+    "queue_depth",
+    "sum_latency",
+]
+
 CHOSEN = Column.latency + 4
-"""Cycles from a chunk's address to the sums of its columns: read, three to choose a PE, one a part of its sums."""
+"""Cycles from a chunk's address to the sum of a column.
+
+The collector is read, a PE is chosen in three cycles, and one of its sums in the fourth.
+"""
 
 
-def summed(config: Config) -> int:
-    """Cycles from a chunk's address to what the requantizer takes: more where parts are joined."""
+def sum_latency(config: Config) -> int:
+    """Cycles from a chunk's address to the requantizer's input; more if the build joins sums."""
     return CHOSEN + Joiner.latency * int(config.has_regions)
 
 
 def lane_latency(config: Config) -> int:
-    """Cycles from a chunk's address to its results in the buffer."""
-    return summed(config) + requantizer_latency(config)
+    """Cycles from a chunk's address to its results at the FIFO's input."""
+    return sum_latency(config) + Requantizer.latency_of(config.dsp)
 
 
 def queue_depth(config: Config) -> int:
-    """Results of a lane on their way or waiting for the sink: enough for one each cycle.
+    """Slots of a lane's FIFO, which also limit the chunks in the lane: enough for one every cycle.
 
-    A power of two, and no less than the cycles from a chunk being taken to its place being free
+    A power of two, and no less than the cycles from a chunk being taken to its slot being free
     again.
     """
     return 1 << (lane_latency(config) + 6).bit_length()
 
 
 def control_layout(config: Config) -> data.StructLayout:
-    """What a lane is told of a chunk, with each field the cycle after a chunk's address in which the lane looks at it.
+    """How a lane treats a chunk; each field has its own time, see `control_times`.
 
-    `index` of the lane's columns; whether a PE holds two columns (`wide`), and then which half of
-    the PEs at hand this chunk is of (`second`); PEs with four sums or two (`quad`, `pair`), the
-    `upper` of two rows; `ratio`, 0 where sums have one part; sums alone (`bare`), without
-    requantization (`raw`) or to 4 bits (`narrow`).
+    index         the PE among the lane's columns
+    wide, second  a PE contains two columns; the chunk is of the second half of the PEs' columns
+    quad, pair    a PE contains four sums, or two
+    upper         the upper of a PE's two rows
+    ratio         of the joiner; 0 where a sum has one part
+    bare          no bias
+    raw, narrow   of the requantizer
     """
     return data.StructLayout(
         {
@@ -62,7 +77,7 @@ def control_layout(config: Config) -> data.StructLayout:
 
 def control_times(config: Config) -> dict[str, int]:
     """Cycles from a chunk's address to each field of its control at the lane's port."""
-    read, done = Column.latency, summed(config)
+    read, done = Column.latency, sum_latency(config)
     times = {"index": read - 1, "second": read, "wide": read + 1, "ratio": read + 3}
     times |= dict.fromkeys(("quad", "pair", "upper"), read + 2)
     return times | {"bare": done - 2, "raw": done - 1, "narrow": done - 1}
@@ -70,20 +85,35 @@ def control_times(config: Config) -> dict[str, int]:
 
 @kept_apart
 class ResultLane(wiring.Component):
-    """A result of every chunk: chooses a PE among its columns, a part of its sums, joins parts, requantizes.
+    """Computes one result of every chunk.
 
-    Members: columns In(sum_width each) from the collector, every `results`-th; pe Out(sum_width),
-    the one chosen, for lanes to share; pes In(2 x sum_width), which to take from where PEs hold two
-    columns: of the first half of their results and of the second; control In(control_layout), each
-    field as early as `control_times` says; scaling In(SCALING_LAYOUT) a cycle before the sum; put
-    In(1) two cycles before a result, which waits `lane_latency` behind the chunk's address; y
-    Out(signed result_width), the oldest that waits, and take In(1).
+    It chooses a PE among its columns and one of the PE's sums, joins piece-wise sums, requantizes,
+    and holds results in a FIFO.
 
-    Each lane is kept apart in mapping: its controls are registers of its own, and merged they would
-    drive all lanes.
+    Parameters:
+      config    the build
+      columns   columns of the array that the lane reads, 0 or more (keyword-only)
+      odd       the lane's number is odd (keyword-only)
+
+    Members:
+      columns In(columns x sum_width)   sums from the collector, every `results`-th column
+      pe Out(sum_width)                 the PE chosen, for other lanes
+      pes In(2 x sum_width)             the PEs to read where a PE contains two columns: for the
+                                        first half of their columns, and for the second
+      control In(control_layout)        each field after its `control_times`
+      scaling In(SCALING_LAYOUT)        one cycle before the sum
+      put In(1)                         two cycles before the result enters the FIFO
+      y Out(signed result_width)        the oldest result
+      take In(1)                        removes it
+
+    Latency: `lane_latency` cycles from a chunk's address to the FIFO. Throughput: one result a
+    cycle. The FIFO never refuses a result: `queue_depth` credits limit the chunks.
+
+    Mapping keeps every lane apart: the registers of its control equal those of the other lanes,
+    and merged they would drive all of them.
     """
 
-    def __init__(self, config: Config, columns: int, odd: bool):
+    def __init__(self, config: Config, *, columns: int, odd: bool):
         self._config, self._columns, self._odd = config, columns, odd
         super().__init__(
             {
@@ -105,9 +135,11 @@ class ResultLane(wiring.Component):
         control = {
             name: delay(self.control[name], 1, name) for name in control_layout(config).members
         }
-        low, high = self._chosen(m, delay, control)
+        low, high = self._choose(m, delay, control)
         if config.has_regions:
-            joiner = place(m, "joiner", "joiner", lambda: Joiner(config), platform)
+            joiner = place(
+                m, "joiner", "joiner", lambda: Joiner(width=config.output_width), platform
+            )
             m.d.comb += [
                 joiner.low.eq(low),
                 joiner.high.eq(high),
@@ -117,7 +149,7 @@ class ResultLane(wiring.Component):
         m.submodules.waiting = waiting = Buffer(
             shape=signed(config.result_width), depth=queue_depth(config)
         )
-        requantizer = place(m, "requantizer", "requantizer", lambda: Requantizer(config), platform)
+        requantizer = place(m, "requantizer", "requantizer", self._requantizer, platform)
         m.d.comb += [
             requantizer.sum.eq(low),
             requantizer.scaling.eq(delay(Mux(control["bare"], 0, self.scaling), 1, "scaling")),
@@ -130,8 +162,11 @@ class ResultLane(wiring.Component):
         ]
         return m
 
-    def _chosen(self, m: Module, delay: Delay, control: dict[str, Value]) -> tuple[Value, Value]:
-        """The sum of the lane's column, or its low part and its high one."""
+    def _requantizer(self) -> Requantizer:
+        return Requantizer(sum_width=self._config.output_width, blocks=self._config.dsp)
+
+    def _choose(self, m: Module, delay: Delay, control: dict[str, Value]) -> tuple[Value, Value]:
+        """The low and the high part of the column's sum; a sum of one part is the low one."""
         config = self._config
         if self._columns:
             chosen = Choice(self.columns[i] for i in range(self._columns))[control["index"]]
@@ -140,7 +175,7 @@ class ResultLane(wiring.Component):
         if config.w_lanes == 2 and config.results > 1:
             other = delay(Mux(control["second"], self.pes[1], self.pes[0]), 1, "other")
             pe = Mux(control["wide"], other, pe)
-        halves, lanes = self._split(delay(pe, 1, "sums"))
+        halves, fields = self._split(delay(pe, 1, "sums"))
 
         low: Value = halves[0]
         column: Value = delay(control["second"], 2, "column")
@@ -150,21 +185,21 @@ class ResultLane(wiring.Component):
             low = Mux(control["pair"], Mux(column, halves[1], halves[0]), low)
         if config.has_quad:
             upper = control["upper"]
-            four = Mux(column, Mux(upper, lanes[3], lanes[2]), Mux(upper, lanes[1], lanes[0]))
+            four = Mux(column, Mux(upper, fields[3], fields[2]), Mux(upper, fields[1], fields[0]))
             low = Mux(control["quad"], four, low)
         return delay(low, 1, "low"), delay(halves[-1], 1, "high")
 
     def _split(self, pe: Value) -> tuple[list[Value], list[Value]]:
-        """A PE's sums as halves, and as lanes of halves."""
+        """The sums of a PE as halves, and as the fields of the halves."""
         halves: list[Value] = []
-        lanes: list[Value] = []
+        fields: list[Value] = []
         offset = 0
         for widths in self._config.lanes:
             half = pe[offset : offset + sum(widths)]
             halves.append(half.as_signed())
             start = 0
             for width in widths:
-                lanes.append(half[start : start + width].as_signed())
+                fields.append(half[start : start + width].as_signed())
                 start += width
             offset += sum(widths)
-        return halves, lanes
+        return halves, fields

@@ -1,25 +1,35 @@
-"""The reader: goes through the sums of one tile after another, chunk by chunk, as they drain."""
+"""The reader: walks through the sums of one tile after another, chunk by chunk, as they drain."""
 
 from amaranth import Array as Choice
 from amaranth import C, Cat, Module, Mux, Signal, Value
-from amaranth.lib import data, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import RATIO_WIDTH, Config
-from hw.gateware.core.tile import tile_layout
+from hw.gateware.core.tile import Handoff, tile_layout
 from hw.gateware.lib.queue import Credits, Queue
 from hw.gateware.output.collector import count_width
 
+__all__ = ["Reader", "any_of", "chunk_layout"]
+
 OFFERS = 4
-"""Chunks made before they can be taken: as many as the cycles from one to its place being free again."""
+"""Slots for chunks that wait to be read.
+
+As many as the cycles from a chunk being taken to its slot being free again.
+"""
 
 
 def chunk_layout(config: Config, slots: int) -> data.StructLayout:
-    """`results` columns of a row, to be read.
+    """A chunk: `results` columns of one row of a tile, to be read.
 
-    Where its sums are in the collector (`address`, `chunk`, the upper or lower of two rows in a
-    PE), where its parameters (`parameters`) and which lines of theirs are done with it (`frees`),
-    what to do with the sums, and `count` + 1 results of it wanted, the `last` of the tile.
+    address              the row in the collector
+    chunk                the group of columns
+    upper                the upper of two rows in a PE; undefined in modes of one row
+    parameters           the word of the parameter buffer
+    frees                lines to free in the parameter buffer
+    mode, output, ratio  settings of the tile
+    count                results of this chunk that belong to the tile, less one
+    last                 the tile's last chunk
     """
     ring = config.p_ring
     return data.StructLayout(
@@ -39,152 +49,201 @@ def chunk_layout(config: Config, slots: int) -> data.StructLayout:
 
 
 def any_of(mode: Value, flags: list[bool]) -> Value:
-    """Whether the mode is one of those flagged."""
+    """Whether the flag of `mode` is set."""
     return (
         Cat(mode == index for index, flag in enumerate(flags) if flag).any() if any(flags) else C(0)
     )
 
 
-class Reader(wiring.Component):
-    """Offers the chunks of tiles, rows ascending within a tile and columns within a row, each when it has drained.
+class _Position:
+    """The next chunk of the current tile: registers, written by Reader.
 
-    Members: tile In(tile_layout) and started In(1) for every tile, in order; drained
-    In(count_width), the collector's count; room In(1) when a chunk can be taken, taken Out(1) when
-    it is; chunk Out(chunk_layout) and read Out(1) two cycles later; finished Out(1) the cycle after
-    a tile's last.
-
-    A chunk every cycle. All that decides about a chunk stands in registers: up to OFFERS of them
-    are made while the first one waits, and rows are compared with the count a cycle before.
+    `first` and `base` are the tile's first row in the collector and the count of rows before it;
+    `address` is the current row, `needs` the count with which it has drained. `chunks` and `rows`
+    are the chunks of the row and the rows of the tile behind the current ones; `row_end`,
+    `last_row` and `narrow` (rows of one chunk) are comparisons with 0, made a cycle early.
     """
 
     def __init__(self, config: Config, slots: int):
+        layout = tile_layout(config)
+        rows = range(config.rows * slots)
+        self.tile = Signal(layout, reset_less=True)
+        self.running = Signal()
+        self.chunk, self.odd = Signal.like(self.tile.chunks, name="chunk"), Signal()
+        self.first, self.address = Signal(rows), Signal(rows)
+        count = count_width(config, slots)
+        self.base, self.needs = Signal(count), Signal(count, init=1)
+        self.chunks = Signal.like(self.tile.chunks, name="chunks")
+        self.rows = Signal.like(self.tile.rows, name="rows")
+        self.row_end, self.last_row, self.narrow = Signal(), Signal(), Signal()
+
+    @property
+    def end(self) -> Value:
+        """Whether the chunk is the tile's last."""
+        return self.row_end & self.last_row
+
+
+class Reader(wiring.Component):
+    """Offers the chunks of tiles, each as soon as its row has drained.
+
+    Rows ascend within a tile and columns within a row.
+
+    Parameters:
+      config   the build
+      slots    tiles that the collector holds, >= 1
+
+    Members:
+      handoff In(Handoff)            tiles; `finished` comes the cycle after a tile's last chunk
+      drained In(count_width)        the collector's count of rows
+      room In(1)                     a chunk may be taken in this cycle
+      taken Out(1)                   a chunk is taken; depends on `room`
+      read Out(1)                    two cycles after `taken`: `chunk` is the one taken
+      chunk Out(chunk_layout)        the chunk
+
+    Throughput: one chunk a cycle. Control decisions are taken from registers: up to OFFERS chunks
+    are prepared while the first one waits, and rows are compared with the count one cycle before.
+    """
+
+    def __init__(self, config: Config, *, slots: int):
         self._config = config
         self._slots = slots
         self._layout = chunk_layout(config, slots)
         super().__init__(
             {
-                "tile": In(tile_layout(config)),
-                "started": In(1),
+                "handoff": In(Handoff(config)),
                 "drained": In(count_width(config, slots)),
                 "room": In(1),
                 "chunk": Out(self._layout),
                 "taken": Out(1),
                 "read": Out(1),
-                "finished": Out(1),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
-        config, depth = self._config, self._config.rows * self._slots
         m = Module()
-        m.submodules.queue = queue = Queue(shape=tile_layout(config), depth=self._slots + 1)
-        tile, running = Signal(tile_layout(config), reset_less=True), Signal()
-        chunk, odd = Signal.like(tile.chunks), Signal()
-        # Of the tile's first row and of the current one: place in the collector, and count when it
-        # has drained.
-        first, address = Signal(range(depth)), Signal(range(depth))
-        base, needs = Signal.like(self.drained), Signal.like(self.drained, init=1)
-
-        # Chunks of the row and rows of the tile behind the current ones, and whether there are
-        # none.
-        chunks, rows = Signal.like(tile.chunks), Signal.like(tile.rows)
-        row_end, last_row, narrow = Signal(), Signal(), Signal()
-        # Chunks are offered in turn. One is made where a place is known to be empty: a register
-        # says that, and what happens to the chunks before it does not matter. Those of rows that
-        # have drained can be taken.
-        m.submodules.places = places = Credits(count=OFFERS)
-        offered, ready = Signal(OFFERS), Signal(OFFERS)
-        filling, leaving = Signal(range(OFFERS)), Signal(range(OFFERS))
-        step, end, turn = Signal(), Signal(), Signal()
-        head = queue.head.payload
-        pairs = any_of(tile.mode, [mode.x_lanes == 2 for mode in config.modes])
+        m.submodules.queue = queue = Queue(shape=tile_layout(self._config), depth=self._slots + 1)
+        m.submodules.slots = slots = Credits(count=OFFERS)
+        at = _Position(self._config, self._slots)
+        step, turn = Signal(), Signal()
         m.d.comb += [
-            queue.items.payload.eq(self.tile),
-            queue.items.valid.eq(self.started),
-            self.taken.eq(ready.bit_select(leaving, 1) & self.room),
-            step.eq(running & places.any),
-            places.taken.eq(step),
-            end.eq(row_end & last_row),
-            turn.eq((step & end) | ~running),
+            queue.items.payload.eq(self.handoff.tile),
+            queue.items.valid.eq(self.handoff.started),
+            step.eq(at.running & slots.any),
+            slots.taken.eq(step),
+            turn.eq((step & at.end) | ~at.running),
             queue.head.ready.eq(turn),
         ]
+        self._walk(m, at, queue.head, step, turn)
+        self._locate(m, at, step)
+        self._offer(m, at, step, slots)
+        return m
+
+    def _walk(
+        self, m: Module, at: _Position, head: stream.Interface, step: Value, turn: Value
+    ) -> None:
+        """Advance through a tile, chunk by chunk, with `step`; start the next one with `turn`."""
+        tile = head.payload
         with m.If(turn):
             m.d.sync += [
-                tile.eq(head),
-                running.eq(queue.head.valid),
-                chunks.eq(head.chunks),
-                rows.eq(head.rows),
-                row_end.eq(head.chunks == 0),
-                narrow.eq(head.chunks == 0),
-                last_row.eq(head.rows == 0),
+                at.tile.eq(tile),
+                at.running.eq(head.valid),
+                at.chunks.eq(tile.chunks),
+                at.rows.eq(tile.rows),
+                at.row_end.eq(tile.chunks == 0),
+                at.narrow.eq(tile.chunks == 0),
+                at.last_row.eq(tile.rows == 0),
             ]
         with m.Elif(step):
             m.d.sync += [
-                chunks.eq(Mux(row_end, tile.chunks, chunks - 1)),
-                row_end.eq(Mux(row_end, narrow, chunks == 1)),
+                at.chunks.eq(Mux(at.row_end, at.tile.chunks, at.chunks - 1)),
+                at.row_end.eq(Mux(at.row_end, at.narrow, at.chunks == 1)),
             ]
-            with m.If(row_end):
-                m.d.sync += [rows.eq(rows - 1), last_row.eq(rows == 1)]
+            with m.If(at.row_end):
+                m.d.sync += [at.rows.eq(at.rows - 1), at.last_row.eq(at.rows == 1)]
+
+    def _locate(self, m: Module, at: _Position, step: Value) -> None:
+        """Advance the chunk's number, its row's address and the count that the row needs."""
+        config, depth = self._config, self._config.rows * self._slots
+        pairs = any_of(at.tile.mode, [mode.x_lanes == 2 for mode in config.modes])
         with m.If(step):
             m.d.sync += [
-                chunk.eq(Mux(row_end, 0, chunk + 1)),
-                odd.eq(~end & (odd ^ row_end)),
+                at.chunk.eq(Mux(at.row_end, 0, at.chunk + 1)),
+                at.odd.eq(~at.end & (at.odd ^ at.row_end)),
             ]
-            with m.If(end):
-                following = _next(first, config.rows, depth)
+            with m.If(at.end):
+                following = _next(at.first, config.rows, depth)
                 m.d.sync += [
-                    first.eq(following),
-                    address.eq(following),
-                    base.eq(base + config.rows),
-                    needs.eq(base + config.rows + 1),
+                    at.first.eq(following),
+                    at.address.eq(following),
+                    at.base.eq(at.base + config.rows),
+                    at.needs.eq(at.base + config.rows + 1),
                 ]
-            with m.Elif(row_end & (~pairs | odd)):
-                m.d.sync += [address.eq(_next(address, 1, depth)), needs.eq(needs + 1)]
+            with m.Elif(at.row_end & (~pairs | at.odd)):
+                m.d.sync += [
+                    at.address.eq(_next(at.address, 1, depth)),
+                    at.needs.eq(at.needs + 1),
+                ]
+
+    def _offer(self, m: Module, at: _Position, step: Value, slots: Credits) -> None:
+        """Hold prepared chunks in slots, used in turn, until their rows have drained.
+
+        A slot is filled only when a register says that it is empty, whatever happens to the chunks
+        before it.
+        """
+        offered, ready = Signal(OFFERS), Signal(OFFERS)
+        filling, leaving = Signal(range(OFFERS)), Signal(range(OFFERS))
+        m.d.comb += self.taken.eq(ready.bit_select(leaving, 1) & self.room)
         for index in range(OFFERS):
-            awaited = Signal.like(needs, name=f"awaited_{index}", reset_less=True)
+            awaited = Signal.like(at.needs, name=f"awaited_{index}", reset_less=True)
             goes = self.taken & (leaving == index)
+            drained = ~(self.drained - awaited)[len(awaited) - 1]
             with m.If(~offered[index]):
-                m.d.sync += awaited.eq(needs)
+                m.d.sync += awaited.eq(at.needs)
             m.d.sync += [
                 offered[index].eq(Mux(offered[index], ~goes, step & (filling == index))),
-                ready[index].eq(offered[index] & ~goes & ~(self.drained - awaited)[len(needs) - 1]),
+                ready[index].eq(offered[index] & ~goes & drained),
             ]
         m.d.sync += [filling.eq(filling + step), leaving.eq(leaving + self.taken)]
 
-        # What is told of a chunk follows a cycle behind: many registers, which wait for a flip-flop
-        # alone.
-        made = Signal(self._layout, reset_less=True)
+        # Descriptors follow one cycle behind, so their wide enables are driven by registers.
+        made = self._describe(m, at)
         offers = [
             Signal(self._layout, name=f"offer_{index}", reset_less=True) for index in range(OFFERS)
         ]
         filled, left, went = Signal(OFFERS), Signal.like(leaving), Signal()
-        chosen = Signal(self._layout, name="chosen", reset_less=True)
-        m.d.comb += [places.returned.eq(went), self.chunk.eq(chosen)]
+        chosen = Signal(self._layout, reset_less=True)
+        m.d.comb += [slots.returned.eq(went), self.chunk.eq(chosen)]
         m.d.sync += [
-            made.address.eq(address),
-            made.chunk.eq(chunk),
-            made.upper.eq(odd),
-            made.parameters.eq(self._parameters(tile, chunk)),
-            made.frees.eq(Mux(end, tile.p.frees, 0)),
-            made.mode.eq(tile.mode),
-            made.output.eq(tile.output),
-            made.ratio.eq(tile.ratio),
-            made.count.eq(Mux(row_end, tile.columns, config.results - 1)),
-            made.last.eq(end),
             filled.eq(Cat(step & (filling == index) for index in range(OFFERS))),
             left.eq(leaving),
             went.eq(self.taken),
             self.read.eq(went),
             chosen.eq(Choice(offers)[left]),
-            self.finished.eq(self.read & self.chunk.last),
+            self.handoff.finished.eq(self.read & self.chunk.last),
         ]
         for index, offer in enumerate(offers):
             with m.If(filled[index]):
                 m.d.sync += offer.eq(made)
-        return m
+
+    def _describe(self, m: Module, at: _Position) -> data.View:
+        """The descriptor of the chunk at the current position, one cycle later."""
+        made = Signal(self._layout, name="made", reset_less=True)
+        m.d.sync += [
+            made.address.eq(at.address),
+            made.chunk.eq(at.chunk),
+            made.upper.eq(at.odd),
+            made.parameters.eq(self._parameters(at.tile, at.chunk)),
+            made.frees.eq(Mux(at.end, at.tile.p.frees, 0)),
+            made.mode.eq(at.tile.mode),
+            made.output.eq(at.tile.output),
+            made.ratio.eq(at.tile.ratio),
+            made.count.eq(Mux(at.row_end, at.tile.columns, self._config.results - 1)),
+            made.last.eq(at.end),
+        ]
+        return made
 
     def _parameters(self, tile: data.View, chunk: Value) -> Value:
-        """Word of the parameters' ring for a chunk."""
+        """The chunk's word of the parameter buffer."""
         ring = self._config.p_ring
         words = ring.lines * ring.factor
         address = (tile.p.line << (ring.factor.bit_length() - 1)) + chunk
@@ -192,5 +251,5 @@ class Reader(wiring.Component):
 
 
 def _next(address: Value, step: int, depth: int) -> Value:
-    """An address so many steps on, around the end."""
+    """An address of a ring of `depth` rows, `step` rows on."""
     return Mux(address >= depth - step, address + step - depth, address + step)

@@ -1,152 +1,197 @@
-"""From sums to results: bias, and requantization to 8- or 4-bit codes."""
+"""The requantizer: adds a bias to a sum, and scales it to an 8- or 4-bit code."""
+
+from collections.abc import Sequence
 
 from amaranth import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.config import BIAS_WIDTH, MULT_WIDTH, SHIFT_WIDTH, Config
+from hw.config import BIAS_WIDTH, MULT_WIDTH, SHIFT_WIDTH
 from hw.gateware.lib.delay import Delay
 from hw.gateware.lib.multiplier import MAX_WIDTH, Multiplier
 from hw.gateware.lib.row_multiplier import RowMultiplier
 from hw.target import kept_apart, place
 
+__all__ = ["SCALING_LAYOUT", "Requantizer"]
+
 SCALING_LAYOUT = data.StructLayout(
     {"bias": signed(BIAS_WIDTH), "mult": MULT_WIDTH, "shift": SHIFT_WIDTH}
 )
-"""Parameters of an output column."""
+"""Parameters of an output column: bias (32 bits, signed), mult (15 bits), shift (6 bits)."""
 
-CHUNK = MAX_WIDTH - 1
-"""Bits of a sum that one multiplier takes at a time: with a sign in front they fill its operand."""
+DIGIT = MAX_WIDTH - 1
+"""Bits of a sum that one multiplier takes: with a sign in front they fill its operand."""
 
+NEAR = 10
+"""Low bits of a shifted product that are rounded and compared with the bounds.
 
-def multiplier_latency(config: Config) -> int:
-    """Of what multiplies a chunk: a block, or look-up tables."""
-    return Multiplier.latency if config.dsp else RowMultiplier.latency_of(MULT_WIDTH)
+The bits above only say whether the product is far outside the bounds.
+"""
 
-
-def requantizer_latency(config: Config) -> int:
-    """Cycles from a sum to its result."""
-    return 10 + multiplier_latency(config)
+WIDEST_SUM = 64
+"""Most bits of a sum."""
 
 
 @kept_apart
 class Requantizer(wiring.Component):
-    """y = clamp(((sum + bias) * mult + 2^(shift-1)) >> shift, -M, M), or y = sum + bias when `raw`.
+    """Computes a code from a sum, or with `raw` only adds the bias.
 
-    M = 127, or 7 when `narrow`. mult is 0..2^15-1, shift 1..47; other shifts give no meaningful
-    result.
+    Formula:
+      y = clamp(((sum + bias) * mult + 2^(shift - 1)) >> shift, -M, M), exact
+      y = sum + bias, if raw
+      M = 127, or 7 if narrow. >> rounds towards minus infinity, so a half rounds up: TOSA's
+      apply_scale_16 with single rounding
 
-    Members: sum In(signed output_width), scaling In(SCALING_LAYOUT), raw In(1), narrow In(1), y
-    Out(signed result_width). Latency `requantizer_latency`, one result per cycle, no flow control.
-    The rounding is TOSA's apply_scale_16 with single rounding. A raw result goes the same way,
-    times 1 and shifted by 0.
+    Parameters (keyword-only):
+      sum_width   bits of a sum, 1..64
+      blocks      multiply in the family's multiplier blocks; False uses look-up tables alone
 
-    Cycles: bias; into and through the multipliers, one for each CHUNK bits; their products joined
-    (2); the shift, two bits of it at a time (3); rounding; comparison with the bounds (2); clamp.
+    Members:
+      sum In(signed sum_width)    the sum
+      scaling In(SCALING_LAYOUT)  bias (signed, 32 bits), mult 0..2^15-1, shift 1..47
+      raw In(1), narrow In(1)     as in the formula
+      y Out(signed result_width)  the result, `latency` cycles later
+
+    Attributes:
+      latency        12 cycles with blocks, 15 without
+      result_width   max(sum_width, 32) + 1 bits
+
+    Raises ValueError for other widths.
+
+    Throughput: one result a cycle. No flow control, no reset: all registers are of the domain
+    `sync` and keep their contents at a reset. Other shifts than 1..47 give undefined results.
+
+    Stages: bias; the multipliers, one for each digit of DIGIT bits; the sum of their
+    products (2); the shift, two bits of its amount at a time (3); rounding; comparison with the
+    bounds (2); clamp.
     """
 
-    def __init__(self, config: Config):
-        self._config = config
+    def __init__(self, *, sum_width: int, blocks: bool = True):
+        if not isinstance(sum_width, int) or not 1 <= sum_width <= WIDEST_SUM:
+            raise ValueError(f"sum_width: expected 1 to {WIDEST_SUM} bits, got {sum_width!r}")
+        self._blocks = blocks
+        self._result_width = max(sum_width, BIAS_WIDTH) + 1
         super().__init__(
             {
-                "sum": In(signed(config.output_width)),
+                "sum": In(signed(sum_width)),
                 "scaling": In(SCALING_LAYOUT),
                 "raw": In(1),
                 "narrow": In(1),
-                "y": Out(signed(config.result_width)),
+                "y": Out(signed(self._result_width)),
             }
         )
+
+    @property
+    def result_width(self) -> int:
+        """Bits of a result."""
+        return self._result_width
+
+    @property
+    def latency(self) -> int:
+        """Cycles from a sum to its result."""
+        return self.latency_of(self._blocks)
+
+    @classmethod
+    def latency_of(cls, blocks: bool) -> int:
+        """Cycles from a sum to its result, with multiplier blocks or without."""
+        return 10 + cls._multiplier_latency(blocks)
+
+    @staticmethod
+    def _multiplier_latency(blocks: bool) -> int:
+        return Multiplier.latency if blocks else RowMultiplier.latency_of(MULT_WIDTH)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         delay = Delay(m)
-        width = self._config.result_width
+        multiplied = self._multiplier_latency(self._blocks)
+        product = self._scale(m, platform)
+        # A raw result takes the same way: it is multiplied by 1 and shifted by 0. One bit is kept
+        # below the point, so that rounding adds 1 instead of a shifted constant.
+        amount = Signal(SHIFT_WIDTH, reset_less=True)
+        m.d.sync += amount.eq(Mux(self.raw, 0, self.scaling.shift - 1))
+        shifted = self._shift(m, product, delay(amount, 2 + multiplied, "shift"))
+        narrow = delay(self.narrow, 7 + multiplied, "narrow")
+        raw = delay(self.raw, 9 + multiplied, "raw")
+        m.d.comb += self.y.eq(self._clamp(m, shifted, narrow, raw))
+        return m
+
+    def _scale(self, m: Module, platform: object) -> Value:
+        """(sum + bias) * mult, or sum + bias where `raw`."""
+        width = self._result_width
         biased = Signal(signed(width), reset_less=True)
         mult = Signal(MULT_WIDTH, reset_less=True)
         m.d.sync += [
             biased.eq(self.sum + self.scaling.bias),
             mult.eq(Mux(self.raw, 1, self.scaling.mult)),
         ]
-        # One bit is kept below the point, so that rounding adds 1 instead of a shifted constant.
-        kept = Signal(SHIFT_WIDTH, reset_less=True)
-        m.d.sync += kept.eq(Mux(self.raw, 0, self.scaling.shift - 1))
         product = Signal(signed(width + MULT_WIDTH), reset_less=True)
         m.d.sync += product.eq(self._product(m, biased, mult, platform))
-        multiplied = multiplier_latency(self._config)
-        shift = delay(kept, 2 + multiplied, "shift")
-        narrow = delay(self.narrow, 7 + multiplied, "narrow")
-        raw = delay(self.raw, 9 + multiplied, "raw")
-        shifted: Value = product
-        for low in reversed(range(0, SHIFT_WIDTH, 2)):
-            stage = Signal.like(product, name=f"shifted_{low}", reset_less=True)
-            m.d.sync += stage.eq(shifted >> (shift[low : low + 2] << low))
-            shift, shifted = delay(shift[:low], 1, f"shift_below_{low}"), stage
-        # What lies far outside the bounds shows in the upper bits, and only the lower ones are
-        # rounded.
-        near = 10
-        beyond = shifted[near - 1 :]
-        rounded = Signal(signed(near), reset_less=True)
-        whole = Signal(signed(width), reset_less=True)
-        m.d.sync += [
-            rounded.eq(self._rounded(shifted[:near].as_signed())),
-            whole.eq(shifted),
-        ]
-        # Of all bits: `whole` holds raw results, and a shifted product may be wider.
-        negative = delay(shifted[-1], 2, "negative")
-        groups = [beyond[start : start + 8] for start in range(0, len(beyond), 8)]
-        ones = Cat(delay(group.all(), 1, "ones") for group in groups)
-        some = Cat(delay(group.any(), 1, "some") for group in groups)
-        # Codes have 8 bits; what is clamped says to which bound.
-        code = Signal(signed(8), reset_less=True)
-        above, below, inside, narrowed = (
-            Signal(reset_less=True, name=name) for name in ("above", "below", "inside", "narrowed")
-        )
-        kept_whole = Signal.like(whole, reset_less=True)
-        m.d.sync += [
-            above.eq(Mux(narrow, rounded > 7, rounded > 127)),
-            below.eq(Mux(narrow, rounded < -7, rounded < -127)),
-            inside.eq(ones.all() | ~some.any()),
-            code.eq(rounded),
-            narrowed.eq(narrow),
-            kept_whole.eq(whole),
-        ]
-        high, low, last = (
-            Signal(reset_less=True),
-            Signal(reset_less=True),
-            Signal.like(whole, reset_less=True),
-        )
-        inner, bound = Signal.like(code, reset_less=True), Signal(signed(8), reset_less=True)
-        m.d.sync += [
-            high.eq(Mux(inside, above, ~negative)),
-            low.eq(Mux(inside, below, negative)),
-            bound.eq(Mux(narrowed, 7, 127)),
-            inner.eq(code),
-            last.eq(kept_whole),
-        ]
-        y = Signal.like(self.y, reset_less=True)
-        m.d.sync += y.eq(Mux(raw, last, Mux(high, bound, Mux(low, -bound, inner))))
-        m.d.comb += self.y.eq(y)
-        return m
+        return product
 
     def _product(self, m: Module, biased: Value, mult: Value, platform: object) -> Value:
-        """biased * mult, a cycle behind the multipliers: one for each chunk of bits, the highest of them signed."""
+        """biased * mult, one cycle after the multipliers.
+
+        Each multiplier takes one digit of the biased sum, in base 2^DIGIT; the highest is signed.
+        """
         delay = Delay(m)
         parts: list[Value] = []
-        for index, start in enumerate(range(0, len(biased), CHUNK)):
-            last = start + CHUNK >= len(biased)
-            chunk = biased[start:].as_signed() if last else biased[start : start + CHUNK]
-            part = place(m, f"chunk_{index}", "scaler", self._multiplier, platform)
-            m.d.comb += [part.x.eq(chunk), part.w.eq(mult)]
+        for index, start in enumerate(range(0, len(biased), DIGIT)):
+            last = start + DIGIT >= len(biased)
+            digit = biased[start:].as_signed() if last else biased[start : start + DIGIT]
+            part = place(m, f"digit_{index}", "scaler", self._multiplier, platform)
+            m.d.comb += [part.x.eq(digit), part.w.eq(mult)]
             parts.append(part.p << start)
         return delay(parts[0] + parts[1], 1, "lower") + sum(
             delay(part, 1, "upper") for part in parts[2:]
         )
 
     def _multiplier(self) -> wiring.Component:
-        if self._config.dsp:
+        if self._blocks:
             return Multiplier(x_width=MAX_WIDTH, w_width=MULT_WIDTH + 1)
         return RowMultiplier(x_width=MAX_WIDTH, w_width=MULT_WIDTH)
 
+    def _shift(self, m: Module, product: Value, amount: Value) -> Value:
+        """product >> amount, two bits of the amount in each of three cycles, highest first."""
+        delay, shifted = Delay(m), product
+        for low in reversed(range(0, SHIFT_WIDTH, 2)):
+            stage = Signal.like(product, name=f"shifted_{low}", reset_less=True)
+            m.d.sync += stage.eq(shifted >> (amount[low : low + 2] << low))
+            amount, shifted = delay(amount[:low], 1, f"shift_below_{low}"), stage
+        return shifted
+
+    def _clamp(self, m: Module, shifted: Value, narrow: Value, raw: Value) -> Value:
+        """The result, four cycles after `shifted`: rounded and clamped, or where `raw` as it is."""
+        delay = Delay(m)
+        rounded = Signal(signed(NEAR), reset_less=True)
+        m.d.sync += rounded.eq(self._rounded(shifted[:NEAR].as_signed()))
+        whole = delay(shifted[: self._result_width].as_signed(), 2, "whole")
+        # The sign of all bits: a shifted product may be wider than a raw result.
+        negative = delay(shifted[-1], 2, "negative")
+        beyond = shifted[NEAR - 1 :]
+        groups: Sequence[Value] = [beyond[start : start + 8] for start in range(0, len(beyond), 8)]
+        ones = Cat(delay(group.all(), 1, "ones") for group in groups)
+        some = Cat(delay(group.any(), 1, "some") for group in groups)
+        flags = (Signal(reset_less=True, name=name) for name in ("above", "below", "inside"))
+        above, below, inside = flags
+        m.d.sync += [
+            above.eq(Mux(narrow, rounded > 7, rounded > 127)),
+            below.eq(Mux(narrow, rounded < -7, rounded < -127)),
+            inside.eq(ones.all() | ~some.any()),
+        ]
+        high, low = (Signal(reset_less=True, name=name) for name in ("high", "low"))
+        bound = Signal(signed(8), reset_less=True)
+        m.d.sync += [
+            high.eq(Mux(inside, above, ~negative)),
+            low.eq(Mux(inside, below, negative)),
+            bound.eq(Mux(delay(narrow, 1, "narrowed"), 7, 127)),
+        ]
+        # An unclamped code has 8 bits.
+        code = delay(rounded[:8].as_signed(), 2, "code")
+        last = delay(whole, 1, "last")
+        y = Signal.like(self.y, name="clamped", reset_less=True)
+        m.d.sync += y.eq(Mux(raw, last, Mux(high, bound, Mux(low, -bound, code))))
+        return y
+
     def _rounded(self, doubled: Value) -> Value:
-        """Of twice a value the value, a half away from minus infinity."""
+        """Half of a value, rounded to the nearest integer, a half up."""
         return (doubled + 1) >> 1
