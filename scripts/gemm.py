@@ -81,11 +81,10 @@ def gemm(
 
 def _mode(name: str, exponent_bits: int, ratio: int, offset: int | None) -> Mode:
     chosen = mode(name, exponent_bits)
-    if isinstance(chosen.w_format, Piecewise):
-        if offset is not None and not 0 <= offset <= 63:
-            raise ValueError(f"offset: expected 0..63, got {offset}")
-        chosen = replace(chosen, w_format=Piecewise(ratio, -1 if offset is None else offset))
-    return chosen
+    if offset is not None and not 0 <= offset <= 63:
+        raise ValueError(f"offset: expected 0..63, got {offset}")
+    w_format = Piecewise(ratio, -1 if offset is None else offset)
+    return replace(chosen, w_format=w_format) if isinstance(chosen.w_format, Piecewise) else chosen
 
 
 def _job(
