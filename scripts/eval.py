@@ -72,7 +72,7 @@ def evaluate(
     setup = Setup(mode_name, exponent_bits, rows, cols, bus, checkpoint, post_training)
     if backend == "rtl":
         options.check_size(setup.config, "simulate")
-    check_folder(keep, "--keep")
+    check_folder(keep, "--keep", json=json_file)
     pairs = read_pairs(glue, limit, task)
     started = time.perf_counter()
     tally: Tally | None = None
