@@ -43,7 +43,9 @@ def report(
     for name, paths in (("--bench", bench or []), ("--sign-off", sign_off or [])):
         for path in paths:
             if not path.is_file():
-                raise ValueError(f"{name}: expected a file, got {path} (no such file)")
+                raise ValueError(
+                    f"{name}: expected a file, got {path} ({'no file' if path.exists() else 'no such file'})"
+                )
     benches = bench or sorted(Path("docs").glob("bench-*.json"))
     signed = sign_off or sorted(Path("docs").glob("signoff-*.json"))
     with status("drawing"):
