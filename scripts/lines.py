@@ -10,7 +10,10 @@ from golden.files import write_bytes
 from scripts.console import err
 
 Whole = Callable[[bytes], bytes]
-"""Of a file's content, what is whole records; a last record that lacks its newline alone may get it."""
+"""Of a file's content, what is whole records; a last record that lacks its newline alone may get it.
+
+Raises ValueError, of the first line, for a file of something else.
+"""
 
 
 def read(path: Path, whole: Whole) -> list[str]:
@@ -20,16 +23,19 @@ def read(path: Path, whole: Whole) -> list[str]:
     no UTF-8.
     """
     content = _content(path)
-    kept = whole(content)
+    kept = _whole(path, content, whole)
     _say(path, content, kept)
     return _lines(path, kept)
 
 
 def mend(path: Path, whole: Whole) -> None:
-    """Remove from the end of a file what is cut short, and say so in a line on stderr."""
+    """Remove from the end of a file what is cut short, and say so in a line on stderr.
+
+    Raises ValueError for a file of something else, which stays as it is.
+    """
     with _locked(path):
         content = _content(path)
-        kept = whole(content)
+        kept = _whole(path, content, whole)
         if kept != content:
             write_bytes(path, kept)
     _say(path, content, kept)
@@ -41,7 +47,7 @@ def append(path: Path, whole: Whole, text: Callable[[bool], str]) -> None:
     `text` is called with whether it is the first in the file. Raises OSError.
     """
     with _locked(path):
-        kept = whole(_content(path))
+        kept = _whole(path, _content(path), whole)
         write_bytes(path, kept + text(not kept).encode())
 
 
@@ -52,6 +58,18 @@ def whole_lines(content: bytes) -> bytes:
 
 def _content(path: Path) -> bytes:
     return path.read_bytes() if path.exists() else b""
+
+
+def _whole(path: Path, content: bytes, whole: Whole) -> bytes:
+    try:
+        return whole(content)
+    except ValueError as error:
+        raise ValueError(f"{path}:1: {error}") from None
+
+
+def first_line(content: bytes) -> str:
+    """The first line of a file, whatever its bytes are."""
+    return content.partition(b"\n")[0].rstrip(b"\r").decode(errors="backslashreplace")
 
 
 def _lines(path: Path, content: bytes) -> list[str]:
