@@ -116,6 +116,16 @@ def run(arguments: list[str] | None = None) -> int:
     return status
 
 
+def _what_came(error: Exception) -> str:
+    """The value that is not of an option's type, where the parser's message lacks it."""
+    found = getattr(error.__cause__, "errors", None)
+    if found is None:
+        return ""
+    first = found()[0]
+    value = repr(first["input"])
+    return "" if value in first["msg"] else f", got {value}"
+
+
 _WRONG = (FileNotFoundError, NotADirectoryError, PermissionError, IsADirectoryError)
 """What a path that is given wrongly raises; a full disk raises another."""
 
@@ -160,5 +170,5 @@ def _outcome(arguments: list[str] | None) -> tuple[int, str]:
         if type(error).__name__ == "NoArgsIsHelpError":
             print(error.format_message())
             return 0, ""
-        return 2, error.format_message()
+        return 2, f"{error.format_message()}{_what_came(error)}"
     return int(status or 0), ""

@@ -143,10 +143,23 @@ def is_stream(path: Path) -> bool:
     return _descriptor(path) is not None or files.is_stream(path)
 
 
-def check_folder(path: Path | None, option: str) -> None:
-    """Raise ValueError naming the option if `path` cannot become a folder, before a long run."""
+def check_folder(path: Path | None, option: str, **outputs: Path | None) -> None:
+    """Raise ValueError naming the option if `path` cannot become a folder, before a long run.
+
+    `outputs` are the files that the command writes, by option: neither the folder nor those above
+    it may be one of them.
+    """
     if path is None:
         return
+    if path == STDIO:
+        raise ValueError(f"{option}: expected a folder, got {path}")
+    folder = Path(os.path.realpath(path))
+    for name, output in outputs.items():
+        if output not in (None, STDIO) and Path(os.path.realpath(output)) in (
+            folder,
+            *folder.parents,
+        ):
+            raise ValueError(f"{option}: expected another place than --{name}, got {path}")
     try:
         # Raises for a name that is too long.
         path.exists()

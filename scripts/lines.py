@@ -15,7 +15,8 @@ from scripts.console import err
 Whole = Callable[[bytes], bytes]
 """The part of a file's content that is whole records.
 
-The last record may get the newline that alone it lacks.
+The last record may get the newline that alone it lacks. Raises ValueError, which describes the
+first line, for a file of something else.
 """
 
 
@@ -26,16 +27,19 @@ def read(path: Path, whole: Whole) -> list[str]:
     for bytes that are no UTF-8.
     """
     content = _content(path)
-    kept = whole(content)
+    kept = _whole(path, content, whole)
     _say(path, content, kept)
     return _lines(path, kept)
 
 
 def mend(path: Path, whole: Whole) -> None:
-    """Remove from the end of a file what is cut short, and say so in a line on stderr."""
+    """Remove from the end of a file what is cut short, and say so in a line on stderr.
+
+    Raises ValueError for a file of something else, which stays as it is.
+    """
     with _locked(path):
         content = _content(path)
-        kept = whole(content)
+        kept = _whole(path, content, whole)
         if kept != content:
             write_bytes(path, kept)
     _say(path, content, kept)
@@ -48,7 +52,7 @@ def append(path: Path, whole: Whole, text: Callable[[bool], str]) -> None:
     Raises OSError.
     """
     with _locked(path):
-        kept = whole(_content(path))
+        kept = _whole(path, _content(path), whole)
         write_bytes(path, kept + text(not kept).encode())
 
 
@@ -59,6 +63,18 @@ def whole_lines(content: bytes) -> bytes:
 
 def _content(path: Path) -> bytes:
     return path.read_bytes() if path.exists() else b""
+
+
+def _whole(path: Path, content: bytes, whole: Whole) -> bytes:
+    try:
+        return whole(content)
+    except ValueError as error:
+        raise ValueError(f"{path}:1: {error}") from None
+
+
+def first_line(content: bytes) -> str:
+    """The first line of a file, whatever its bytes are."""
+    return content.partition(b"\n")[0].rstrip(b"\r").decode(errors="backslashreplace")
 
 
 def _lines(path: Path, content: bytes) -> list[str]:

@@ -68,9 +68,12 @@ def whole(content: bytes) -> bytes:
     """What a file holds of whole measurements.
 
     A build has several records, which were written together. Where the last one is cut short, those
-    before it that may be of the same build go too: one that is missing would not be missed.
+    before it that may be of the same build go too: one that is missing would not be missed. Raises
+    ValueError where the first line is not the header, or a part of it.
     """
-    kept = lines.whole_lines(content)
+    kept, first, header = lines.whole_lines(content), lines.first_line(content), ",".join(_HEADER)
+    if first != header and (kept or not header.startswith(first)):
+        raise ValueError(f"expected {header}, got {first[:60]!r}")
     torn = content[len(kept) :]
     if not torn:
         return kept

@@ -138,7 +138,8 @@ def _read(path: Path) -> tuple[dict[str, str], Tensors]:
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
+        reason = "expected a file, got a folder or a device" if path.exists() else "no such file"
+        raise FileNotFoundError(f"{path}: {reason}")
     try:
         with safe_open(path, "np") as file:
             metadata = file.metadata() or {}

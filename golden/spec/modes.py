@@ -69,8 +69,9 @@ def sum_width(bound: int, count: int) -> int:
 def mode(name: str, exponent_bits: int = 4) -> Mode:
     """Look up a mode by name; the log2 modes use `exponent_bits` (3 or 4, in wlog-a8 also 5).
 
-    Raises ValueError for an unknown name or an exponent width that the mode does not support.
+    Raises ValueError for an unknown name, and in any mode for an impossible exponent width.
     """
+    log2 = Log2(exponent_bits)
     match name:
         case "w8a8":
             return Mode(name, Linear(8), Linear(8))
@@ -79,13 +80,13 @@ def mode(name: str, exponent_bits: int = 4) -> Mode:
         case "w4a4":
             return Mode(name, Linear(4), Linear(4), x_lanes=2, w_lanes=2)
         case "wlog-a8":
-            return Mode(name, Linear(8), Log2(exponent_bits))
+            return Mode(name, Linear(8), log2)
         case "wlog-alog":
             if exponent_bits > 4:
                 raise ValueError(
                     f"exponent bits: expected 3 or 4 in wlog-alog, got {exponent_bits!r}"
                 )
-            return Mode(name, Log2(exponent_bits), Log2(exponent_bits))
+            return Mode(name, log2, log2)
         case "wpw-a8":
             # Region 1 reaches 63; region 2 reaches 63 + t at t = 63, before the ratio.
             return Mode(name, Linear(8), Piecewise(), partial_bounds=(127 * 63, 127 * 126))

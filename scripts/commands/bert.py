@@ -71,7 +71,7 @@ def bert(
     for text in texts:
         check_text(text, "text")
     check_places(json=json_file, output=output)
-    check_folder(dump, "--dump")
+    check_folder(dump, "--dump", json=json_file, output=output)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         tokens = Tokenizer().encode_all(texts)

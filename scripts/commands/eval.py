@@ -76,7 +76,7 @@ def evaluate(
     mode_name = FLOAT if chosen is None else chosen.name
     if backend == "rtl":
         options.check_size(setup.config, "simulate")
-    check_folder(keep, "--keep")
+    check_folder(keep, "--keep", json=json_file)
     pairs = read_pairs(glue, limit, task)
     started = time.perf_counter()
     tally: Tally | None = None

@@ -31,7 +31,7 @@ def formats(
     w8a8.
     """
     check_place(json_file, "--json")
-    check_folder(output, "--output")
+    check_folder(output, "--output", json=json_file)
     if glue is None and limit is not None:
         raise ValueError("--limit: expected with --glue, got none")
     pairs = None if glue is None else read_pairs(glue, limit)

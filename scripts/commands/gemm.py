@@ -83,11 +83,11 @@ def gemm(
 
 def _mode(chosen: Mode, ratio: int, offset: int | None) -> Mode:
     """The mode with the parameters of piece-wise codes, where its w codes are such."""
-    if not isinstance(chosen.w_format, Piecewise):
-        return chosen
     for name, value, least in (("ratio", ratio, 1), ("offset", offset, 0)):
         if value is not None and not least <= value <= 63:
             raise ValueError(f"--{name}: expected {least}..63, got {value}")
+    if not isinstance(chosen.w_format, Piecewise):
+        return chosen
     fmt = Piecewise(ratio) if offset is None else Piecewise(ratio, offset)
     return replace(chosen, w_format=fmt)
 

@@ -51,7 +51,8 @@ def report(
     for name, paths in (("--bench", bench or []), ("--sign-off", sign_off or [])):
         for path in paths:
             if not path.is_file():
-                raise ValueError(f"{name}: expected a file, got {path} (no such file)")
+                missing = "no file" if path.exists() else "no such file"
+                raise ValueError(f"{name}: expected a file, got {path} ({missing})")
     benches = bench or sorted(Path("docs/data").glob("bench-*.json"))
     signed = sign_off or sorted(Path("docs/data").glob("signoff-*.json"))
     with status("drawing"):

@@ -93,7 +93,7 @@ def table(
     options.check_training(epochs, None, limit)
     check_file(records, "--records")
     check_place(records, "--records")
-    check_folder(output, "--output")
+    check_folder(output, "--output", records=records)
     text = None if page is None else _read_page(page)
     if not show:
         cells = [Cell(name, each, seed) for name in tasks for each in rows]

@@ -18,7 +18,7 @@ from hw.verilog.design import Design, UnitName, generate
 from scripts import options
 from scripts.builds import CORE, with_build
 from scripts.console import out, status
-from scripts.files import check_folder, make_folder, write_text
+from scripts.files import check_folder, check_place, make_folder, write_text
 from sim.models import models, needs_models
 from sim.selftest import SHAPE, script
 from sim.testbench import testbench
@@ -75,6 +75,9 @@ def verilog(
     manifest = _manifest(design, unit, build, target, list(files))
     files[f"{prefix}manifest.json"] = json.dumps(manifest, indent=2) + "\n"
     make_folder(output, "--output")
+    # All files or none: a folder may have the name of one.
+    for name in (*files, f"{design.top}_bench.v"):
+        check_place(output / name, "--output")
     # A bench of an earlier core would fail on this one.
     (output / f"{design.top}_bench.v").unlink(missing_ok=True)
     for name, text in files.items():

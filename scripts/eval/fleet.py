@@ -124,7 +124,7 @@ def executor(workers: int, scheduler: str | None) -> Executor:
         ) from None
     try:
         executor: Executor = Client(scheduler, timeout=10).get_executor()
-    except OSError as error:
+    except (OSError, ValueError, TypeError) as error:
         raise ValueError(
             f"--scheduler: expected the address of a Dask scheduler, got {scheduler} ({error})"
         ) from None

@@ -200,13 +200,21 @@ def append(path: Path, record: dict[str, Any]) -> None:
 
 
 def whole(content: bytes) -> bytes:
-    """What a file holds of whole lines; of the last one the newline may be missing."""
-    kept = lines.whole_lines(content)
+    """What a file holds of whole lines; of the last one the newline may be missing.
+
+    Raises ValueError where the first line does not begin as a record does.
+    """
+    kept, first = lines.whole_lines(content), lines.first_line(content)
+    if not first.startswith(_BEGIN) and (kept or not _BEGIN.startswith(first)):
+        raise ValueError(f"expected a record of task, row and seed, got {first[:40]!r}")
     last = content[len(kept) :]
     try:
         return content + b"\n" if isinstance(json.loads(last), dict) else kept
     except ValueError:
         return kept
+
+
+_BEGIN = '{"task": "'
 
 
 def find(records: Iterable[dict[str, Any]], cell: Cell) -> dict[str, Any] | None:

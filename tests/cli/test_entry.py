@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -141,6 +142,21 @@ def test_days_are_checked(days: str, kept: Path, capfd: pytest.CaptureFixture[st
         capfd,
     )
     assert keys(kept) == {"b", "d", "t"}
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("missing port number"), OSError("timed out"), TypeError("no")]
+)
+def test_an_address_that_is_none(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Dask raises for it does not name the option."""
+
+    def refuse(address: str, timeout: int) -> None:
+        raise error
+
+    monkeypatch.setitem(sys.modules, "distributed", SimpleNamespace(Client=refuse))
+    expected = rf"^--scheduler: expected the address of a Dask scheduler, got x \({error}\)$"
+    with pytest.raises(ValueError, match=expected):
+        executor(1, "x")
 
 
 def test_hints_are_those_of_the_guide(monkeypatch: pytest.MonkeyPatch) -> None:

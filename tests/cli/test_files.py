@@ -240,6 +240,53 @@ def test_places_are_checked_first(
     assert sorted(folder.iterdir()) == before
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "eval --task sts-b --glue . --backend rtl --keep PLACE --json",
+        "bert text --backend rtl --dump PLACE --json",
+        "bert text --backend rtl --dump PLACE -o",
+        "formats -o PLACE --json",
+        "table --glue . -o PLACE --records",
+    ],
+)
+@pytest.mark.parametrize("place", ["new", "new/in/it", "./new"])
+def test_a_folder_is_no_other_option_s_file(
+    words: str, place: str, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Found at the end, it would cost all that was computed."""
+    option = next(word for word in ("--keep", "--dump", "-o PLACE") if word in words)
+    option = option.replace("-o PLACE", "--output")
+    before = sorted(folder.iterdir())
+    refused(
+        [*words.replace("PLACE", place).split(), "new"],
+        f"{option}: expected another place than --",
+        capfd,
+    )
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "verilog -o",
+        "formats -o",
+        "report -o",
+        "build --board ulx3s-85f -o",
+        "bert text --backend rtl --dump",
+    ],
+)
+def test_a_folder_is_not_stdout(
+    words: str, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    refused(
+        [*words.split(), "-"],
+        f"{words.split()[-1].replace('-o', '--output')}: expected a folder, got -",
+        capfd,
+    )
+    assert not (folder / "-").exists()
+
+
 def test_a_name_as_long_as_a_folder_allows(folder: Path) -> None:
     assert run([*GEMM, "-o", "y" * 255]) == 0
     assert run([*GEMM, "-o", "y", "--json", "ü" * 127]) == 0

@@ -148,6 +148,63 @@ def test_what_stands_around_the_array(
     refused(["bench", *options.split()], message, capfd)
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("verilog -o out --exponent-bits 99", "exponent bits: expected 3..5, got 99"),
+        ("synth --exponent-bits 2", "exponent bits: expected 3..5, got 2"),
+        ("quantize -o m --exponent-bits 0", "exponent bits: expected 3..5, got 0"),
+        (
+            "sweep -o r.csv --unit pe --size 1x1 --exponent-bits 7",
+            "exponent bits: expected 3..5, got 7",
+        ),
+        ("gemm --x x --w w -o y --exponent-bits 6", "exponent bits: expected 3..5, got 6"),
+        ("gemm --x x --w w -o y --ratio 64", "ratio: expected 1..63, got 64"),
+        ("gemm --x x --w w -o y --offset -1", "offset: expected 0..63, got -1"),
+    ],
+)
+def test_a_parameter_of_other_modes(
+    words: str,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """The mode w8a8 does not read it, and records and manifests would hold it."""
+    monkeypatch.chdir(tmp_path)
+    refused(words.split(), message, capfd)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            "verilog -o out --rows 1.5",
+            "Invalid value for '--rows': Input should be a valid integer",
+        ),
+        ("synth --seed x", "Invalid value for '--seed': Input should be a valid integer"),
+        (
+            "compare a b --tolerance few",
+            "Invalid value for '--tolerance': Input should be a valid number",
+        ),
+        (
+            "verilog -o out --unit row",
+            "Invalid value for '--unit': Value error, 'row' is not one of",
+        ),
+        ("cache remove", "Invalid value for '[list|clean]': Value error, 'remove' is not one of"),
+    ],
+)
+def test_a_value_of_another_type_is_shown(
+    words: str, message: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(words.split()) == 2
+    err = capfd.readouterr().err
+    assert err.startswith(f"tilebert: {message}")
+    assert err.count(f"'{words.split()[-1]}'") == 1
+    assert err.count("\n") == 1
+
+
 @pytest.mark.slow
 def test_the_deepest_gemm_that_fits_one_panel(tmp_path: Path) -> None:
     """40,000 products to a sum: --k-max alone is enough, the buffers follow."""

@@ -283,3 +283,19 @@ def test_a_record_of_other_limits_is_not_the_one_asked_for(
         asked.clear()
         grid.run(cells, tmp_path, path, limit=limit, epochs=epochs)
         assert len(asked) == count, (limit, epochs)
+
+
+@pytest.mark.parametrize(
+    "content", [b"all my notes", b"my notes\nin two lines", b'{\n  "a": 1\n}', b"\x7fELF\0\xff"]
+)
+@pytest.mark.parametrize(
+    "words", ["sweep --unit pe --size 1x1 -o FILE", "table --glue . --records FILE"]
+)
+def test_a_file_of_something_else_stays(
+    words: str, content: bytes, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What no record begins with is none that is cut short."""
+    path = tmp_path / "other"
+    path.write_bytes(content)
+    refused(words.replace("FILE", str(path)).split(), f"{path}:1: expected ", capfd)
+    assert path.read_bytes() == content

@@ -170,6 +170,28 @@ def test_an_earlier_bench_goes(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["core.sv", "manifest.json"]
 
 
+@pytest.mark.parametrize("name", ["core.sv", "core_bench.v", "ecp5_models.v", "manifest.json"])
+def test_a_folder_in_place_of_a_file(
+    name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing of the set is written."""
+    (tmp_path / name).mkdir()
+    words = [
+        "verilog",
+        "--rows",
+        "1",
+        "--cols",
+        "1",
+        "--target",
+        "ecp5",
+        "--bench",
+        "-o",
+        str(tmp_path),
+    ]
+    refused(words, f"--output: expected a file in an existing folder, got {tmp_path / name}", capfd)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 def test_two_builds_fit_one_design(tmp_path: Path) -> None:
     """Both have a PE, a queue and a requantizer, and none of them is the other's."""
     tops = []

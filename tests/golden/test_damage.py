@@ -212,6 +212,16 @@ def test_a_file_cut_short(length: int, tmp_path: Path) -> None:
         load(path)
 
 
+def test_a_path_that_is_no_file(tmp_path: Path) -> None:
+    for path in (tmp_path, Path("/dev/null")):
+        with pytest.raises(
+            FileNotFoundError, match=f"^{path}: expected a file, got a folder or a device$"
+        ):
+            checkpoint.load(path)
+    with pytest.raises(FileNotFoundError, match=r"none: no such file$"):
+        checkpoint.load(tmp_path / "none")
+
+
 def test_a_type_that_numpy_lacks(tmp_path: Path) -> None:
     path = tmp_path / "m"
     save(tiny_model(), path, embeddings=True)

@@ -226,7 +226,12 @@ def test_no_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert cache.cache_folder().stat().st_mode & 0o077 == 0
 
 
-def test_a_folder_for_temporary_files_that_another_user_made(tmp_path: Path) -> None:
-    (tmp_path / f"tilebert-{os.getuid()}").symlink_to("/tmp")
+@pytest.mark.parametrize("link", [False, True])
+def test_a_folder_that_another_user_made(
+    link: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.getuid", lambda: tmp_path.stat().st_uid + (not link))
+    if link:
+        (tmp_path / f"tilebert-{os.getuid()}").symlink_to(tmp_path)
     with pytest.raises(ToolError, match="cache: expected a folder of this user"):
         cache.private_folder(tmp_path)
