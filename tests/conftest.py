@@ -1,4 +1,4 @@
-"""What is optional is left out where it is not installed; one skip for each file says what and how many tests."""
+"""Tests of optional parts are left out where these are not installed: one skip for each file."""
 
 import shutil
 from collections.abc import Generator, Iterator
@@ -20,7 +20,8 @@ def _trains(path: Path) -> bool:
 
 
 def _reason(path: Path, marker: str, tests: str) -> str:
-    return f"{path.parent.name}/{path.name}: {tests} left out, {' and '.join(MISSING[marker])} not installed"
+    missing = " and ".join(MISSING[marker])
+    return f"{path.parent.name}/{path.name}: {tests} left out, {missing} not installed"
 
 
 class LeftOut(pytest.Item):

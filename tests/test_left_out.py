@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[1]
 HIDDEN = """
 import importlib.util
 found = importlib.util.find_spec
-importlib.util.find_spec = lambda name, *rest: None if name in ("torch", "transformers") else found(name, *rest)
+hidden = ("torch", "transformers")
+importlib.util.find_spec = lambda name, *rest: None if name in hidden else found(name, *rest)
 """
 
 

@@ -1,4 +1,4 @@
-"""What a build computes: every mode and every variant of its codes, against every build of one mode."""
+"""Builds: every mode, and every variant of its codes, against every build of one mode."""
 
 import re
 from dataclasses import replace
@@ -125,7 +125,7 @@ def test_no_build_has_piecewise_codes_of_other_bits(bits: int) -> None:
 
 @pytest.mark.slow
 def test_every_code_that_is_taken_is_computed_as_golden_does() -> None:
-    """On one build of all modes, variants of all of them in turn; what a build refuses never reaches it."""
+    """One build of all modes computes variants of all of them in turn."""
     rng = np.random.default_rng(20261125)
     subject = config(*MODE_NAMES, rows=2, cols=3)
     jobs = []

@@ -84,7 +84,10 @@ def test_ports_that_would_meet_stay_apart() -> None:
 
 
 def test_ports_without_bits_are_left_out() -> None:
-    text = "module top(a, none, b);\n  input a;\n  input [-1:0] none;\n  wire [-1:0] none;\n  output b;\nendmodule\n"
+    text = (
+        "module top(a, none, b);\n  input a;\n  input [-1:0] none;\n"
+        "  wire [-1:0] none;\n  output b;\nendmodule\n"
+    )
     assert delivered(text) == "module top(a, b);\n  input a;\n  output b;\nendmodule\n"
 
 
@@ -92,9 +95,13 @@ def test_ports_without_bits_are_left_out() -> None:
 def test_a_memory_of_zeros_is_cleared_in_a_loop(zero: str) -> None:
     """Yosys writes zeros of 32 bits as decimal numbers."""
     cleared = "".join(f"    m[{index}] = {zero};\n" for index in range(3))
-    text = f"module top(a);\n  input a;\n  reg [3:0] m [2:0];\n  initial begin\n{cleared}  end\nendmodule\n"
+    text = (
+        "module top(a);\n  input a;\n  reg [3:0] m [2:0];\n"
+        f"  initial begin\n{cleared}  end\nendmodule\n"
+    )
     assert delivered(text) == (
         "module top(a);\n  input a;\n  (* no_rw_check *)\n  reg [3:0] m [2:0];\n"
-        "  integer m_word;\n  initial for (m_word = 0; m_word < 3; m_word = m_word + 1) m[m_word] = "
+        "  integer m_word;\n"
+        "  initial for (m_word = 0; m_word < 3; m_word = m_word + 1) m[m_word] = "
         f"{zero};\nendmodule\n"
     )

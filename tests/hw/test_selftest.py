@@ -1,4 +1,4 @@
-"""The self-test at its pins: it passes, and names the mode of a fault in the script or in the hardware."""
+"""The self-test at its pins passes, and names the mode of a fault in script or hardware."""
 
 from dataclasses import replace
 

@@ -18,12 +18,14 @@ NUMBERS = """module top(p, \\q.x , s, a, b, c);
   wire [8:0] _1_;
   assign _1_ = { p[8:1], s };
   assign a = { p[15], p[15], p[15], p[15], p[15], p[15], p[15], p[15], p[15], p[15], p[15], p };
-  assign b = s ? { p[13], p[13], p[13], p[13:4], p[4], p[4], \\q.x [7], \\q.x [7], \\q.x [7], \\q.x  , 4'h5 }
+  assign b = s ? { p[13], p[13], p[13], p[13:4], p[4], p[4], \
+\\q.x [7], \\q.x [7], \\q.x [7], \\q.x  , 4'h5 }
     : { p[9], p[9], p };
-  assign c = { _1_[8], _1_[8], _1_, p[3], p[3], p[3], p[2:0], \\q.x [5], \\q.x [5], \\q.x , s, s, s };
+  assign c = { _1_[8], _1_[8], _1_, p[3], p[3], p[3], p[2:0], \
+\\q.x [5], \\q.x [5], \\q.x , s, s, s };
 endmodule
 """
-"""Signs before whole numbers, parts of numbers and what they are not the sign of; repeated bits that extend nothing."""
+"""Sign extensions of whole numbers and of parts, and repeated bits that extend nothing."""
 
 
 def prove(first: str, second: str) -> None:
