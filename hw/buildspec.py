@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
+from golden.spec.formats import Log2
 from golden.spec.modes import K_MAX, MODE_NAMES, Mode, mode
 from hw.config import Config
 
@@ -53,6 +54,7 @@ class BuildSpec:
     panels: int = 16
 
     def __post_init__(self) -> None:
+        Log2(self.exponent_bits)
         if not self.has_log2:
             object.__setattr__(self, "exponent_bits", EXPONENT_BITS)
         # A build that cannot exist is refused before anything runs.

@@ -81,7 +81,7 @@ def kept_design(config: Config, flat: bool, shared: str = "") -> Design:
     folder, _ = entry("designs", key, lambda empty: _generate(config, flat, shared, empty))
     record = json.loads((folder / DESIGN).read_text(encoding="utf-8"))
     ports = tuple(Port(**port) for port in record.pop("ports"))
-    return Design(**{**record, "ports": ports, "shared": tuple(record["shared"])})
+    return Design(**{**record, "ports": ports, "apart": tuple(record["apart"])})
 
 
 def _generate(config: Config, flat: bool, shared: str, folder: Path) -> None:

@@ -50,7 +50,7 @@ def _link_folder() -> Path:
 
 def require(simulator: str) -> None:
     """Raise ToolError if a tool that the simulator needs is missing."""
-    needs = ("iverilog", "vvp") if simulator == "icarus" else ("g++", "make", "perl")
+    needs = ("iverilog", "vvp") if simulator == "icarus" else ("g++",)
     packages = {"iverilog": "iverilog", "vvp": "iverilog"}
     for tool in needs:
         if shutil.which(tool) is None:
@@ -65,7 +65,7 @@ def require(simulator: str) -> None:
 def environment() -> Iterator[None]:
     """Context with the environment variables and paths that Verilator and cocotb's runner need.
 
-    Tools are reached through links, because make and the linker do not accept every path.
+    Tools are reached through links, because the linker does not accept every path.
     """
     saved = dict(os.environ)
     saved_libs, saved_share = cocotb_tools.config.libs_dir, cocotb_tools.config.share_dir
@@ -75,8 +75,6 @@ def environment() -> Iterator[None]:
     root = _link(Path(spec.origin).parent)
     os.environ["VERILATOR_ROOT"] = str(root)
     os.environ["PATH"] = f"{root / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
-    # Flags of a make that started this program must not reach the make that it starts.
-    os.environ.pop("MAKEFLAGS", None)
     cocotb_tools.config.libs_dir = _link(saved_libs)
     cocotb_tools.config.share_dir = _link(saved_share)
     try:

@@ -164,7 +164,7 @@ _IMPORTING = """try:
 
 @pytest.mark.slow
 def test_while_tools_run(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Yosys, make and compilers are killed with the command, before files are removed."""
+    """Yosys and compilers are killed with the command, before files are removed."""
     plain = HOOK.format(root=str(ROOT), nth=-1, module="")
     tools = tmp_path_factory.mktemp("tools")
     (tools / "fake").write_text(FAKE)
@@ -177,7 +177,7 @@ def test_while_tools_run(folder: Path, tmp_path_factory: pytest.TempPathFactory)
     assert (folder / "children").exists()
 
     (folder / "children").unlink()
-    (tools / "make").symlink_to("fake")
+    (tools / "g++").symlink_to("fake")
     cache = str(folder / "cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TILEBERT_CACHE", cache)

@@ -151,16 +151,16 @@ def test_what_stands_around_the_array(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("verilog -o out --exponent-bits 99", "exponent bits: expected 3..5, got 99"),
-        ("synth --exponent-bits 2", "exponent bits: expected 3..5, got 2"),
-        ("quantize -o m --exponent-bits 0", "exponent bits: expected 3..5, got 0"),
+        ("verilog -o out --exponent-bits 99", "--exponent-bits: expected 3..5, got 99"),
+        ("synth --exponent-bits 2", "--exponent-bits: expected 3..5, got 2"),
+        ("quantize -o m --exponent-bits 0", "--exponent-bits: expected 3..5, got 0"),
         (
             "sweep -o r.csv --unit pe --size 1x1 --exponent-bits 7",
-            "exponent bits: expected 3..5, got 7",
+            "--exponent-bits: expected 3..5, got 7",
         ),
-        ("gemm --x x --w w -o y --exponent-bits 6", "exponent bits: expected 3..5, got 6"),
-        ("gemm --x x --w w -o y --ratio 64", "ratio: expected 1..63, got 64"),
-        ("gemm --x x --w w -o y --offset -1", "offset: expected 0..63, got -1"),
+        ("gemm --x x --w w -o y --exponent-bits 6", "--exponent-bits: expected 3..5, got 6"),
+        ("gemm --x x --w w -o y --ratio 64", "--ratio: expected 1..63, got 64"),
+        ("gemm --x x --w w -o y --offset -1", "--offset: expected 0..63, got -1"),
     ],
 )
 def test_a_parameter_of_other_modes(

@@ -4,13 +4,14 @@ import json
 from typing import Any
 
 import pytest
-from hw.flow.yosys import READ_DESIGN, run_yosys
 
 from golden.spec.commands import Ring
 from golden.spec.modes import mode
 from hw.config import Config
 from hw.flow.block_ram import with_output_registers
+from hw.flow.synth import READ_DESIGN
 from hw.gateware.core.operand_buffer import OperandBuffer
+from hw.tools.yosys import run_yosys
 from hw.verilog.design import emit
 
 DEFAULT = Config(modes=(mode("wlog-a8", 3),), rows=32, k_max=1536).x_ring

@@ -61,7 +61,7 @@ class Buffer:
 
 def buffers(subject: Config, heads: tuple[int, int, int]) -> list[Buffer]:
     columns = subject.cols * subject.w_lanes
-    words = [(subject.rows, subject.x_words), (subject.cols, subject.w_words)]
+    words = [(subject.rows, subject.x_ring.words), (subject.cols, subject.w_ring.words)]
     words += [(8 * subject.results, -(-columns // subject.results))]
     made = []
     for (word, count), head in zip(words, heads, strict=True):

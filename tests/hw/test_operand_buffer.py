@@ -44,7 +44,9 @@ def writer(buffer: OperandBuffer, contents: Contents, total: int, stalls: Stalls
         port = buffer.write
         # The last line is never freed: more are written than are waited for.
         while len(contents.lines) <= total:
-            load = [draw.getrandbits(8 * ring.bus) for _ in range(ring.beats(draw.randint(1, 3)))]
+            load = [
+                draw.getrandbits(8 * ring.bus) for _ in range(ring.transfers(draw.randint(1, 3)))
+            ]
             contents.lines += lines_of(ring, load)
             for index, transfer in enumerate(load):
                 while stalls() or not ctx.get(port.room):

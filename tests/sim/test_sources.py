@@ -87,6 +87,7 @@ def test_a_build_depends_on_what_drives_it(tree: Path) -> None:
         "sim/build.py",
         "sim/compilation.py",
         "sim/native/compiled.py",
+        "sim/native/compiler.py",
         "sim/native/compiled.cpp",
         "sim/native/extend.h",
     } == names
