@@ -64,7 +64,15 @@ def parsed(text: str) -> list[str]:
     return [str(each.code) for each in compilation.getAllDiagnostics() if each.isError()]
 
 
-@pytest.mark.parametrize(("unit", "target", "names", "dsp"), BUILDS)
+@pytest.mark.parametrize(
+    ("unit", "target", "names", "dsp"),
+    [
+        pytest.param(
+            *each.values, id=each.id, marks=[pytest.mark.slow] * (each.values[0] == "core")
+        )
+        for each in BUILDS
+    ],
+)
 def test_every_tool_takes_the_text(
     unit: str, target: str, names: tuple[str, ...], dsp: bool, tmp_path: Path
 ) -> None:
@@ -192,6 +200,7 @@ def test_a_folder_in_place_of_a_file(
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
+@pytest.mark.slow
 def test_two_builds_fit_one_design(tmp_path: Path) -> None:
     """Both have a PE, a queue and a requantizer, and none of them is the other's."""
     tops = []
