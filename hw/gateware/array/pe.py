@@ -142,10 +142,11 @@ class PE(wiring.Component):
         # They are stored inverted, so that synthesis does not merge them with the tag.
         others = {name: register(m, ~next_tag[name], f"not_{name}", init=1) for name in flagged}
 
-        split = len(config.lanes) == 2 and (config.has_pair or config.has_quad)
-        carry = p[W_PITCH - 1] & self._is_packed(tag) if flagged else p[W_PITCH - 1]
+        carry: Value | None = None
+        if len(config.lanes) == 2 and (config.has_pair or config.has_quad):
+            carry = p[W_PITCH - 1] & self._is_packed(tag) if flagged else p[W_PITCH - 1]
         inner = [p[X_PITCH - 1], p[3 * X_PITCH - 1]] if config.has_quad else [None, None]
-        carries = [[None, inner[0]], [carry if split else None, inner[1]]]
+        carries = [[None, inner[0]], [carry, inner[1]]]
         halves = []
         for half, widths in enumerate(config.lanes):
             lanes, start = [], 0
