@@ -211,7 +211,7 @@ def test_broken_rows_and_a_damaged_state_are_told_once(
 def test_help_says_what_epochs_apply_to(capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["train", "--help"]) == 0
     text = " ".join(re.sub(r"[^\w\s,.;]", " ", capfd.readouterr().out).split())
-    assert "Passes of the quantized model over the data, or a part of one" in text
+    assert "Passes of the quantized model over the data, a fraction included" in text
     assert "Fine tuning in FP32 before it always takes its own, 3 or 4." in text
 
 
