@@ -19,7 +19,7 @@ Check = tuple[Value, Status]
 def settings_layout(config: Config) -> data.StructLayout:
     """Settings that CONFIGURE leaves for the tiles that follow.
 
-    `configured` is 1 after the first accepted CONFIGURE; `x_lines` and `w_lines` are the lines of a
+    `configured` is 1 if the last CONFIGURE was accepted; `x_lines` and `w_lines` are the lines of a
     panel.
     """
     return data.StructLayout(
