@@ -22,8 +22,8 @@ __all__ = ["load_array", "save_array"]
 def load_array(file: BinaryIO) -> NDArray[Any]:
     """Read the array of a .npy file from the file's current position; pickled objects are refused.
 
-    `file` must be seekable. Raises ValueError, in one line, for a file that is empty, is not a .npy
-    file, is cut short, or whose header claims more bytes than follow.
+    `file` must be seekable. Raises ValueError, with a message of one line, for a file that is
+    empty, is not a .npy file, is cut short, or whose header claims more bytes than follow.
     """
     start = file.tell()
     size = file.seek(0, os.SEEK_END) - start

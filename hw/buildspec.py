@@ -11,7 +11,7 @@ from golden.spec.modes import K_MAX, MODE_NAMES, Mode, mode
 from hw.config import Config
 
 EXPONENT_BITS = 4
-"""Exponent bits of log2 codes where nothing else is stated."""
+"""Default exponent bits of log2 codes."""
 
 _LOG2_NAME = re.compile(r"wlog(\d+)-(a8|alog)")
 
@@ -23,20 +23,26 @@ _PARTS = {
     "w": "w_words",
     "panels": "panels",
 }
-"""Parameters that the text states only where they differ from the default, by their prefix."""
+"""Parameters that the text states only if they differ from the default, by their prefix."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BuildSpec:
     """The parameters of `hw.config.Config`, with modes by name: it prints, parses and hashes.
 
-    `modes` are names of golden.spec.modes, each once; `exponent_bits` (3, 4 or 5) counts in log2
-    modes only, and is 4 in a build without any, so that equal builds are equal. `x_words` and
-    `w_words` are None for the default size of a buffer.
+    `modes` are names of golden.spec.modes, each once. `exponent_bits` (3, 4 or 5) matters only in
+    builds with a log2 mode; in others it is set to 4, so that equal builds compare equal. `x_words`
+    and `w_words` are None for the default size of a buffer.
 
-    The text is `ROWSxCOLS/MODES` and further parts for what differs from the default, as in
-    `8x8/w8a8+wlog-a8-4/k1536/no-dsp`: modes joined by +, or `all`, then the exponent bits where a
-    mode is log2, the largest K, and the sizes of the core (bus, results, x, w, panels).
+    The text form, as in `8x8/w8a8+wlog-a8-4/k1536/no-dsp`, has these parts with a / between them:
+
+    - ROWSxCOLS;
+    - the modes joined by +, or `all`, and after them -BITS in a build with a log2 mode;
+    - kN: the largest K;
+    - no-dsp: a build without DSP blocks;
+    - busN, resultsN, xN, wN, panelsN: sizes of the core.
+
+    All parts but the first two are left out if the parameter has its default.
 
     Raises ValueError, on construction, as `Config` and `mode` do.
     """
@@ -64,13 +70,16 @@ class BuildSpec:
     def of(
         cls, names: Iterable[str], exponent_bits: int | None = None, **parameters: Any
     ) -> "BuildSpec":
-        """A build of modes that may state their exponent bits (`stated_bits`), each taken once."""
+        """A build with the modes `names`, repeated ones dropped.
+
+        A name may contain exponent bits, as `stated_bits` reads them.
+        """
         modes, bits = stated_bits(names, exponent_bits)
         return cls(modes=modes, exponent_bits=bits, **parameters)
 
     @classmethod
     def parse(cls, text: str) -> "BuildSpec":
-        """The build that prints as `text`; raises ValueError for a text that is none."""
+        """The build whose text form is `text`; raises ValueError if there is none."""
         size, _, rest = text.partition("/")
         names, *parts = rest.split("/")
         match = re.fullmatch(r"(\d+)x(\d+)", size)
@@ -109,7 +118,7 @@ class BuildSpec:
 
     @property
     def has_log2(self) -> bool:
-        """Whether a mode has log2 codes, so that `exponent_bits` counts."""
+        """Whether a mode has log2 codes, so that `exponent_bits` matters."""
         return any(is_log2(name) for name in self.modes)
 
     @cached_property
@@ -125,7 +134,7 @@ class BuildSpec:
         return self.config.modes[0]
 
     def including(self, *names: str) -> "BuildSpec":
-        """The build with these modes after its own, where it does not have them."""
+        """This build with the modes `names` that it lacks added after its own."""
         return replace(self, modes=tuple(dict.fromkeys((*self.modes, *names))))
 
 
@@ -139,8 +148,8 @@ def stated_bits(
 ) -> tuple[tuple[str, ...], int]:
     """Modes as golden names them, each once, and the exponent bits of their log2 codes.
 
-    `wlog3-a8` is wlog-a8 with 3 exponent bits. `exponent_bits` is what was stated beside the names,
-    None for nothing. Raises ValueError where two statements differ.
+    `wlog3-a8` is wlog-a8 with 3 exponent bits. `exponent_bits` are the bits stated apart from the
+    names, or None. Raises ValueError if two of the stated numbers of bits differ.
     """
     found: dict[str, None] = {}
     stated: dict[int, str] = {}

@@ -1,4 +1,4 @@
-"""Builds on the command line: the options that state one, and errors that name these options."""
+"""Builds on the command line: the options that state a build, and errors that name them."""
 
 import inspect
 import re
@@ -110,7 +110,7 @@ def stated_build(
 ) -> BuildSpec:
     """The build that options state; raises ValueError that names the option.
 
-    0 words of a buffer mean the default, as none do.
+    Both 0 and None words of a buffer mean the default.
     """
     names = [*modes] if mode is None else [mode]
     with named_options():
@@ -147,7 +147,7 @@ def core_build(chosen: Mode | None, rows: int, cols: int, bus: int) -> BuildSpec
 def named_options(**names: str) -> Iterator[None]:
     """Let a message of `Config`, `mode` or `platform_of` name the option as the user types it.
 
-    `names` are those of options that are not called after the parameter.
+    `names` are the options whose names differ from their parameters.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""The commands of `tilebert`, and how errors end."""
+"""The commands of `tilebert`, and their exit statuses after errors."""
 
 import errno
 import os
@@ -44,14 +44,14 @@ COMMANDS = {
 
 
 class Commands(TyperGroup):
-    """The commands. Only the one that runs is imported: some import what takes a second."""
+    """The commands. Only the one that runs is imported, because some imports take a second."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Names, as help shows them."""
+        """The names of the commands, in the order of the help text."""
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """A command, None if there is none of that name."""
+        """The command of that name, or None."""
         if cmd_name not in COMMANDS:
             return None
         own = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -91,7 +91,7 @@ def _common(
 def run(arguments: list[str] | None = None) -> int:
     """Run one command; an error becomes one line on stderr.
 
-    Returns the exit status: 2 for wrong input, 1 where a tool fails, 130 after control-C.
+    Returns the exit status: 2 for wrong input, 1 if a tool fails, 130 after control-C.
     """
     for stream in (sys.stdout, sys.stderr):
         tolerate(stream)
@@ -103,21 +103,21 @@ def run(arguments: list[str] | None = None) -> int:
         except (KeyboardInterrupt, typer.Abort):
             status, message = INTERRUPTED, ""
         except Exception:
-            # What an interrupted library makes of it.
+            # An interrupted library may raise another exception instead.
             if not interrupts:
                 raise
-        # Typer takes some interrupts for itself and says nothing.
+        # Typer handles some interrupts itself and prints nothing.
         if interrupts or status == INTERRUPTED:
             status, message = INTERRUPTED, "interrupted"
         if message:
-            # Whoever closed stderr does not want to know.
+            # stderr is closed, so nobody reads the message.
             with suppress(OSError):
                 err.say(f"tilebert: {' '.join(message.split())}")
     return status
 
 
 def _what_came(error: Exception) -> str:
-    """The value that is not of an option's type, where the parser's message lacks it."""
+    """The value that does not have an option's type, if the parser's message lacks it."""
     found = getattr(error.__cause__, "errors", None)
     if found is None:
         return ""
@@ -127,7 +127,7 @@ def _what_came(error: Exception) -> str:
 
 
 _WRONG = (FileNotFoundError, NotADirectoryError, PermissionError, IsADirectoryError)
-"""What a path that is given wrongly raises; a full disk raises another."""
+"""Exceptions of a wrong path; a full disk raises another one."""
 
 
 def _give_tools_a_place() -> None:
@@ -147,7 +147,7 @@ def _outcome(arguments: list[str] | None) -> tuple[int, str]:
     except ValueError as error:
         return 2, str(error)
     except BrokenPipeError:
-        # The reader of stdout has seen enough, as `head` has.
+        # The reader of stdout, such as `head`, has closed it.
         return 1, ""
     except OSError as error:
         wrong = isinstance(error, _WRONG) or error.errno in (errno.ENAMETOOLONG, errno.ELOOP)
@@ -164,7 +164,7 @@ def _outcome(arguments: list[str] | None) -> tuple[int, str]:
     except BrokenExecutor as error:
         return 1, f"workers: {error}"
     except Exception as error:
-        # What the option parser finds; its classes are private, their message is not.
+        # An error of the option parser, whose classes are private; their message is not.
         if not hasattr(error, "format_message"):
             raise
         if type(error).__name__ == "NoArgsIsHelpError":

@@ -1,4 +1,4 @@
-"""What people see: tables on stdout, progress and errors on stderr.
+"""Output for people: tables on stdout, progress and errors on stderr.
 
 Texts are shown as they are, without markup.
 """
@@ -49,14 +49,14 @@ class Output(Console):
     def say(self, text: str) -> None:
         """Print one line.
 
-        On a terminal that is stdout it is folded between words; no word is cut.
+        If stdout is a terminal, the line is folded between words; no word is cut.
         """
         if self.is_terminal and not self.stderr:
             text = textwrap.fill(text, self.width, break_long_words=False, break_on_hyphens=False)
         self.print(text, soft_wrap=True)
 
     def show(self, table: Table) -> None:
-        """Print a table; where it does not fit, print a heading and a value a line."""
+        """Print a table, or, if it does not fit, a line of heading and value for each cell."""
         if _least_width(table) <= self.width:
             self.print(table)
         else:
@@ -78,7 +78,7 @@ class Output(Console):
         del self._buffer[:]
 
     def print(self, *objects: Any, **how: Any) -> None:
-        """As Console.print; raises OSError that names the stream."""
+        """Print as Rich's Console does; raises OSError that names the stream."""
         try:
             super().print(*objects, **how)
         except OSError as error:
@@ -86,7 +86,7 @@ class Output(Console):
             raise OSError(error.errno, error.strerror, name) from None
 
     def on_broken_pipe(self) -> None:
-        """Raise what was raised: Rich itself would end the process here."""
+        """Raise the exception again: Rich itself would end the process here."""
         raise
 
 
@@ -119,7 +119,7 @@ _told: set[str] = set()
 
 @contextmanager
 def warnings_told() -> Iterator[None]:
-    """Tell what is warned of inside, instead of printing where."""
+    """Print warnings raised inside as messages, without their place in the code."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield
@@ -150,7 +150,7 @@ class Bar:
 def progress(lines: bool = False) -> Iterator[Bar]:
     """A progress bar on stderr that leaves nothing behind.
 
-    Where stderr is no terminal, it is a `Log` with `lines`, and prints nothing without.
+    If stderr is no terminal, it is a `Log` with `lines`, and without `lines` it prints nothing.
     """
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     # Off a terminal an empty line would stay, and an error would be two lines.
@@ -180,7 +180,7 @@ class Log(Bar):
 
 
 class Silent(Bar):
-    """A bar that nobody sees."""
+    """A bar that shows nothing."""
 
     def __init__(self) -> None:
         super().__init__(Progress(disable=True))

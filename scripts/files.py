@@ -17,10 +17,10 @@ from golden.arrays import load_array
 from scripts.console import out
 
 STDIO = Path("-")
-"""As an input stdin, as an output stdout."""
+"""Path that means stdin for an input and stdout for an output."""
 
 MOST = 1 << 30
-"""Bytes that are taken from a pipe, which need not end."""
+"""Most bytes that are read from a pipe, because a pipe may never end."""
 
 
 def check_stdin(**paths: Path | None) -> None:
@@ -40,7 +40,7 @@ def read_bytes(path: Path, option: str, what: str) -> bytes:
             with path.open("rb") as file:
                 kind = os.fstat(file.fileno()).st_mode
                 if stat.S_ISCHR(kind) or stat.S_ISBLK(kind):
-                    # Some never end.
+                    # Some devices and pipes never end.
                     raise ValueError(f"{option}: expected {what}, got {path} (a device)")
                 content = file.read(-1 if stat.S_ISREG(kind) else MOST + 1)
                 most = len(content) if stat.S_ISREG(kind) else MOST
@@ -58,7 +58,7 @@ def read_bytes(path: Path, option: str, what: str) -> bytes:
 
 
 def read_text(path: Path, option: str, what: str) -> str:
-    """As `read_bytes`, in UTF-8."""
+    """The text of a file in UTF-8, read as by `read_bytes`."""
     try:
         return read_bytes(path, option, what).decode()
     except UnicodeDecodeError as error:
@@ -95,9 +95,9 @@ def check_file(path: Path, option: str) -> None:
 
 
 def check_place(path: Path | None, option: str) -> None:
-    """Raise ValueError naming the option if `path` cannot be written: to know it before a long run.
+    """Raise ValueError naming the option if `path` cannot be written, before a long run.
 
-    A path that is stdout takes it: what the command prints there goes to stderr from now on.
+    If the path is stdout, the text that the command prints goes to stderr from now on.
     """
     if path is None:
         return
@@ -131,7 +131,7 @@ def check_places(**paths: Path | None) -> None:
 
 
 def check_text(text: str, name: str) -> None:
-    """Raise ValueError for a text of bytes that are no UTF-8, as a shell passes them on."""
+    """Raise ValueError for a text with bytes that are not UTF-8, which a shell can pass."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -139,7 +139,7 @@ def check_text(text: str, name: str) -> None:
 
 
 def is_stream(path: Path) -> bool:
-    """Whether what is written to `path` cannot be written again: stdout, a pipe, a device."""
+    """Whether `path` can be written only once: stdout, a pipe, a device."""
     return _descriptor(path) is not None or files.is_stream(path)
 
 
@@ -187,15 +187,15 @@ def make_folder(path: Path, option: str) -> None:
 def write_bytes(path: Path, option: str, content: bytes) -> None:
     """Write a file: readers see the old one or the whole new one.
 
-    A link stays, and what it leads to is written. `-`, pipes and devices take the bytes as they
-    are. Raises ValueError naming the option.
+    If `path` is a link, its target is written and the link stays. `-`, pipes and devices are
+    written directly. Raises ValueError naming the option.
     """
     try:
         descriptor = _descriptor(path)
         if descriptor is None:
             files.write_bytes(path, content)
             return
-        # Not opened anew: a file that is stdout would be cut, and written from its beginning.
+        # Not opened again: a file that is stdout would be truncated and written from its beginning.
         with os.fdopen(os.dup(descriptor), "wb") as file:
             file.write(content)
     except OSError as error:
@@ -205,7 +205,7 @@ def write_bytes(path: Path, option: str, content: bytes) -> None:
 
 
 def write_atomically(path: Path, option: str, write: Callable[[BinaryIO], object]) -> None:
-    """As `write_bytes`, with a function that writes the content to a file."""
+    """Write as `write_bytes` does, with a function that writes the content to a file."""
     content = io.BytesIO()
     try:
         write(content)

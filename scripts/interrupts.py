@@ -21,7 +21,7 @@ PATIENCE = 3
 """The signal that ends the process at once, without cleaning up."""
 
 _SUBREAPER = 36
-"""PR_SET_CHILD_SUBREAPER of Linux' prctl."""
+"""Option of Linux' prctl: orphaned descendants become children of this process."""
 
 
 class Interrupts:
@@ -40,9 +40,9 @@ class Interrupts:
         """
         self.count += 1
         if self.count == 1:
-            # Such as Amaranth's for what was described and not used.
+            # For example Amaranth's warnings of elaboratables that were created and not used.
             warnings.simplefilter("ignore")
-            # Children first: what is removed while they still write is soon there again.
+            # Children first: a child that still writes would create removed files again.
             end_children()
             raise KeyboardInterrupt
         if self.count >= PATIENCE:
@@ -54,8 +54,8 @@ def interruptible() -> Iterator[Interrupts]:
     """Within it, control-C ends all child processes and raises KeyboardInterrupt, once.
 
     Code in which Python ignores exceptions (`__del__`, callbacks of weak references) may swallow
-    it; then it is raised again a moment later. Libraries may turn it into another exception, hence
-    the object that tells whether it came.
+    it; then it is raised again a moment later. Libraries may turn it into another exception, so the
+    object that is yielded tells whether control-C was pressed.
     """
     interrupts = Interrupts()
     ignored = (
@@ -124,13 +124,13 @@ def end_children() -> None:
 
 
 def _descendants(ancestor: int) -> list[tuple[int, int]]:
-    """Process numbers of the living descendants and of their parents, parents before children."""
+    """Process numbers of the living descendants, each with its parent; parents come first."""
     children: dict[int, list[int]] = {}
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit():
             continue
         with suppress(OSError):
-            # The name of the program, in brackets, may hold anything.
+            # The name of the program, in brackets, may contain any characters.
             state, parent = (
                 (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[:2]
             )

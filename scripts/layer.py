@@ -18,7 +18,7 @@ from sim.streams import result_transfers
 
 @dataclass(frozen=True)
 class Bounds:
-    """Lower bounds of a group's cycles: product slots, loads of each panel once, result beats."""
+    """Lower bounds of a group's cycles: by products, by loads of each panel once, by results."""
 
     slots: float
     bus: int
@@ -26,7 +26,7 @@ class Bounds:
 
     @property
     def tightest(self) -> tuple[str, float]:
-        """The largest, and its name."""
+        """The largest bound and its name."""
         named = {"slots": self.slots, "bus": float(self.bus), "results": float(self.results)}
         name = max(named, key=lambda key: named[key])
         return name, named[name]
@@ -48,7 +48,7 @@ class Timing:
 
     @property
     def exact(self) -> bool:
-        """Whether every result is golden's."""
+        """Whether every result equals golden's."""
         return not any(self.wrong.values())
 
 
@@ -61,7 +61,7 @@ def time_layer(
 ) -> Timing:
     """Simulate a layer of a model (a key of golden.schedule.shapes.ENCODERS) on random codes.
 
-    Linear GEMMs run in the mode, attention in w8a8; the build must hold both.
+    Linear GEMMs run in the mode, attention in w8a8; the build must contain both.
     """
     jobs = layer_jobs(ENCODERS[model], tokens, chosen)
     groups = {**jobs, "layer": [job for group in jobs.values() for job in group]}
@@ -83,7 +83,7 @@ def time_layer(
 
 
 def bounds(group: GroupResult) -> Bounds:
-    """The least cycles for what a group computed."""
+    """The lower bounds of the cycles of a group."""
     schedule = group.schedule
     once: dict[object, int] = {}
     loads = (command for command in schedule.commands if isinstance(command, Load))
@@ -106,7 +106,7 @@ class LayerPoint:
 
     @property
     def name(self) -> str:
-        """How the names of its records begin; each is measured once."""
+        """The prefix of its records' names, which identifies the measurement."""
         return f"bench/{self.model}-{self.tokens}/{self.build}"
 
     path = name
@@ -116,7 +116,7 @@ class LayerPoint:
         return record.rpartition("/")[0] == self.path
 
     def measure(self) -> list[Record]:
-        """Its records; raises ValueError where a result is not golden's."""
+        """Its records; raises ValueError if a result differs from golden's."""
         timing = time_layer(
             self.build.including("w8a8").config,
             self.model,

@@ -1,6 +1,6 @@
 """Files of records, a line or more each.
 
-They grow by whole records, and a record that was cut short is dropped when they are read.
+Whole records are appended to them. A reader drops an incomplete record at the end.
 """
 
 import fcntl
@@ -13,18 +13,18 @@ from golden.files import write_bytes
 from scripts.console import err
 
 Whole = Callable[[bytes], bytes]
-"""The part of a file's content that is whole records.
+"""Function from a file's content to the part of it that consists of whole records.
 
-The last record may get the newline that alone it lacks. Raises ValueError, which describes the
-first line, for a file of something else.
+If the last record lacks only its newline, the function adds it. It raises ValueError, which
+describes the first line, for a file with other content.
 """
 
 
 def read(path: Path, whole: Whole) -> list[str]:
-    """The lines of a file that are whole records, none if it is not there.
+    """The lines of a file that belong to whole records, none if it does not exist.
 
-    What is cut short at its end is said in a line on stderr. Raises ValueError, with file and line,
-    for bytes that are no UTF-8.
+    An incomplete record at its end is reported in a line on stderr. Raises ValueError, with file
+    and line, for bytes that are not UTF-8.
     """
     content = _content(path)
     kept = _whole(path, content, whole)
@@ -33,9 +33,9 @@ def read(path: Path, whole: Whole) -> list[str]:
 
 
 def mend(path: Path, whole: Whole) -> None:
-    """Remove from the end of a file what is cut short, and say so in a line on stderr.
+    """Remove an incomplete record from the end of a file, with a line on stderr.
 
-    Raises ValueError for a file of something else, which stays as it is.
+    Raises ValueError for a file with other content, which is not changed.
     """
     with _locked(path):
         content = _content(path)
@@ -48,7 +48,7 @@ def mend(path: Path, whole: Whole) -> None:
 def append(path: Path, whole: Whole, text: Callable[[bool], str]) -> None:
     """Append `text` to the whole records of a file, all of it or nothing.
 
-    Other processes may append too. `text` is called with whether it is the first in the file.
+    Other processes may append too. `text` is called with True if the file has no records yet.
     Raises OSError.
     """
     with _locked(path):
@@ -57,7 +57,7 @@ def append(path: Path, whole: Whole, text: Callable[[bool], str]) -> None:
 
 
 def whole_lines(content: bytes) -> bytes:
-    """What ends with a newline."""
+    """The content up to and including its last newline."""
     return content[: content.rfind(b"\n") + 1]
 
 
@@ -100,10 +100,10 @@ def _say(path: Path, content: bytes, kept: bytes) -> None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Among processes that append to files in one folder, one at a time."""
+    """Lock a folder: of the processes that append to its files, one runs at a time."""
     folder = os.open(Path(os.path.realpath(path)).parent, os.O_RDONLY)
     try:
-        # Not every file system has locks; there one process appends.
+        # Some file systems have no locks; there only one process may append.
         with suppress(OSError):
             fcntl.flock(folder, fcntl.LOCK_EX)
         yield

@@ -24,7 +24,7 @@ SOURCES = ("golden.bert.calibration", "golden.bert.checkpoint", "golden.bert.tok
 """Modules that a post-training model depends on."""
 
 TRAINED = ("w8a8", "w4a8", "w4a4", "wlog-a8", "wpw-a8")
-"""Modes that the repository has a trained model of."""
+"""Modes of the trained models in the repository."""
 
 
 def quantized(chosen: Mode, clip: bool = True) -> QuantizedModel:
@@ -40,10 +40,9 @@ def quantized(chosen: Mode, clip: bool = True) -> QuantizedModel:
 def load_model(chosen: Mode, path: Path | None = None, *, trained: bool = True) -> QuantizedModel:
     """The model in `path`, else the trained one of that mode, else the clipped post-training one.
 
-    The last is made once and kept in the cache; it is also what there is without `trained`, and in
-    modes that no checkpoint came with. Says so on stderr where it answers because a checkpoint is
-    not installed. Raises ValueError if the checkpoint is damaged, of another mode or of other
-    exponent bits.
+    The post-training model is made once and kept in the cache. It is used without `trained`, in
+    modes without a checkpoint, and, with a message on stderr, if the checkpoint is not installed.
+    Raises ValueError if the checkpoint is damaged, of another mode or of other exponent bits.
     """
     if path is None and trained:
         path = shipped(chosen)
@@ -61,19 +60,19 @@ def load_model(chosen: Mode, path: Path | None = None, *, trained: bool = True) 
 
 
 def shipped(chosen: Mode) -> Path | None:
-    """The project's checkpoint of sentence similarity in that mode, None where there is none."""
+    """The project's checkpoint of sentence similarity in that mode, or None."""
     path = _place(chosen)
     return path if chosen == mode(chosen.name) and path.exists() else None
 
 
 def check_choice(checkpoint: Path | None, post_training: bool) -> None:
-    """Raise ValueError for a model that is asked for in two ways."""
+    """Raise ValueError if two options select a model."""
     if checkpoint is not None and post_training:
         raise ValueError(f"--post-training: expected without --checkpoint, got {checkpoint}")
 
 
 def origin(chosen: Mode, path: Path | None, post_training: bool) -> str:
-    """Where `load_model` finds the model, in a few words."""
+    """A short text that says where `load_model` finds the model."""
     if path is not None:
         return str(path)
     found = None if post_training else shipped(chosen)
@@ -85,7 +84,7 @@ def _place(chosen: Mode) -> Path:
 
 
 def _kept(chosen: Mode) -> QuantizedModel:
-    """The post-training model from the cache; made again where it is damaged there."""
+    """The post-training model from the cache; made again if the cached one is damaged."""
     name, key = "model.safetensors", f"{chosen.name}-{_digest(chosen)}"
     what = f"{MODEL_PACKAGE} in {chosen.name}, {chosen.w_format} weights"
     folder, _ = entry(
@@ -101,7 +100,7 @@ def _loaded(path: Path) -> QuantizedModel:
 
 def _digest(chosen: Mode) -> str:
     """Hash of the format, the model package and the code that quantizes."""
-    model_folder()  # Says how to get the package where it is missing.
+    model_folder()  # Raises an error that says how to get the package, if it is missing.
     formats = f"{chosen.x_format} {chosen.w_format}"
     content = f"{formats} {version(MODEL_PACKAGE)} {version('numpy')} {sources.digest(*SOURCES)}"
     return hashlib.sha256(content.encode()).hexdigest()[:16]

@@ -9,7 +9,7 @@ from hw.config import Config
 from sim.toolchain import SimulatorName
 
 MOST_PES = {"simulate": 4096, "map": 4096, "write": 16384}
-"""PEs of the largest array, by what is done with it."""
+"""PEs of the largest array, by purpose."""
 
 _SECONDS_PER_PE = {"simulate": 0.25, "map": 0.3, "write": 0.007}
 _BYTES_PER_PE = 1200
@@ -93,11 +93,11 @@ SENTENCE = "A student with a small board multiplies matrices in four bits."
 """The sentence that `simulate` and `formats` run by default."""
 
 SEED_MAX = 2**31 - 1
-"""What nextpnr, NumPy and PyTorch all take."""
+"""Largest seed that nextpnr, NumPy and PyTorch all accept."""
 
 
 def check_seed(value: Any) -> Any:
-    """An option's callback: one seed, several or none.
+    """Callback of an option with one seed, several or none.
 
     Raises ValueError that names the option and its range.
     """
@@ -115,7 +115,7 @@ Simulator = Annotated[SimulatorName, typer.Option("--simulator", help="What runs
 
 
 def check_clock(clock: float) -> None:
-    """Raise ValueError for what is no frequency."""
+    """Raise ValueError for a value that is not a frequency."""
     if not 0 < clock < 1e6:
         raise ValueError(f"--clock: expected MHz above 0, got {clock:g}")
 

@@ -15,10 +15,10 @@ from scripts.files import read_text
 
 
 def read(path: Path) -> list[Record]:
-    """The records of a file, none if it is not there; raises ValueError that names file and line.
+    """The records of a file, none if it does not exist.
 
-    What is cut short at the end of the file is said in a line on stderr: see `whole`. A pipe is
-    read to its end.
+    Incomplete measurements at the end of the file (see `whole`) are skipped, with a line on stderr.
+    A pipe is read to its end. Raises ValueError that names file and line.
     """
     if is_stream(path):
         return parse(read_text(path, f"{path}", "records").splitlines(), f"{path}")
@@ -26,7 +26,7 @@ def read(path: Path) -> list[Record]:
 
 
 def mend(path: Path) -> None:
-    """Remove from a file what is cut short at its end, so that it is measured again."""
+    """Remove incomplete measurements from the end of a file, so that they are measured again."""
     lines.mend(path, whole)
 
 
@@ -60,16 +60,16 @@ def _rows(rows: Iterable[str], place: str) -> Iterator[list[str]]:
 
 
 def append(path: Path, records: Iterable[Record]) -> None:
-    """Add lines to a file, all of one call or none; the first ones get a header."""
+    """Add the lines of a call to a file, all or none; a new file gets a header first."""
     lines.append(path, whole, lambda first: text(records, header=first))
 
 
 def whole(content: bytes) -> bytes:
-    """What a file holds of whole measurements.
+    """The complete measurements in a file's content.
 
-    A build has several records, which were written together. Where the last one is cut short, those
-    before it that may be of the same build go too: one that is missing would not be missed. Raises
-    ValueError where the first line is not the header, or a part of it.
+    The records of a build are written together. If the last record is cut short, the records before
+    it that may belong to the same build are dropped too: otherwise nobody would notice that the
+    build lacks a record. Raises ValueError if the first line is not the header or a part of it.
     """
     kept, first, header = lines.whole_lines(content), lines.first_line(content), ",".join(_HEADER)
     if first != header and (kept or not header.startswith(first)):
@@ -86,7 +86,7 @@ def whole(content: bytes) -> bytes:
 
 
 def text(records: Iterable[Record], *, header: bool) -> str:
-    """Records as lines, under a header or not."""
+    """Records as lines, with or without a header."""
     result = io.StringIO()
     writer = csv.writer(result, lineterminator="\n")
     writer.writerows([_HEADER] if header else [])

@@ -1,4 +1,4 @@
-"""Processes that work for this one, and end with it, also when it is killed."""
+"""Worker processes that end with this process, also when it is killed."""
 
 import multiprocessing
 import os
@@ -20,9 +20,9 @@ def processes(workers: int, *, tasks_per_process: int | None = None) -> ProcessP
 
 
 def end_with_parent() -> None:
-    """Have this process end when its parent has.
+    """Have this process end when its parent has ended.
 
-    Whoever is killed leaves nobody who would tell it to stop.
+    A parent that is killed cannot stop its workers.
     """
     parent = multiprocessing.parent_process()
     if parent is None:
@@ -30,7 +30,7 @@ def end_with_parent() -> None:
 
     def watch() -> None:
         parent.join()
-        # At once: what has to be whole is written beside its place, and what is not is made again.
+        # At once: files that must be whole are written under another name; others are made again.
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -33,8 +33,8 @@ __all__ = ["GroupResult", "Run", "simulate"]
 class GroupResult:
     """Results y of a group of jobs that ran without a pause.
 
-    `cycles` counts from the first accepted command to the last result; `seconds` is the simulation
-    time.
+    `cycles` counts from the first accepted command to the last result; `seconds` is the wall-clock
+    time of their simulation.
     """
 
     schedule: Schedule
@@ -60,7 +60,7 @@ class GroupResult:
 
 @dataclass(frozen=True)
 class Run:
-    """Results of one simulator run; `seconds` is the time in the simulator."""
+    """Results of one simulator run; `seconds` is its wall-clock time."""
 
     groups: list[GroupResult]
     seconds: float
@@ -105,7 +105,7 @@ def simulate(
 
 
 _Measured = tuple[NDArray[np.uint8], list[dict[str, Any]]]
-"""Result payloads, and cycles and seconds of each group."""
+"""Result payloads of all groups, and the cycles and seconds of each group."""
 
 _Progress = Callable[[float], None] | None
 

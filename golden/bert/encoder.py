@@ -27,8 +27,7 @@ __all__ = [
 
 Ids = NDArray[np.integer] | Sequence[Sequence[int]]
 Operand = NDArray[Any]
-"""Result of one product that another takes: float32, or codes at a scale that both products know.
-"""
+"""A value passed from one matrix product to the next: float32, or codes whose scale both know."""
 
 
 class Products(Protocol):

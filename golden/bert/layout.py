@@ -288,7 +288,8 @@ def _format(entry: object, where: str) -> Format:
         fmt = record(**fields)
     except ValueError as error:
         raise ValueError(f"{where}.{error}") from None
-    # Refuses an offset of -1 (the default): a file must contain the offset itself.
+    # `record` replaces an offset of -1, its default, so the file's -1 differs from `fmt` and is
+    # refused: a file must contain the offset itself.
     expect(where, fields, asdict(fmt))
     return fmt
 

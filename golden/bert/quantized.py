@@ -122,7 +122,8 @@ class QuantizedModel:
                 raise ValueError(
                     f"{where}.{name}: expected {self.mode.w_format} weights, got {dense.format}"
                 )
-            # Bound of the smallest code only: log2 weights may leave their upper octaves unused.
+            # The scale is checked against code value 1, not the largest: log2 weights may not use
+            # their largest codes.
             check_scale(dense.scale, 1, f"{where}.{name}.scale")
             check_codes(dense.codes, dense.format, f"{where}.{name}.codes")
         expect(f"{where}.activations", sorted(SITES), sorted(layer.activations))
@@ -140,7 +141,10 @@ class QuantizedModel:
 
 
 def _runs(fmt: Format, built: Format) -> bool:
-    """Whether codes in `fmt` run in a mode for `built`: 5..7 bits as 8, any ratio and offset."""
+    """Whether hardware built for format `built` can run codes in `fmt`.
+
+    Codes of 5 to 7 bits run as codes of 8 bits; the ratio and the offset may differ.
+    """
     if isinstance(fmt, Log2) or isinstance(built, Log2):
         return fmt == built
     return type(fmt) is type(built) and fmt.code_width == built.code_width
@@ -149,10 +153,10 @@ def _runs(fmt: Format, built: Format) -> bool:
 class QuantizedProducts:
     """Products of a quantized model, computed as jobs by a backend.
 
-    Q, K and V are int8 codes of the same quantized x. The result of P V consists of codes too:
-    those of the x of `output` if that is linear with 8 or 4 bits, otherwise those of `context`. All
-    other results are float32. Raises ValueError for a scale or bias that the requantizer cannot
-    express.
+    Q, K and V are computed from the same codes of x and requantized to int8. The result of P V is
+    requantized to site `output` if that site's format is linear with 8 or 4 bits; otherwise to site
+    `context`, and from there quantized to site `output` on the host. All other results are float32.
+    Raises ValueError for a scale or bias that the requantizer cannot express.
     """
 
     def __init__(self, model: QuantizedModel, backend: Backend) -> None:
@@ -234,7 +238,8 @@ def quantized_encoder(model: QuantizedModel, backend: Backend) -> Encoder:
 class _Part:
     """Linear layer prepared for jobs.
 
-    It contains the bias in units of a sum, the epilogue (Q, K, V), and the unit's real value.
+    It contains the bias in accumulator units, the epilogue (Q, K and V only), and `unit`, the real
+    value of one accumulator unit.
     """
 
     def __init__(self, mode: Mode, layer: QuantizedLayer, name: str) -> None:
@@ -262,7 +267,7 @@ class _Part:
 
 
 def _context_epilogue(scales: Mapping[str, Activation], width: int) -> Epilogue:
-    """Epilogue of P V: codes of the x of `output` if requantizable, else of `context`."""
+    """Epilogue of P V: requantizes to site `output` if its format allows it, else to `context`."""
     result = scales["output" if requantizable(scales["output"].format) else "context"]
     unit = scales["probabilities"].scale * scales["value"].scale
     return _epilogue(np.full(width, result.scale / unit), result.format, "context")

@@ -12,7 +12,10 @@ from golden.spec.commands import RingName
 __all__ = ["best_orders"]
 
 _REPEATED = 4
-"""Equal neighbouring jobs scheduled per candidate: enough to show how one affects the next."""
+"""At most this many equal neighbouring jobs are scheduled per candidate order.
+
+They are enough to show how one job affects the next.
+"""
 
 _TRIED = 3
 """Block counts tried per operand: the fewest that fit the rings, and the next larger ones."""
@@ -47,10 +50,10 @@ def _best_order(tiling: Tiling, count: int) -> Order:
 
 
 def _candidates(tiling: Tiling) -> Iterator[Order]:
-    """Orders with blocks of even size.
+    """Orders whose blocks are as equal in size as possible.
 
-    The fewest blocks reload the other operand least often; smaller blocks leave ring space in which
-    the next panels are prefetched.
+    With the fewest blocks, the other operand is reloaded least often. With more and smaller blocks,
+    the ring has space to prefetch the next panels.
     """
     rings = tiling.geometry.rings
     for name, count in ((RingName.X, tiling.m_tiles), (RingName.W, tiling.n_tiles)):

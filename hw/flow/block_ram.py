@@ -11,9 +11,9 @@ def with_output_registers(netlist: str) -> str:
     """A mapped netlist (Yosys' JSON) with the registers behind block RAMs moved into them.
 
     A DP16KD's data leaves 5.8 ns after the clock, and 0.9 ns from its register (Project Trellis'
-    timings, speed grade 6). Yosys infers no such register (its issue 5814). A port takes in its
-    flip-flops where each of its data outputs in use leads to one flip-flop and nothing else, all on
-    the port's clock and without enable or reset; so every value and cycle stays what it was.
+    timings, speed grade 6). Yosys infers no such register (its issue 5814). The flip-flops behind a
+    port are moved if each of its used data outputs drives one flip-flop and nothing else, and if
+    all of them have the port's clock and no enable or reset. No value in any cycle changes.
     """
     design = json.loads(netlist)
     for module in design["modules"].values():
@@ -28,7 +28,7 @@ def with_output_registers(netlist: str) -> str:
 
 
 def _readers(cells: Cells) -> dict[Any, list[tuple[str, str]]]:
-    """By bit of a net the cells and ports that read it."""
+    """The cells and ports that read each bit of a net."""
     readers: dict[Any, list[tuple[str, str]]] = defaultdict(list)
     for name, cell in cells.items():
         for port, bits in cell["connections"].items():
@@ -43,7 +43,7 @@ def _absorb(
 ) -> None:
     """Move the flip-flops behind one port, or two that work as one, into the block RAM.
 
-    Nothing moves unless all of them can.
+    None is moved unless all of them can be moved.
     """
     pins, settings = cell["connections"], cell["parameters"]
     modes = [f"REGMODE_{port}" for port in ports]

@@ -17,10 +17,9 @@ class Family:
 
     `device` is the part that figures are quoted for. `synthesis` is Yosys' command that maps with
     multiplier blocks, `synthesis_no_dsp` the one that maps without. `cells` lists, by kind (KINDS),
-    how the names of a family's cells begin. `tables` gives the look-up tables that a cell of a
-    type occupies, where carry cells or RAMs take the place of tables. `placed` says whether
-    nextpnr places this family on `device`; `multiplier` and `flip_flop` are the cells that the
-    sign-off looks for in every PE.
+    how the names of a family's cells begin. `tables` gives the number of look-up tables whose place
+    a carry cell or RAM of each type takes. `placed` says whether nextpnr places this family on
+    `device`; `multiplier` and `flip_flop` are the cells that the sign-off looks for in every PE.
     """
 
     device: str
@@ -115,7 +114,7 @@ class Device:
 
     @property
     def arguments(self) -> list[str]:
-        """Of nextpnr's command."""
+        """Options of nextpnr's command that select the device."""
         speed = [] if self.speed is None else ["--speed", str(self.speed)]
         return [self.option, "--package", self.package, *speed]
 

@@ -1,8 +1,8 @@
 """A floor plan: a site for each multiplier block and block RAM of an array or a core on ECP5.
 
-nextpnr's placer `static` finds good positions for blocks, and then legalizes them one by one, at
-random, which makes wires much longer (docs/decisions). Here all blocks are matched with sites
-at once.
+nextpnr's placer `static` finds good positions for blocks, and then moves them to sites one by one,
+in random order, which makes wires much longer (docs/decisions/0027). This floor plan matches all
+blocks with sites at once.
 """
 
 import copy
@@ -23,13 +23,13 @@ from hw.operands import Product
 Modules = dict[str, dict[str, Any]]
 
 DENSITY = 0.7
-"""Share of the logic around a PE's place that is its own."""
+"""Share of the flip-flops and look-up tables in a PE's rectangle of the grid that the PE uses."""
 
 TILE = 8
-"""Flip-flops of a tile of logic, and look-up tables."""
+"""Flip-flops in a tile of logic, which has as many look-up tables."""
 
 Sites = Mapping[str, list[Site]]
-"""A device's, by type of block."""
+"""Sites of a device by type of block."""
 
 
 def planned(netlist: str, unit: str, config: Config, device: str) -> str:
@@ -41,11 +41,12 @@ def planned(netlist: str, unit: str, config: Config, device: str) -> str:
 def floorplanned(netlist: str, config: Config, sites: Sites) -> str:
     """A mapped netlist (Yosys' JSON, from `hw.flow.harness.mapped`) with a site for each block.
 
-    PEs form a grid with the last row lowest, as far apart as their flip-flops need and as the rows
-    of multipliers allow. Operand buffers are at the edges that they feed; the blocks behind the
-    sums are above row 0, where sums leave the array. Each block gets a site of its own, with the
-    least sum of distances between blocks and their wanted positions. A netlist with more blocks
-    than the device has sites is returned as it is: nextpnr refuses it.
+    PEs form a grid with row 0 at the top. Each PE gets the area that its flip-flops or look-up
+    tables need. The distance of two rows is limited, so that all rows have multipliers near them.
+    Operand buffers are at the edges that they feed. The blocks that process the sums are above row
+    0, where sums leave the array. Each block gets a site of its own; the sum of the distances
+    between blocks and their wanted positions is minimal. A netlist with more blocks than the device
+    has sites is returned unchanged, and nextpnr refuses it.
     """
     design = json.loads(netlist)
     modules: Modules = design["modules"]
@@ -83,7 +84,10 @@ def _cells(
 
 
 def _unshare(modules: Modules, name: str, kinds: frozenset[str]) -> bool:
-    """Give each instance with blocks in it a module of its own; whether `name` has any."""
+    """Give each instance that contains blocks its own copy of the module it instantiates.
+
+    Returns whether module `name` contains any blocks.
+    """
     holds = False
     for instance, cell in modules[name]["cells"].items():
         inner = cell["type"]
@@ -104,7 +108,7 @@ def _unshare(modules: Modules, name: str, kinds: frozenset[str]) -> bool:
 
 
 def _area(pe: dict[str, Any]) -> int:
-    """Flip-flops of a PE, or its look-up tables if they are more."""
+    """The number of a PE's flip-flops or of its look-up tables, whichever is larger."""
     count = Counter(cell["type"] for cell in pe["cells"].values())
     return max(count["TRELLIS_FF"], count["LUT4"] + 2 * count["CCU2C"])
 
@@ -119,7 +123,8 @@ class _Plan:
         area = _area(pe) / TILE / DENSITY
         self._dy = sqrt(area)
         if config.product is Product.MULTIPLIER:
-            # The rows of PEs that share a row of multipliers have the height up to the next one.
+            # Several rows of PEs use one row of multipliers. Together they are at most as high as
+            # the distance to the next row of multipliers.
             pitch = bands[1] - bands[0] if len(bands) > 1 else 2 * bands[0]
             self._dy = min(self._dy, pitch / -(-config.rows // len(bands)))
         self._dx = min(area / self._dy, self._width / config.cols)
@@ -155,7 +160,7 @@ class _Plan:
         return self._width / 2, self._top
 
     def _of(self, bank: int, ring: str, count: int) -> float:
-        """The row or column in the middle of those that a bank feeds."""
+        """The middle of the rows or columns that a bank feeds."""
         return (bank + 0.5) / self._banks[ring] * count - 0.5
 
     def _x(self, column: float) -> float:

@@ -1,9 +1,9 @@
 """Lower bounds of the fabric: single multiply-accumulate units, mapped as tightly as possible.
 
-Measured with Yosys 0.70 and nextpnr 0.11 on LFE5U-85F, speed 6, median of three seeds: clear
-included, no drain, no tags, nothing around them. Without a multiplier block, carry cells are
-instantiated. An array cannot reach these figures, because its PEs pass operands on and drain; they
-show its distance from the fabric.
+Measured with Yosys 0.70 and nextpnr 0.11 on LFE5U-85F, speed 6, median of three seeds. A unit can
+clear its sum, but has no drain and no tags, and nothing surrounds it. Units without a multiplier
+block instantiate carry cells. An array cannot reach these figures, because its PEs also pass
+operands on and drain; the difference shows what that costs.
 """
 
 from dataclasses import dataclass

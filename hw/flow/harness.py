@@ -22,10 +22,10 @@ class Harness(wiring.Component):
     Members: clk In(1), rst In(1), si In(1), so Out(1).
 
     Every input bit of the unit is a bit of a shift register that starts at `si`. Every output bit
-    is folded by exclusive or into its bit of a second one that ends at `so`. So every path of the
-    unit is between registers, every bit depends on `si` and reaches `so`, and the harness adds one
-    register per port bit, with at most one gate before it. The reset is registered too, so that its
-    path to the PEs counts like any other.
+    is folded by exclusive or into one bit of a second shift register, which ends at `so`. So every
+    path of the unit is between registers, every bit depends on `si` and reaches `so`, and the
+    harness adds one register per port bit, with at most one gate before it. The reset is registered
+    too, so that its path to the PEs is timed like any other.
     """
 
     def __init__(self, config: Config, unit: str = "array"):
@@ -83,8 +83,8 @@ def check(netlist: str, config: Config, target: str = "ecp5") -> None:
 
     The whole array has rows * cols PEs; each has its multiplier, where the build uses them, and as
     many distinct flip-flops behind its accumulators and behind its drain as the sums have bits.
-    Anything less means that constant or unread signals removed logic, and its area and frequency
-    mean nothing.
+    If any is missing, Yosys removed logic with constant or unread signals, and the area and the
+    frequency are not those of the unit.
     """
     modules = json.loads(netlist)["modules"]
     pes = _instances(modules, _top(modules))["pe"]

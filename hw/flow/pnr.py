@@ -16,7 +16,7 @@ from hw.tools import nextpnr
 from hw.tools.nextpnr import Algorithms, PlaceAndRouteError
 
 DEFAULT = Algorithms()
-"""nextpnr's own."""
+"""The defaults of nextpnr."""
 
 
 def algorithms_for(unit: str, config: Config, device: str) -> Algorithms:
@@ -39,8 +39,8 @@ class Step:
     """A signal on the critical path, with delays in ns.
 
     `logic_ns` is the delay of the cells that drive the signal, `routing_ns` that of the wires
-    behind it. `signal` is its hierarchical name in the generated Verilog; a wire that mapping made
-    has the name of the register or output that it leads to.
+    behind it. `signal` is its hierarchical name in the generated Verilog; a wire that was created
+    by mapping has the name of the register or output that it leads to.
     """
 
     signal: str
@@ -54,7 +54,7 @@ class Placement:
 
     `fmax_mhz` is the frequency of the clock with the least slack, `clock_mhz` the target frequency.
     `path` is the critical path, from register to register. `used` is nextpnr's count of occupied
-    sites by type. Paths from and to pins do not count, nor do those inside a DSP block, which
+    sites by type. `fmax_mhz` leaves out paths from and to pins, and paths inside a DSP block, which
     nextpnr does not time (see hw.gateware.lib.multiplier).
     """
 
@@ -70,7 +70,7 @@ class Placement:
 
     @property
     def slack_ns(self) -> float:
-        """Slack in ns at the target frequency; below 0 where it is missed."""
+        """Slack in ns at the target frequency; negative if the target is missed."""
         return 1000 / self.clock_mhz - 1000 / self.fmax_mhz
 
     def record(self) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class Point:
 
     @property
     def path(self) -> str:
-        """How the names of its records begin."""
+        """The prefix of its records' names."""
         return f"{self.target}/{self.unit}/{self.build}"
 
     @property

@@ -21,10 +21,10 @@ class Site:
 
 @cache
 def sites_of(device: str) -> dict[str, list[Site]]:
-    """Sites of a device by type of block, from the lowest row and the left; empty without a plan.
+    """Sites of a device by type of block, lowest row first, then from the left; none if unplanned.
 
-    nextpnr has no list of them. It is given as many blocks as the device has, with nothing between
-    them, and places one on each site. Raises PlaceAndRouteError if it does not.
+    nextpnr has no list of sites. So it gets a netlist with as many blocks as the device has, and
+    places one on each site. Raises PlaceAndRouteError if it does not.
     """
     part = device_of(device)
     names = [

@@ -1,4 +1,4 @@
-"""What a design costs: Yosys' count of cells for a family of parts."""
+"""The cells of a design, as Yosys maps it for a family of parts."""
 
 import json
 from collections import Counter
@@ -25,7 +25,7 @@ setattr -set no_rw_check 1 m:*"""
 
 No memory reads a word in the cycle that writes it, or uses what such a read returns. Without the
 attribute Yosys adds two registers, a multiplexer and an address comparison to return the old word,
-which no block RAM of ECP5 does by itself.
+which no block RAM of ECP5 returns by itself.
 """
 
 
@@ -35,8 +35,8 @@ class Cells:
 
     `lut4` counts look-up tables (of up to 6 inputs on xc7), `ccu2c` carry cells (CCU2C, SB_CARRY,
     CARRY4), `ff` flip-flops, `dsp` multiplier blocks, `bram` block RAMs. `comb` is the area: the
-    look-up tables, and those that other cells occupy (hw.flow.families.Family.tables). `raw` holds
-    every cell by its type.
+    look-up tables, and those whose place other cells take (hw.flow.families.Family.tables). `raw`
+    holds every cell by its type.
     """
 
     lut4: float
@@ -48,7 +48,7 @@ class Cells:
     raw: dict[str, int]
 
     def record(self) -> dict[str, float]:
-        """By the names used in reports."""
+        """The counts by the names used in reports."""
         names = ("LUT4", "CCU2C", "COMB", "FF", "DSP", "BRAM")
         values = (self.lut4, self.ccu2c, self.comb, self.ff, self.dsp, self.bram)
         return dict(zip(names, values, strict=True))

@@ -6,7 +6,7 @@ import signal
 import sys
 
 PR_SET_PDEATHSIG = 1
-"""Of Linux' prctl: the signal that this process gets when the thread that started it ends."""
+"""Option of Linux' prctl: sets the signal this process gets when its parent thread ends."""
 
 
 def end_with_parent() -> None:
@@ -21,14 +21,14 @@ def end_with_parent() -> None:
 def tied(code: str) -> list[str]:
     """The command that runs Python `code` in a child process.
 
-    The child ends with the thread that starts it. The code imports nothing of this project, so it
-    runs in any folder.
+    The child ends with the thread that starts it. The prologue before `code` imports nothing of
+    this project, so it runs in any folder.
     """
     prologue = (
         "import ctypes, os, sys; "
         f"sys.platform != 'linux' or ctypes.CDLL(None).prctl({PR_SET_PDEATHSIG}, "
         f"{int(signal.SIGKILL)}); "
-        # A parent that ended before sends no signal.
+        # No signal comes if the parent ended before the call of prctl.
         f"os.getppid() == {os.getpid()} or os._exit(1); "
     )
     return [sys.executable, "-c", prologue + code]

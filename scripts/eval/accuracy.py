@@ -21,10 +21,10 @@ Figures = dict[str, float]
 
 
 def read(task: str, glue: Path, split: str, limit: int | None = None) -> list[Example]:
-    """The first `limit` examples of a split (None for all), told where broken rows are skipped.
+    """The first `limit` examples of a split (None for all), with a message if rows are skipped.
 
-    Raises ValueError that names the option; for scores of `dev` that are all equal, too, which
-    nothing correlates with.
+    Raises ValueError that names the option, also if all scores of `dev` are equal, because then
+    there is no correlation with them.
     """
     kind = task_of(task)
     try:
@@ -59,12 +59,12 @@ def score(encoder: Encoder, pairs: list[Example], bar: Bar, stage: str) -> Simil
 
 
 def of_model(task: str, model: QuantizedModel, examples: Sequence[Example], bar: Bar) -> Figures:
-    """Of a quantized model, bits exact. Raises ValueError for a model without the task's head."""
+    """The figures of a quantized model, bit-exact; ValueError for one without the task's head."""
     return accuracy(task, quantized_encoder(model, golden_backend), model.head, examples, bar)
 
 
 def of_float(task: str, folder: Path | None, examples: Sequence[Example], bar: Bar) -> Figures:
-    """Of an FP32 model in a folder, by default the packaged one."""
+    """The figures of an FP32 model in a folder, by default the packaged one."""
     from train.float_model import read_head
 
     head = None if task == SIMILARITY or folder is None else read_head(task, folder)
@@ -74,7 +74,7 @@ def of_float(task: str, folder: Path | None, examples: Sequence[Example], bar: B
 def accuracy(
     task: str, encoder: Encoder, head: Head | None, examples: Sequence[Example], bar: Bar
 ) -> Figures:
-    """The figures of an encoder and, where the task is not similarity, its head.
+    """The figures of an encoder and, unless the task is similarity, its head.
 
     Raises ValueError for the head of another task.
     """
@@ -97,7 +97,7 @@ def accuracy(
 
 
 def describe(figures: Figures) -> str:
-    """In one line."""
+    """The figures in one line."""
     parts = [f"{name} {figure:.2f}" for name, figure in figures.items() if name != "classes"]
     if "classes" in figures:
         parts.append(f"{figures['classes']:.0f} classes predicted")

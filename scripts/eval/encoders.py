@@ -12,7 +12,7 @@ from scripts.builds import stated_mode
 from scripts.models import load_model
 
 FLOAT = "fp32"
-"""Name, beside those of the modes, of the model that is not quantized."""
+"""Name of the model that is not quantized; the other models have the names of modes."""
 
 
 def mode_or_float(name: str, exponent_bits: int | None) -> Mode | None:

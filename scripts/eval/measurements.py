@@ -38,7 +38,7 @@ MODES = (
     *(mode("wlog-alog", bits) for bits in (3, 4)),
     mode("wpw-a8"),
 )
-"""What is measured beside FP32."""
+"""The modes that are measured, in addition to FP32."""
 
 LAYER = 0
 """The layer whose GEMMs are compared with float ones."""
@@ -55,7 +55,7 @@ class Row:
 
     @property
     def label(self) -> str:
-        """The mode's name, with the exponent bits in brackets where there are any."""
+        """The mode's name, with the exponent bits, if any, in brackets."""
         fmt = self.mode.w_format
         return (
             f"{self.mode.name} ({fmt.exponent_bits})" if isinstance(fmt, Log2) else self.mode.name
@@ -67,7 +67,7 @@ class Row:
         return format_label(self.mode.w_format)
 
     def record(self, base: Similarity | None) -> dict[str, Any]:
-        """For JSON; correlations are null where they did not run, ratios where nothing was lost."""
+        """For JSON; correlations that were not run and ratios without any loss are null."""
         result, outputs = self.similarity, self.outputs
         return {
             "mode": self.mode.name,
@@ -122,12 +122,12 @@ class Measurements:
         return {row.weight_format: row for row in self.rows}
 
     def users(self, weight_format: str) -> str:
-        """The modes with such weights."""
+        """The modes with weights of this format."""
         names = (row.mode.name for row in self.rows if row.weight_format == weight_format)
         return ", ".join(dict.fromkeys(names))
 
     def record(self) -> dict[str, Any]:
-        """What --json holds."""
+        """The content of the file of --json."""
         base = self.base
         return {
             "task": None if base is None else "sts-b",
@@ -162,7 +162,7 @@ class Measurements:
 
 
 def measure(pairs: list[Example] | None, bar: Bar) -> Measurements:
-    """Every mode on the packaged model; on the pairs too, if there are any.
+    """Measurements of every mode on the packaged model; on the pairs too, if given.
 
     Raises as `load_model`.
     """

@@ -9,7 +9,7 @@ from sim.cache import cache_folder
 
 
 def load_trainer() -> Any:
-    """train.recipe, whose packages are an extra; raises ValueError that names them."""
+    """The module train.recipe; raises ValueError that names a missing package."""
     try:
         from train import recipe
     except ImportError as error:

@@ -17,7 +17,11 @@ LOG = "build.log"
 """In the build's folder: what Verilator and g++ print."""
 
 COMPILER = ("g++", "-std=c++20", "-fno-tree-vectorize", "-fPIC", "-pthread")
-"""g++'s vectorizer would pack scattered registers into vectors and unpack them again."""
+"""g++ and its options.
+
+`-fno-tree-vectorize` turns off the vectorizer, which would pack scattered registers into vectors
+and unpack them again.
+"""
 
 RUNTIME = ("verilated", "verilated_dpi", "verilated_threads")
 VPI_RUNTIME = (*RUNTIME, "verilated_vpi")
@@ -51,9 +55,9 @@ def compile_model(
 ) -> None:
     """Compile and link the C++ in `folder` and `sources` to the file `output` in the folder.
 
-    `runtime` are names of RUNTIME, whose objects are kept under `key`, a digest of the tools;
-    `link` are g++'s options for linking; `header` is included first in every unit. Raises
-    ToolError with the first error.
+    `runtime` are the source names in RUNTIME or VPI_RUNTIME, whose objects are cached under `key`,
+    a digest of the tools; `link` are g++'s options for linking; `header` is included first in every
+    translation unit. Raises ToolError with the first error.
     """
     units = _units(folder, sources)
     for index, text in enumerate(units):

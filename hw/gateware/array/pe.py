@@ -19,8 +19,8 @@ __all__ = ["PE", "has_addend_stage", "product_stages"]
 def has_addend_stage(config: Config) -> bool:
     """Return whether the addends are registered between the product and the accumulators.
 
-    They are where the mode selects them, and always behind a DSP block: blocks have fixed columns,
-    so the wire from a block to its accumulator takes up to a cycle.
+    The register exists in builds whose mode selects the addends, and in all builds with DSP blocks:
+    DSP blocks have fixed positions, so the wire from one to its accumulators takes up to a cycle.
     """
     return config.dsp or len(tag_layout(config).members) > 1 or config.has_regions
 
@@ -28,8 +28,8 @@ def has_addend_stage(config: Config) -> bool:
 def product_stages(config: Config) -> int:
     """Return the number of registers between the multiplier and the multiplexers of its product.
 
-    One where the mode selects the addends: the wire from the DSP block leaves no time for a
-    multiplexer in the same cycle. None in other builds.
+    It is 1 if the mode selects the addends, because the wire from the DSP block leaves no time for
+    a multiplexer in the same cycle; otherwise 0.
     """
     return int(len(tag_layout(config).members) > 1)
 
@@ -41,18 +41,18 @@ class PE(wiring.Component):
     Formula: acc' = acc + x * w. With `tag.last` the sum enters the drain chain and the next sum
     starts from 0.
 
-    The tag selects how the product p is split into addends:
+    Two flags of the tag, `pair` and `quad`, select how the product p is split into addends:
 
-    - neither flag: p, into the lower half of the accumulators, or into the upper half where
-      `region` is 1;
-    - `pair`: p[0:14] and p[14:], one per half;
-    - `quad`: four fields of 7 bits, one per accumulator lane.
+    - `pair`: p[0:14] goes to the lower half of the accumulators, p[14:] to the upper half;
+    - `quad`: four fields of 7 bits, one per accumulator lane;
+    - no flag set: all of p goes to the lower half, or to the upper half if `region` is 1.
 
-    A field is one too small where the field below it is negative. So that field's sign bit is the
-    carry into the adder (the correction of White, "DSP packing").
+    If a field is negative, the field above it in p is one too small. So the sign bit of the lower
+    field is the carry into the adder of the upper one (the correction of White, "DSP packing").
 
-    Where a build both splits halves into lanes and uses them whole, the carry from the lower to the
-    upper lane is registered. So the upper lane, with its part of `drain_o`, is one cycle late.
+    If some modes of a build split a half into two lanes and others use it as one sum, the carry
+    from the lower to the upper lane is registered. The upper lane and its part of `drain_o` are
+    then one cycle later than the lower lane.
 
     Parameters:
         config: Build, which gives the widths and the modes.
@@ -60,8 +60,8 @@ class PE(wiring.Component):
     Members: `pe_signature`.
 
     Latency: `latency`. Throughput: one pair of operands per cycle, without flow control; operands
-    of 0 add nothing. A reset of one cycle clears all sums: each stage of `last` resets to 1, so the
-    operands in flight enter no sum.
+    of 0 add nothing. One cycle of reset is enough to clear all sums: every pipeline stage of `last`
+    resets to 1, so operands in flight enter no later sum.
     """
 
     def __init__(self, config: Config):
@@ -88,7 +88,7 @@ class PE(wiring.Component):
         m = Module()
         _, _, tag, region = forwarded(m, config, self)
         product = self._product(m, platform)
-        # The tag and the region one cycle before the product's own.
+        # `next_tag` and `next_region` belong to the product that comes one cycle later.
         next_tag, next_region = tag, region
         for stage in range(2, Multiplier.latency + product_stages(config) + 1):
             next_tag, next_region = tag, region
@@ -124,7 +124,7 @@ class PE(wiring.Component):
         return product
 
     def _is_packed(self, tag: data.View) -> Value:
-        """Return whether a product holds several, according to its tag."""
+        """Return whether the tag marks its product as several packed products."""
         fields = [tag[name] for name in ("pair", "quad") if name in tag.shape().members]
         return Cat(*fields).any() if fields else C(0)
 
@@ -167,7 +167,7 @@ class PE(wiring.Component):
         return halves
 
     def _choices(self, p: Value) -> dict[str, list[Value]]:
-        """Return the addends of each half by the flag that selects them; the last needs no flag."""
+        """Return the addends of each half by the flag that selects them; the last by default."""
         config = self._config
         sizes = [sum(widths) for widths in config.lanes]
 
@@ -211,7 +211,8 @@ class PE(wiring.Component):
     ) -> None:
         """Add each lane's addend to its accumulator, and drive `drain_o`.
 
-        `quad` is the flag that separates the lanes of a half, where they are also joined.
+        `quad` is 1 if the two lanes of a half are separate sums, and 0 if they form one sum. It is
+        None in builds whose lanes never form one sum.
         """
         config = self._config
         joined = quad is not None

@@ -18,7 +18,7 @@ _SUM_WIDTH = LINE_WIDTH + 2
 
 
 class Account(wiring.Component):
-    """Follows the oldest line of a buffer and the lines behind it, and checks panels against them.
+    """Keeps the oldest line and the fill of a buffer, and checks panels against them.
 
     Parameters (keyword-only):
       ring    the buffer's geometry
@@ -29,12 +29,12 @@ class Account(wiring.Component):
       unused In(1)                    the tile reads no panel of this buffer
       load In(1), total In(lines)     the buffer will be filled to `total` lines
       free In(1)                      the lines up to the panel's end are freed
-      fill Out(lines)                 lines loaded or about to be
+      fill Out(lines)                 lines in use: loaded, or ordered by a LOAD
       legal Out(1)                    2 cycles after the panel: it was loaded and not freed
       behind Out(lines)               2 cycles after the panel: lines from the oldest to its end
       needs Out(sequence_width)       2 cycles after the panel: sequence number of its end
 
-    `free` may follow the panel after 3 cycles, with the panel unchanged. No flow control.
+    `free` may be set 3 cycles after the panel or later, with the panel unchanged. No flow control.
     """
 
     def __init__(self, *, ring: Ring, depth: ShapeLike):
@@ -60,8 +60,8 @@ class Account(wiring.Component):
         lines = self._ring.lines
         tail = Signal(range(lines))
         sequence = Signal.like(self.needs)
-        # Pipeline registers of the panel that is checked; `legal` and `behind` are of the second
-        # stage, `moved` and `left` of the third.
+        # Pipeline registers of the panel that is checked; `legal` and `behind` belong to the second
+        # stage, `moved` and `left` to the third.
         distance = Signal(_SUM_WIDTH, reset_less=True)
         spare = Signal(signed(_SUM_WIDTH), reset_less=True)
         known = Signal(reset_less=True)

@@ -13,13 +13,14 @@ from hw.gateware.core.command import OPCODE_WIDTH, StatusCode, view
 __all__ = ["Checker", "fill_layout", "opcode_layout", "settings_layout", "total_shape"]
 
 Check = tuple[Value, Status]
-"""A condition that must hold, and the status of a command where it does not."""
+"""A condition that must hold, and the status of a command that does not meet it."""
 
 
 def settings_layout(config: Config) -> data.StructLayout:
     """Settings that CONFIGURE leaves for the tiles that follow.
 
-    `configured` says whether there are any; `x_lines` and `w_lines` are the lines of a panel.
+    `configured` is 1 if the last CONFIGURE was accepted; `x_lines` and `w_lines` are the lines of a
+    panel.
     """
     return data.StructLayout(
         {
@@ -47,7 +48,7 @@ def fill_layout(config: Config) -> data.StructLayout:
 
 
 def total_shape(config: Config) -> range:
-    """Lines of a buffer and those of a load that has not been refused for its size."""
+    """Range of the lines in use of a buffer plus those of a LOAD, before its size is checked."""
     return range(4 * max(ring.lines for ring in config.rings))
 
 
@@ -61,9 +62,11 @@ class Checker(wiring.Component):
       command In(96)               the command, held until the next one
       settings In(settings_layout) what CONFIGURE has set
       fill In(fill_layout)         lines in use of each buffer
-      legal In(3)                  by RingName, 2 cycles after `command`: a tile's panel is legal
+      legal In(3)                  2 cycles after `command`: bit i is 1 if the tile's panel in
+                                   buffer RingName(i) is legal
       opcode Out(opcode_layout)    1 cycle after `command`: its opcode
-      total Out(total_shape)       1 cycle after `command`: what a LOAD would fill its buffer to
+      total Out(total_shape)       1 cycle after `command`: lines in use of a LOAD's buffer if it
+                                   were accepted
       accepted Out(1)              2 cycles after `command`: the status is OK
       status Out(StatusCode)       3 cycles after `command`: the first check that fails, or OK
 
@@ -103,7 +106,7 @@ class Checker(wiring.Component):
         m.d.comb += self.status.eq(StatusCode.OPCODE)
         for opcode, of_opcode in checks.items():
             chosen = self.opcode[opcode.name.lower()]
-            # `accepted` is not derived from the status: that would be more gates in a row.
+            # `accepted` is not derived from `status`, which would put more gates in series.
             accepted.append(chosen & Cat(good for good, _ in of_opcode).all())
             first: Value = Value.cast(StatusCode.OK)
             for good, status in reversed(of_opcode):

@@ -24,7 +24,7 @@ class StatusCode(enum.IntEnum, shape=STATUS_WIDTH):  # type: ignore[call-arg]
 def command_layout(opcode: Opcode) -> data.FlexibleLayout:
     """All COMMAND_WIDTH bits of a command: `opcode` and the fields of that opcode.
 
-    Bits of no field are padding.
+    All other bits are padding.
     """
     fields = {"opcode": data.Field(OPCODE_WIDTH, 0)}
     fields |= {name: data.Field(width, start) for name, (start, width) in FIELDS[opcode].items()}

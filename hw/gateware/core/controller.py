@@ -20,7 +20,7 @@ __all__ = ["Controller"]
 
 @dataclass(frozen=True)
 class _Strobes:
-    """Registers, each set for one cycle after a command took effect, or after one was refused."""
+    """Registers, each 1 for one cycle after a command took effect or a CONFIGURE was refused."""
 
     configured: Signal
     loaded: Signal
@@ -40,9 +40,9 @@ class Controller(wiring.Component):
       loads Out(stream of load_layout)   load descriptors, in order
       tiles Out(stream of tile_layout)   tile descriptors, in order
 
-    A command is accepted against the buffers as the accepted commands before it leave them: a load
-    must fit; a tile's panels must be loaded by earlier commands and not be freed. So an accepted
-    command always completes, however slow the streams.
+    A command is checked against the state of the buffers after all earlier accepted commands. A
+    load must fit; a tile's panels must be loaded by earlier commands and not be freed. So an
+    accepted command always completes, however slow the streams.
 
     Latency: 5 cycles from a command to its status. Throughput: one command every 6 cycles, while
     the queue that it goes to has a free slot and its status is taken.
@@ -142,7 +142,7 @@ class Controller(wiring.Component):
     def _columns_in(self, size: int) -> Value:
         """The columns of the COMPUTE at the port in units of `size`, a power of two, rounded up.
 
-        Correct for columns that the array has; more are refused.
+        The result is right for legal numbers of columns; COMPUTEs with more columns are refused.
         """
         columns = view(Opcode.COMPUTE, self.commands.payload).columns
         most = self._config.cols * self._config.w_lanes
@@ -151,7 +151,7 @@ class Controller(wiring.Component):
     def _configure(
         self, m: Module, command: data.View, settings: data.View, strobes: _Strobes
     ) -> None:
-        """Write the settings of an accepted CONFIGURE; a refused one leaves none."""
+        """Write the settings of an accepted CONFIGURE; after a refused one there are none."""
         with m.If(strobes.configured):
             names = ("mode", "output", "k", "ratio", "offset")
             m.d.sync += [settings[name].eq(command[name]) for name in names]
@@ -173,7 +173,7 @@ class Controller(wiring.Component):
         checker: Checker,
         strobes: _Strobes,
     ) -> Account:
-        """The account of a buffer, connected to what it reads."""
+        """The account of a buffer, with its inputs connected."""
         load, compute = view(Opcode.LOAD, command), view(Opcode.COMPUTE, command)
         field = name.name.lower()
         account = Account(ring=self._config.rings[name], depth=depth.shape())
@@ -181,7 +181,7 @@ class Controller(wiring.Component):
         m.d.comb += [
             account.line.eq(compute[field]),
             account.depth.eq(depth),
-            # Sums alone need no parameters.
+            # Tiles that output bare sums need no parameters.
             account.unused.eq(settings.output == Output.SUM if name is RingName.P else C(0)),
             account.total.eq(checker.total),
             account.load.eq(strobes.loaded & (load.ring[: bits_for(max(RingName))] == name)),

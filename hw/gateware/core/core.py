@@ -26,7 +26,7 @@ __all__ = ["SLOTS", "Core", "core_latency", "geometry"]
 SLOTS = 4
 """Tiles whose results the collector holds.
 
-Two slots fill and empty in turn; two belong to tiles on their way through the array.
+Two slots are filled and emptied in turn; two belong to tiles on their way through the array.
 """
 
 
@@ -116,7 +116,7 @@ class Core(wiring.Component):
             collector.sums.eq(array.sums),
             collector.drained.eq(array.drained),
         ]
-        # No transfer passes while the units are being reset; nothing keeps what they see then.
+        # No transfer passes during the reset of the units, and no unit keeps what it sees then.
         closed = unit.reset("streams")
         _connect_gated(m, self.commands, controller.commands, ready=~closed)
         _connect_gated(m, self.loads, loader.transfers, ready=~closed)

@@ -114,7 +114,7 @@ class Feeder(wiring.Component):
         return m
 
     def _send(self, m: Module, go: Value, ended: Value, current: data.View) -> None:
-        """Join the words read with what belongs to them."""
+        """Drive `step`: the words read, with the mode, the offset and the flag of their k."""
         delay, step = Delay(m), self.step
         m.d.comb += [
             Cat(self.valid, step.last).eq(delay(Cat(go, ended), self.latency, "step", init=0)),
@@ -126,7 +126,7 @@ class Feeder(wiring.Component):
         ]
 
     def _may_end(self, m: Module, ended: Value) -> Value:
-        """Whether a tile may send its last k in this cycle: the and of two registers."""
+        """Whether a tile may send its last k in this cycle; the AND of two registers."""
         m.submodules.slots = slots = Credits(count=self._slots)
         m.d.comb += [slots.taken.eq(ended), slots.returned.eq(self.handoff.finished)]
         spacing, spaced = Signal(range(self._config.interval)), Signal(init=1)

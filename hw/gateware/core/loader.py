@@ -59,7 +59,7 @@ class Loader(wiring.Component):
             line.eq((Cat(port.line for port in self.write) & chosen).any()),
             self.transfers.ready.eq((room & chosen).any()),
             put.eq(Mux(self.transfers.valid, room & chosen, 0)),
-            # `left` is updated one cycle late: `stepped` is the line that it still counts.
+            # `left` is updated one cycle late: `stepped` marks a line that it still includes.
             end.eq(line & (left == stepped)),
             queue.head.ready.eq(~chosen.any()),
         ]

@@ -91,8 +91,8 @@ class Bank(wiring.Component):
     Throughput: one write and one read a cycle. A read of a line in the cycle that stores it returns
     undefined data.
 
-    Mapping keeps every bank apart: its registers equal those of the other banks, and merged they
-    would drive all of them. On ECP5 the register behind the memory moves into the block RAM
+    Mapping keeps every bank apart: its registers equal those of the other banks, and if merged, one
+    register would drive all banks. On ECP5 the register behind the memory moves into the block RAM
     (hw.flow.block_ram).
     """
 
@@ -204,9 +204,9 @@ class OperandBuffer(wiring.Component):
         """Drive `room`.
 
         `spare_n` = free lines - n, excluding last cycle's write; its sign bit is set while fewer
-        than n lines are free. `room` holds while one line is free beside last cycle's write
-        (`gathered`) and the one that this cycle may complete (`taken`). If this cycle completes
-        none, `room` returns one cycle late.
+        than n lines are free. `room` is 1 if a line is free besides those for last cycle's write
+        (`gathered`) and for the line that this cycle may complete (`taken`). If this cycle
+        completes no line, `room` is set one cycle late.
         """
         ring, enough = self.ring, []
         for number in (1, 2, 3):
@@ -222,7 +222,7 @@ class OperandBuffer(wiring.Component):
     def _gather(self, m: Module) -> tuple[Value, Value]:
         """Place transfers side by side until they fill a line.
 
-        Returns the line, one cycle after its last transfer, and whether the present transfer
+        Returns the line, one cycle after its last transfer, and whether the current transfer
         completes a line.
         """
         ring = self.ring

@@ -142,8 +142,8 @@ class Collector(wiring.Component):
 
     Raises ValueError for `slots` below 1.
 
-    Rows are stored in a ring of `slots` tiles of `rows` rows. Whoever starts tiles must have no
-    more than `slots` of them unread. Throughput: one row written and one row read a cycle.
+    Rows are stored in a ring of `slots` tiles of `rows` rows. The unit that starts tiles must allow
+    no more than `slots` unread ones. Throughput: one row written and one row read a cycle.
     """
 
     def __init__(self, config: Config, *, slots: int):
@@ -176,7 +176,7 @@ class Collector(wiring.Component):
                 column.address.eq(self.read.address),
                 self.read.data[c].eq(column.data),
             ]
-            # No reset: after one, the first address gets here before the first sum.
+            # No reset: after a reset, the first address arrives here before the first sum.
             following = Signal.like(address, name=f"address_{c + 1}", reset_less=True)
             m.d.sync += following.eq(address)
             address = following

@@ -96,7 +96,7 @@ class Drain(wiring.Component):
             self.read_p.address.eq(delay(chunk.parameters, early, "parameters")),
             self.read_p.freed.eq(delay(frees, early, "freed", init=0)),
         ]
-        # Count and `last` are delayed as the results are.
+        # `count` and `last` are delayed by as much as the results.
         about, depth = Cat(chunk.count, chunk.last), lane_latency(config)
         put = delay(reader.read, depth - 2, "put", init=0)
         m.submodules.waiting = waiting = Buffer(shape=len(about), depth=queue_depth(config))
@@ -145,7 +145,7 @@ class Drain(wiring.Component):
         return place(m, f"lane_{number}", name, factory, platform)
 
     def _control(self, delay: Delay, chunk: data.View) -> Value:
-        """The control of a chunk, each field at its time."""
+        """The control of a chunk, each field delayed as `control_times` states."""
         config = self._config
 
         def is_a(flags: list[bool]) -> Value:
@@ -160,7 +160,7 @@ class Drain(wiring.Component):
             "quad": is_a([mode.products == 4 for mode in config.modes]),
             "pair": is_a([mode.products == 2 for mode in config.modes]),
             "upper": chunk.upper,
-            # A sum of one part has no high part.
+            # In modes without regions a sum has no high part.
             "ratio": Mux(regions, chunk.ratio, 0),
             "bare": chunk.output == Output.SUM,
             "raw": chunk.output < Output.EIGHT,

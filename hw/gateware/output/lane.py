@@ -40,10 +40,10 @@ def lane_latency(config: Config) -> int:
 
 
 def queue_depth(config: Config) -> int:
-    """Slots of a lane's FIFO, which also limit the chunks in the lane: enough for one every cycle.
+    """Slots of a lane's FIFO, which also limit the chunks in the lane.
 
-    A power of two, and no less than the cycles from a chunk being taken to its slot being free
-    again.
+    They suffice for a chunk in every cycle: a power of two, and no less than the cycles from taking
+    a chunk to its slot being free again.
     """
     return 1 << (lane_latency(config) + 6).bit_length()
 
@@ -52,12 +52,13 @@ def control_layout(config: Config) -> data.StructLayout:
     """How a lane treats a chunk; each field has its own time, see `control_times`.
 
     index         the PE among the lane's columns
-    wide, second  a PE contains two columns; the chunk is of the second half of the PEs' columns
+    wide          a PE contains two columns of the tile
+    second        where `wide`: the chunk belongs to the second half of the PEs' columns
     quad, pair    a PE contains four sums, or two
-    upper         the upper of a PE's two rows
-    ratio         of the joiner; 0 where a sum has one part
+    upper         the result belongs to the second of a PE's two rows
+    ratio         input of the joiner; 0 in modes whose sums have one part
     bare          no bias
-    raw, narrow   of the requantizer
+    raw, narrow   inputs of the requantizer
     """
     return data.StructLayout(
         {
@@ -110,7 +111,7 @@ class ResultLane(wiring.Component):
     cycle. The FIFO never refuses a result: `queue_depth` credits limit the chunks.
 
     Mapping keeps every lane apart: the registers of its control equal those of the other lanes,
-    and merged they would drive all of them.
+    and if merged, one register would drive all lanes.
     """
 
     def __init__(self, config: Config, *, columns: int, odd: bool):
@@ -166,7 +167,7 @@ class ResultLane(wiring.Component):
         return Requantizer(sum_width=self._config.output_width, blocks=self._config.dsp)
 
     def _choose(self, m: Module, delay: Delay, control: dict[str, Value]) -> tuple[Value, Value]:
-        """The low and the high part of the column's sum; a sum of one part is the low one."""
+        """The low and the high part of the column's sum; a sum of one part is its low part."""
         config = self._config
         if self._columns:
             chosen = Choice(self.columns[i] for i in range(self._columns))[control["index"]]

@@ -13,9 +13,9 @@ from hw.gateware.output.collector import count_width
 __all__ = ["Reader", "any_of", "chunk_layout"]
 
 OFFERS = 4
-"""Slots for chunks that wait to be read.
+"""Chunks that can be prepared ahead: places in which they wait to be read.
 
-As many as the cycles from a chunk being taken to its slot being free again.
+It equals the cycles from taking a chunk to its place being free again.
 """
 
 
@@ -24,7 +24,8 @@ def chunk_layout(config: Config, slots: int) -> data.StructLayout:
 
     address              the row in the collector
     chunk                the group of columns
-    upper                the upper of two rows in a PE; undefined in modes of one row
+    upper                1 for the second row of a PE in modes where a PE computes two rows of the
+                         tile; undefined in other modes
     parameters           the word of the parameter buffer
     frees                lines to free in the parameter buffer
     mode, output, ratio  settings of the tile
@@ -58,10 +59,15 @@ def any_of(mode: Value, flags: list[bool]) -> Value:
 class _Position:
     """The next chunk of the current tile: registers, written by Reader.
 
-    `first` and `base` are the tile's first row in the collector and the count of rows before it;
-    `address` is the current row, `needs` the count with which it has drained. `chunks` and `rows`
-    are the chunks of the row and the rows of the tile behind the current ones; `row_end`,
-    `last_row` and `narrow` (rows of one chunk) are comparisons with 0, made a cycle early.
+    - `first`: address of the tile's first row in the collector;
+    - `base`: rows that drain before the tile's first one, all earlier tiles included;
+    - `address`: address of the current row in the collector;
+    - `needs`: the collector's count at which the current row has drained;
+    - `chunks`, `rows`: chunks of the row and rows of the tile that remain after the current ones;
+    - `row_end`, `last_row`: whether `chunks` and `rows` are 0;
+    - `narrow`: whether each row of the tile is a single chunk.
+
+    The last three are registers too: the comparison is made one cycle early.
     """
 
     def __init__(self, config: Config, slots: int):
@@ -100,8 +106,9 @@ class Reader(wiring.Component):
       read Out(1)                    two cycles after `taken`: `chunk` is the one taken
       chunk Out(chunk_layout)        the chunk
 
-    Throughput: one chunk a cycle. Control decisions are taken from registers: up to OFFERS chunks
-    are prepared while the first one waits, and rows are compared with the count one cycle before.
+    Throughput: one chunk a cycle. The decision to take a chunk depends on registered flags: up to
+    OFFERS chunks are prepared while the first of them waits, and the collector's count is compared
+    with the row of each one cycle before the chunk can be taken.
     """
 
     def __init__(self, config: Config, *, slots: int):
@@ -185,10 +192,10 @@ class Reader(wiring.Component):
                 ]
 
     def _offer(self, m: Module, at: _Position, step: Value, slots: Credits) -> None:
-        """Hold prepared chunks in slots, used in turn, until their rows have drained.
+        """Hold prepared chunks in OFFERS places, used in turn, until their rows have drained.
 
-        A slot is filled only when a register says that it is empty, whatever happens to the chunks
-        before it.
+        A place is filled only after its register `offered` has shown it empty. So filling it does
+        not depend on whether another chunk is taken in the same cycle.
         """
         offered, ready = Signal(OFFERS), Signal(OFFERS)
         filling, leaving = Signal(range(OFFERS)), Signal(range(OFFERS))
@@ -205,7 +212,7 @@ class Reader(wiring.Component):
             ]
         m.d.sync += [filling.eq(filling + step), leaving.eq(leaving + self.taken)]
 
-        # Descriptors follow one cycle behind, so their wide enables are driven by registers.
+        # Descriptors are stored one cycle later, so their wide enables are driven by registers.
         made = self._describe(m, at)
         offers = [
             Signal(self._layout, name=f"offer_{index}", reset_less=True) for index in range(OFFERS)

@@ -105,7 +105,7 @@ class Requantizer(wiring.Component):
         delay = Delay(m)
         multiplied = self._multiplier_latency(self._blocks)
         product = self._scale(m, platform)
-        # A raw result takes the same way: it is multiplied by 1 and shifted by 0. One bit is kept
+        # A raw result takes the same path: it is multiplied by 1 and shifted by 0. One bit is kept
         # below the point, so that rounding adds 1 instead of a shifted constant.
         amount = Signal(SHIFT_WIDTH, reset_less=True)
         m.d.sync += amount.eq(Mux(self.raw, 0, self.scaling.shift - 1))
@@ -116,7 +116,7 @@ class Requantizer(wiring.Component):
         return m
 
     def _scale(self, m: Module, platform: object) -> Value:
-        """(sum + bias) * mult, or sum + bias where `raw`."""
+        """(sum + bias) * mult, or sum + bias if `raw`."""
         width = self._result_width
         biased = Signal(signed(width), reset_less=True)
         mult = Signal(MULT_WIDTH, reset_less=True)
@@ -160,7 +160,7 @@ class Requantizer(wiring.Component):
         return shifted
 
     def _clamp(self, m: Module, shifted: Value, narrow: Value, raw: Value) -> Value:
-        """The result, four cycles after `shifted`: rounded and clamped, or where `raw` as it is."""
+        """The result, four cycles after `shifted`: rounded and clamped, or unchanged if `raw`."""
         delay = Delay(m)
         rounded = Signal(signed(NEAR), reset_less=True)
         m.d.sync += rounded.eq(self._rounded(shifted[:NEAR].as_signed()))
