@@ -5,6 +5,7 @@ are one translation unit, which takes half the time. The runtime is compiled onc
 """
 
 import os
+import shutil
 import subprocess
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -59,6 +60,8 @@ def compile_model(
     a digest of the tools; `link` are g++'s options for linking; `header` is included first in every
     translation unit. Raises ToolError with the first error.
     """
+    for path in sources:
+        shutil.copyfile(path, folder / path.name)
     units = _units(folder, sources)
     for index, text in enumerate(units):
         (folder / f"unit{index}.cpp").write_text(text)
@@ -108,7 +111,8 @@ def _units(folder: Path, sources: Sequence[Path]) -> list[str]:
 
 
 def _include(path: Path) -> str:
-    return f'#include "{path}"\n'
+    """By name alone: the preprocessor does not accept every path."""
+    return f'#include "{path.name}"\n'
 
 
 def _flags() -> list[str]:
