@@ -43,7 +43,8 @@ Epochs = Annotated[
     ),
 ]
 TrainLimit = Annotated[
-    int | None, typer.Option("--limit", help="Train and evaluate on the first so many examples.")
+    int | None,
+    typer.Option("--limit", help="Train and evaluate on this number of examples, the first."),
 ]
 Rows = Annotated[int, typer.Option(help="Rows of PEs.")]
 Cols = Annotated[int, typer.Option(help="Columns of PEs.")]
@@ -77,7 +78,7 @@ GlueOrNone = Annotated[
     Path | None, typer.Option("--glue", help="As for eval; without it no correlation.")
 ]
 Limit = Annotated[
-    int | None, typer.Option("--limit", help="Use the first so many pairs, 2 or more.")
+    int | None, typer.Option("--limit", help="Use only this number of pairs, the first; 2 or more.")
 ]
 Checkpoint = Annotated[
     Path | None,

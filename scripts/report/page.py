@@ -44,7 +44,7 @@ def both(draw: Callable[[int], str]) -> str:
 
 
 def number(value: float | None, digits: int) -> str:
-    """A number with so many decimals, or that there is none."""
+    """A number with this count of decimals, or a mark that there is none."""
     return "not run" if value is None else f"{value:,.{digits}f}"
 
 

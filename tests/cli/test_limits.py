@@ -119,7 +119,7 @@ def test_a_seed_out_of_range(
     ("rows", "k_max"), [(1, 4096), (8, 32768), (8, 32769), (1, 40000), (1, 65535), (3, 65535)]
 )
 def test_buffers_hold_any_k(rows: int, k_max: int) -> None:
-    """Two panels where commands can address so many lines, else one."""
+    """Two panels if commands can address their lines, otherwise one."""
     subject = Config(modes=(mode("w8a8"),), rows=rows, cols=1, k_max=k_max)
     assert subject.x_ring.lines <= LINES
     assert subject.x_ring.words >= min(2 * k_max, subject.x_ring.factor * LINES)

@@ -1,4 +1,4 @@
-"""Sums of a PE as they drain, and the results of the core that they stand for."""
+"""Sums in the order in which a PE column drains them, and the results expected for them."""
 
 import random
 
