@@ -7,9 +7,11 @@ are one translation unit, which takes half the time. The runtime is compiled onc
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from threading import Event
 
 from sim.cache import entry
 from sim.errors import ToolError
@@ -67,11 +69,35 @@ def compile_model(
         (folder / f"unit{index}.cpp").write_text(text)
     include = ["-include", header] if header else []
     names = [f"unit{index}" for index in range(len(units))]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        kept = pool.map(lambda name: _runtime(name, key), runtime)
-        made = pool.map(lambda name: _compile(f"{name}.cpp", ["-O2", *include], folder), names)
-        objects = [*made, *kept]
+    objects = _together(
+        [
+            *(partial(_compile, f"{name}.cpp", ["-O2", *include], folder) for name in names),
+            *(partial(_runtime, name, key) for name in runtime),
+        ]
+    )
     _run([*COMPILER, *(f"{path}" for path in objects), *link, "-o", output], folder)
+
+
+def _together(tasks: Sequence[Callable[[], Path]]) -> list[Path]:
+    """The results of tasks, as many at once as there are processors.
+
+    After one fails no other begins: control-C kills the compilers that run, and one that began
+    after it would be waited for.
+    """
+    failed = Event()
+
+    def run(task: Callable[[], Path]) -> Path:
+        if failed.is_set():
+            raise CancelledError
+        try:
+            return task()
+        except BaseException:
+            failed.set()
+            raise
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        # Tasks begin in their order, so the first exception is the failed one's.
+        return list(pool.map(run, tasks))
 
 
 def _compile(source: str, options: Sequence[str], folder: Path) -> Path:
