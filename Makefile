@@ -13,10 +13,10 @@ run: .venv/run
 	.venv/bin/tilebert synth --json build/synth.json
 
 test: .venv/test
-	$(RUN) pytest -n 2 --dist loadfile
+	$(RUN) pytest -n 2 --dist worksteal
 
 check: .venv/test
-	$(RUN) pytest -n 2 --dist loadfile -m "not slow"
+	$(RUN) pytest -n 2 --dist worksteal -m "not slow"
 
 # The delivered Verilog through the synthesis commands of Yosys' users, every unit and mode: hours.
 stock: .venv/test

@@ -71,7 +71,7 @@ def compile_model(
     names = [f"unit{index}" for index in range(len(units))]
     objects = _together(
         [
-            *(partial(_compile, f"{name}.cpp", ["-O2", *include], folder) for name in names),
+            *(partial(_compile, f"{name}.cpp", ["-O1", *include], folder) for name in names),
             *(partial(_runtime, name, key) for name in runtime),
         ]
     )

@@ -108,10 +108,10 @@ def ended(session: int) -> None:
         assert time.monotonic() < deadline, found
 
 
-def living(session: int) -> list[str]:
+def living(session: int, seconds: float = 10) -> list[str]:
     """The processes of a session that stay.
 
-    Python's resource tracker ends when it finds its process gone.
+    Python's resource tracker ends when it finds its process gone: each gets some seconds.
     """
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
@@ -120,7 +120,7 @@ def living(session: int) -> list[str]:
             state, _, _, its_session = fields.split()[:4]
             if int(its_session) == session and state not in "ZX":
                 process = os.pidfd_open(int(stat.parent.name))
-                ended, _, _ = select.select([process], [], [], 10)
+                ended, _, _ = select.select([process], [], [], seconds)
                 os.close(process)
                 found += [] if ended else [name]
     return found
@@ -252,7 +252,7 @@ def test_children_and_their_children_end() -> None:
     ) as child:
         assert child.stdout is not None
         assert child.stdout.readline()
-        assert len(living(child.pid)) == 2
+        assert len(living(child.pid, 0)) == 2
         end_children()
         assert child.wait() == -signal.SIGKILL
         ended(child.pid)

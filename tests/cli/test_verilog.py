@@ -27,6 +27,11 @@ BUILDS = [
     for dsp in ((True, False) if modes == "w8a8" and target != "xc7" else (True,))
 ]
 
+SOME_SLOW = [
+    pytest.param(*each.values, id=each.id, marks=[pytest.mark.slow] * (each.values[0] == "core"))
+    for each in BUILDS
+]
+
 
 def lint(folder: Path, top: str, *files: str) -> None:
     """Verilator without a complaint, with all its warnings on."""
@@ -51,15 +56,7 @@ def parsed(text: str) -> list[str]:
     return [str(each.code) for each in compilation.getAllDiagnostics() if each.isError()]
 
 
-@pytest.mark.parametrize(
-    ("unit", "target", "names", "dsp"),
-    [
-        pytest.param(
-            *each.values, id=each.id, marks=[pytest.mark.slow] * (each.values[0] == "core")
-        )
-        for each in BUILDS
-    ],
-)
+@pytest.mark.parametrize(("unit", "target", "names", "dsp"), SOME_SLOW)
 def test_every_tool_takes_the_text(
     unit: str, target: str, names: tuple[str, ...], dsp: bool, tmp_path: Path
 ) -> None:
@@ -82,7 +79,7 @@ def test_every_tool_takes_the_text(
     )
 
 
-@pytest.mark.parametrize(("unit", "target", "names", "dsp"), BUILDS)
+@pytest.mark.parametrize(("unit", "target", "names", "dsp"), SOME_SLOW)
 def test_the_text_is_plain(unit: str, target: str, names: tuple[str, ...], dsp: bool) -> None:
     design = generate(unit, config(*names, rows=1, cols=2, dsp=dsp), target)
     assert "\\" not in design.text
@@ -101,6 +98,7 @@ def test_the_text_is_plain(unit: str, target: str, names: tuple[str, ...], dsp: 
     assert "`" not in design.text
 
 
+@pytest.mark.slow
 def test_the_text_is_the_same_each_time() -> None:
     assert generate("core", config("w8a8")).sha256 == generate("core", config("w8a8")).sha256
 
@@ -159,12 +157,14 @@ def test_the_manifest_names_the_ports_of_the_text(unit: str, tmp_path: Path) -> 
         assert re.search(rf"^  {port['direction']} {bits}{port['name']};", header[2], re.M), port
 
 
+@pytest.mark.slow
 def test_an_earlier_bench_goes(tmp_path: Path) -> None:
     written(tmp_path, "--rows", "1", "--cols", "1", "--bench")
     assert tilebert(["verilog", "--rows", "1", "--cols", "2", "-o", str(tmp_path)]) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["core.sv", "manifest.json"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["core.sv", "core_bench.v", "ecp5_models.v", "manifest.json"])
 def test_a_folder_in_place_of_a_file(
     name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]

@@ -113,6 +113,7 @@ def test_a_port_of_36_bits_is_one(plain: bool) -> None:
     assert (ram["connections"]["DOA0"], ram["connections"]["OCEA"]) == ([23], ["1"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "ring", [Ring(32, 2048, 8), Ring(32, 64, 8), DEFAULT], ids=["2048", "64", "default"]
 )

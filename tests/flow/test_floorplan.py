@@ -13,6 +13,8 @@ from hw.flow.floorplan import floorplanned
 from hw.flow.harness import _instances, mapped
 from hw.flow.sites import Site, sites_of
 
+pytestmark = pytest.mark.slow
+
 CONFIG = Config(modes=(mode("w8a8"),), rows=4, cols=3)
 KINDS = ("MULT18X18D", "DP16KD")
 
