@@ -96,6 +96,7 @@ def changed_models(model: QuantizedModel) -> dict[str, QuantizedModel]:
 CHANGED = ("a code", "a bias", "a scale", "an activation", "a norm", "an embedding", "another mode")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", CHANGED)
 def test_another_model_has_other_batches(what: str, model: QuantizedModel, tmp_path: Path) -> None:
     batches(tmp_path, model).write(GROUP, vectors(), TALLY)

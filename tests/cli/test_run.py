@@ -95,6 +95,7 @@ def test_simulate_runs_a_whole_layer(tmp_path: Path, capfd: pytest.CaptureFixtur
     assert "exact: all" in capfd.readouterr().out
 
 
+@pytest.mark.slow
 def test_quantize_writes_the_int8_checkpoint(tmp_path: Path) -> None:
     file = tmp_path / "model.safetensors"
     assert run(["quantize", "-o", str(file)]) == 0

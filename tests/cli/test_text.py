@@ -77,6 +77,7 @@ def test_a_text_with_brackets(capfd: pytest.CaptureFixture[str]) -> None:
     assert "see [/usr/bin]" in capfd.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "locale",
     [
@@ -103,6 +104,7 @@ def test_an_argument_that_is_not_utf8(locale: dict[str, str], tmp_path: Path) ->
         assert done.stdout == b""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "ascii:strict"])
 def test_output_that_cannot_be_encoded(encoding: str, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("name,unit,value,better\nü→/COMB,cells,1,less\n")

@@ -90,6 +90,7 @@ def test_scale_per_column(tmp_path, model):
     assert_equal(load(tmp_path / "m"), model)
 
 
+@pytest.mark.slow
 def test_packaged_model_without_embeddings(tmp_path):
     model = quantize_model(read_weights(), mode("w8a8"), [Tokenizer().encode("A short sentence.")])
     path = tmp_path / "model.safetensors"

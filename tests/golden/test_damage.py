@@ -94,6 +94,7 @@ def wrong_tensors(name: str, array: Any) -> Iterator[Any]:
         yield from (put(array, value) for value in (0.0, -1.0, -array.flat[-1], 5e-324, 1e300))
 
 
+@pytest.mark.slow
 def test_every_tensor_is_checked(file: File) -> None:
     loaded = []
     for name, array in file.tensors.items():
@@ -148,6 +149,7 @@ def changed(header: Any, path: tuple[Any, ...], value: Any) -> Any:
     return result
 
 
+@pytest.mark.slow
 def test_every_field_of_the_header_is_checked(file: File) -> None:
     loaded = []
     for path, value in fields(file.header):

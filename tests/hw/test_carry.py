@@ -70,6 +70,7 @@ def prove(first: Adders, second: Adders) -> None:
     run_yosys("\n".join(script), inputs={"plain.il": plain, "cells.il": cells})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("longest", [0, 10, 100])
 @pytest.mark.parametrize("carries", [0, 1, 2])
 @pytest.mark.parametrize("width", [1, 4, 7])

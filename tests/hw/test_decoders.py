@@ -118,6 +118,7 @@ def offsets_of(fmt: Format) -> Iterator[Format]:
         yield fmt
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("config", "mode"), CASES)
 def test_w(config: Config, mode: Mode) -> None:
     """Each byte, with each offset in piece-wise modes; another code follows in every cycle."""

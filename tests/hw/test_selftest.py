@@ -83,6 +83,7 @@ def test_scripts_hold_every_mode_and_clamp(lines: Script) -> None:
     assert script(CONFIG, seed=1) != lines
 
 
+@pytest.mark.slow
 def test_a_board_has_its_pins(lines: Script) -> None:
     platform = platform_of("ulx3s-85f")
     plan = platform.prepare(BoardTop(SelfTest(CONFIG, lines)), "selftest")

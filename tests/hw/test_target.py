@@ -19,6 +19,7 @@ APART = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", APART)
 def test_modules_of_equal_registers_are_kept_apart(unit: str) -> None:
     target = Target("ecp5")

@@ -60,6 +60,7 @@ def test_the_proof_can_fail(change: tuple[str, str]) -> None:
         prove(NUMBERS, wrong)
 
 
+@pytest.mark.slow
 def test_cleared_memories_are_loops() -> None:
     design = generate(
         "core", config("w8a8", rows=1, cols=1, k_max=8, x_words=16, w_words=16), flat=True

@@ -118,6 +118,7 @@ def test_a_head_is_as_far_from_its_teacher_as_its_outputs() -> None:
     assert objective.distance(taught.flip(0), taught).item() > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learned", [False, True], ids=["followed", "learned"])
 def test_an_interrupted_training_goes_on(learned: bool, tmp_path: Path) -> None:
     results, counts = [], []
