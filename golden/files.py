@@ -23,7 +23,7 @@ UNFINISHED = ".unfinished"
 
 @contextmanager
 def deferred_interrupt() -> Iterator[None]:
-    """Defer control-C to the end of the block, so that no file made in it is forgotten."""
+    """Defer control-C to the end of the block, so that no file made in the block is left behind."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -70,13 +70,13 @@ def replacing(path: Path) -> Iterator[Path]:
     scratch, lock = None, -1
     try:
         target = resolved(path)
-        # 40 characters of the name: a name of the maximum length leaves no room for a suffix.
+        # Use at most 40 characters: a name of the maximum length leaves no room for a suffix.
         prefix = f".{target.name[:40]}."
         _remove_orphans(target.parent, prefix)
         with deferred_interrupt():
             scratch, lock = _locked(target.parent, prefix)
         yield scratch
-        # mkstemp makes private files; the result is an ordinary one.
+        # mkstemp makes private files; set the permissions of an ordinary new file.
         umask = os.umask(0)
         os.umask(umask)
         scratch.chmod(0o666 & ~umask)

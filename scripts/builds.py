@@ -1,4 +1,4 @@
-"""Builds on the command line: the options that state a build, and errors that name them."""
+"""Command-line options that specify a build, and errors that name these options."""
 
 import inspect
 import re
@@ -60,10 +60,10 @@ _STATED = re.compile(rf"^({'|'.join(_NAMES)}|exponent bits|no-dsp): ")
 def with_build(
     *names: str, **defaults: Any
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Turn the parameter `build` of a command, a BuildSpec, into options that state it.
+    """Replace the parameter `build` of a command, a BuildSpec, by options that specify the build.
 
-    `names` are those of the options (`mode` for a build of one mode, `modes` for several), in the
-    order of the help text; `defaults` replace defaults of BuildSpec.
+    `names` lists these options in the order of the help text: `mode` for a build of one mode,
+    `modes` for several. `defaults` override the defaults of BuildSpec.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -94,7 +94,7 @@ def with_build(
 
 
 def _default(name: str) -> Any:
-    """The default of an option: that of BuildSpec, where there is nothing else to it."""
+    """The default of an option: that of the BuildSpec field, except for those in `special`."""
     special = {"modes": ["w8a8"], "mode": "w8a8", "exponent_bits": None, "no_dsp": False}
     return special[name] if name in special else getattr(BuildSpec, name)
 
@@ -108,9 +108,9 @@ def stated_build(
     w_words: int | None = None,
     **sizes: int,
 ) -> BuildSpec:
-    """The build that options state; raises ValueError that names the option.
+    """The build that the options specify; raises ValueError that names the wrong option.
 
-    Both 0 and None words of a buffer mean the default.
+    For `x_words` and `w_words`, both 0 and None select the default buffer size.
     """
     names = [*modes] if mode is None else [mode]
     with named_options():
@@ -125,14 +125,17 @@ def stated_build(
 
 
 def stated_mode(name: str, exponent_bits: int | None) -> Mode:
-    """The mode that --mode and --exponent-bits state; raises ValueError that names the option."""
+    """The mode that --mode and --exponent-bits specify; raises ValueError that names the option."""
     with named_options():
         (known,), bits = stated_bits([name], exponent_bits)
         return mode(known, bits)
 
 
 def core_build(chosen: Mode | None, rows: int, cols: int, bus: int) -> BuildSpec:
-    """The build of a core for one mode; of w8a8 for None, the float model, which uses no core."""
+    """The build of a core for one mode.
+
+    None means the float model, which uses no core; the function then returns the w8a8 build.
+    """
     fmt = None if chosen is None else chosen.w_format
     return stated_build(
         mode="w8a8" if chosen is None else chosen.name,
@@ -145,9 +148,9 @@ def core_build(chosen: Mode | None, rows: int, cols: int, bus: int) -> BuildSpec
 
 @contextmanager
 def named_options(**names: str) -> Iterator[None]:
-    """Let a message of `Config`, `mode` or `platform_of` name the option as the user types it.
+    """Context in which errors of `Config`, `mode` and `platform_of` name the command-line option.
 
-    `names` are the options whose names differ from their parameters.
+    `names` maps a parameter to its option if that is not the parameter's name after two dashes.
     """
     try:
         yield

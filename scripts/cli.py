@@ -40,11 +40,11 @@ COMMANDS = {
     "cache": "cache",
     "eval": "evaluate",
 }
-"""Functions by the names of commands, which are also those of their modules."""
+"""Function of each command, by the command's name, which is also the name of its module."""
 
 
 class Commands(TyperGroup):
-    """The commands. Only the one that runs is imported, because some imports take a second."""
+    """The commands. A command's module is imported only when needed: some take a second."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The names of the commands, in the order of the help text."""
@@ -103,21 +103,24 @@ def run(arguments: list[str] | None = None) -> int:
         except (KeyboardInterrupt, typer.Abort):
             status, message = INTERRUPTED, ""
         except Exception:
-            # An interrupted library may raise another exception instead.
+            # An interrupted library may raise another exception instead of KeyboardInterrupt.
             if not interrupts:
                 raise
         # Typer handles some interrupts itself and prints nothing.
         if interrupts or status == INTERRUPTED:
             status, message = INTERRUPTED, "interrupted"
         if message:
-            # stderr is closed, so nobody reads the message.
+            # OSError means that stderr is closed: nobody could read the message.
             with suppress(OSError):
                 err.say(f"tilebert: {' '.join(message.split())}")
     return status
 
 
 def _what_came(error: Exception) -> str:
-    """The value that does not have an option's type, if the parser's message lacks it."""
+    """Text ", got ..." with the value that failed an option's type check.
+
+    It is empty if the parser's message already contains the value.
+    """
     found = getattr(error.__cause__, "errors", None)
     if found is None:
         return ""
@@ -131,7 +134,7 @@ _WRONG = (FileNotFoundError, NotADirectoryError, PermissionError, IsADirectoryEr
 
 
 def _give_tools_a_place() -> None:
-    """Without a home folder, have Yosys and nextpnr use the cache: they refuse to run otherwise."""
+    """Without a home folder, let Yosys and nextpnr use the cache; otherwise they refuse to run."""
     try:
         Path.home()
     except RuntimeError:
@@ -164,7 +167,7 @@ def _outcome(arguments: list[str] | None) -> tuple[int, str]:
     except BrokenExecutor as error:
         return 1, f"workers: {error}"
     except Exception as error:
-        # An error of the option parser, whose classes are private; their message is not.
+        # The option parser's exception classes are private, but `format_message` is public.
         if not hasattr(error, "format_message"):
             raise
         if type(error).__name__ == "NoArgsIsHelpError":

@@ -1,6 +1,6 @@
 """Output for people: tables on stdout, progress and errors on stderr.
 
-Texts are shown as they are, without markup.
+Rich does not interpret markup in texts: they are shown unchanged.
 """
 
 import os
@@ -24,7 +24,7 @@ PIPED_WIDTH = 132
 
 
 class Output(Console):
-    """A console for texts with brackets in them.
+    """A console that prints brackets in texts literally, not as markup.
 
     It prints to stdout, or to stderr while a command writes a file to stdout.
     """
@@ -35,10 +35,10 @@ class Output(Console):
 
     @property  # type: ignore[misc]
     def size(self) -> ConsoleDimensions:
-        """A terminal's own size; a pipe's keeps the columns of a table whole."""
+        """The terminal's size; for a pipe or file, a width at which table columns are not cut."""
         if not self.is_terminal:
             return ConsoleDimensions(PIPED_WIDTH, 25)
-        # Rich would look up this variable once, when the console is made.
+        # Rich reads COLUMNS only when the console is made; read it again here.
         size, columns = super().size, os.environ.get("COLUMNS", "")
         return (
             ConsoleDimensions(int(columns), size.height)
@@ -56,16 +56,16 @@ class Output(Console):
         self.print(text, soft_wrap=True)
 
     def show(self, table: Table) -> None:
-        """Print a table, or, if it does not fit, a line of heading and value for each cell."""
+        """Print a table; if it is too wide, print a line of heading and value per cell instead."""
         if _least_width(table) <= self.width:
             self.print(table)
         else:
             self.print(_stacked(table), soft_wrap=True)
 
     def take(self, option: str) -> None:
-        """Leave stdout to the file of an option.
+        """Reserve stdout for the file of an option; the console then prints to stderr.
 
-        Raises ValueError if another option has it, or if it is closed.
+        Raises ValueError if another option has reserved stdout, or if stdout is closed.
         """
         if sys.stdout is None or self._taken:
             got = "none" if sys.stdout is None else f"it for {self._taken} too"
@@ -73,7 +73,7 @@ class Output(Console):
         self._taken, self.stderr = option, True
 
     def release(self) -> None:
-        """Be stdout again, for a new command."""
+        """End the reservation of stdout, so that the console of a new command prints there."""
         self._taken, self.stderr = "", False
         del self._buffer[:]
 
@@ -86,7 +86,7 @@ class Output(Console):
             raise OSError(error.errno, error.strerror, name) from None
 
     def on_broken_pipe(self) -> None:
-        """Raise the exception again: Rich itself would end the process here."""
+        """Raise the exception again, because Rich's own method would end the process."""
         raise
 
 
@@ -95,7 +95,7 @@ err = Output(stderr=True)
 
 
 def tolerate(stream: TextIO | None) -> None:
-    """Let a stream show what its encoding cannot express as escapes."""
+    """Make a stream print escapes for characters that its encoding cannot represent."""
     if stream is None or not hasattr(stream, "reconfigure"):
         return
     if not (stream.encoding.lower().startswith("utf") and stream.errors == "surrogateescape"):
@@ -105,7 +105,7 @@ def tolerate(stream: TextIO | None) -> None:
 def tell(text: str) -> None:
     """Print a line on stderr under the program's name.
 
-    Each text is printed once, and not by worker processes of a command.
+    A text is printed only once, and worker processes of a command print nothing.
     """
     if text not in _told and parent_process() is None:
         err.print(
@@ -119,7 +119,7 @@ _told: set[str] = set()
 
 @contextmanager
 def warnings_told() -> Iterator[None]:
-    """Print warnings raised inside as messages, without their place in the code."""
+    """Context that prints Python warnings as messages, without file and line of the code."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield
@@ -128,7 +128,7 @@ def warnings_told() -> Iterator[None]:
 
 
 class Bar:
-    """A progress bar over steps named in turn."""
+    """A progress bar of consecutive stages, each with a name."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -136,7 +136,7 @@ class Bar:
         self._task = progress.add_task("", total=1.0)
 
     def stage(self, text: str) -> None:
-        """Name what runs now, and start from zero."""
+        """Start the stage named `text` at fraction 0."""
         self._stage = text
         self._progress.reset(self._task, total=1.0, description=text)
 
@@ -148,18 +148,19 @@ class Bar:
 
 @contextmanager
 def progress(lines: bool = False) -> Iterator[Bar]:
-    """A progress bar on stderr that leaves nothing behind.
+    """Context of a progress bar on stderr, which is erased at the end.
 
-    If stderr is no terminal, it is a `Log` with `lines`, and without `lines` it prints nothing.
+    If stderr is not a terminal, the context yields a `Log` if `lines` is set, else a bar that
+    prints nothing.
     """
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
-    # Off a terminal an empty line would stay, and an error would be two lines.
+    # If stderr is not a terminal, an enabled bar would leave an empty line before an error.
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         yield Bar(bar) if err.is_terminal or not lines else Log()
 
 
 class Log(Bar):
-    """Progress as lines on stderr: every stage, and within one a line in `seconds`."""
+    """Progress as lines on stderr: one per stage, and at most one per `seconds` within a stage."""
 
     def __init__(self, seconds: float = 30, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(Progress(disable=True))
@@ -188,7 +189,7 @@ class Silent(Bar):
 
 @contextmanager
 def status(text: str) -> Iterator[Any]:
-    """Show the current step on stderr, if that is a terminal.
+    """Context that shows the current step on stderr if stderr is a terminal.
 
     Yields a function that replaces the text.
     """
@@ -197,7 +198,7 @@ def status(text: str) -> Iterator[Any]:
 
 
 def _least_width(table: Table) -> int:
-    """The width of a table that breaks no word, and no line of a column that does not wrap."""
+    """The least width at which a table breaks no word and no line of its no-wrap columns."""
     total = 1
     for column in table.columns:
         texts = [str(column.header), *map(str, column.cells)]
@@ -215,7 +216,7 @@ _FRAME = 3
 
 
 def _stacked(table: Table) -> str:
-    """The rows of a table below each other, a line for each cell."""
+    """The rows of a table as blocks of lines, one line per cell."""
     headings = [" ".join(str(column.header).split()) for column in table.columns]
     width = max(map(len, headings), default=0)
     blocks = [str(table.title)] if table.title else []

@@ -24,7 +24,7 @@ MOST = 1 << 30
 
 
 def check_stdin(**paths: Path | None) -> None:
-    """Raise ValueError naming the option if two options are to be read from stdin."""
+    """Raise ValueError naming an option if two options name stdin as their input."""
     first, *more = [name for name, path in paths.items() if path == STDIO] or [""]
     if more:
         raise ValueError(f"--{more[0]}: expected a file, got - that --{first} has too")
@@ -33,7 +33,7 @@ def check_stdin(**paths: Path | None) -> None:
 def read_bytes(path: Path, option: str, what: str) -> bytes:
     """The content of a file, a pipe or stdin.
 
-    Raises ValueError that names the option and `what` was expected.
+    Raises ValueError that names the option and the expected content `what`.
     """
     try:
         if path != STDIO and _descriptor(path) != 0:
@@ -70,8 +70,8 @@ def read_text(path: Path, option: str, what: str) -> str:
 def read_array(path: Path, option: str, dimensions: int) -> NDArray[Any]:
     """An integer array of that many dimensions from a .npy file, a pipe or stdin.
 
-    Raises ValueError naming the option for a file that is missing, empty, no .npy file, or holds
-    something else.
+    Raises ValueError naming the option for a file that is missing, is empty, is not a .npy file, or
+    contains anything but such an array.
     """
     content = io.BytesIO(read_bytes(path, option, "a .npy file"))
     try:
@@ -89,7 +89,7 @@ def read_array(path: Path, option: str, dimensions: int) -> NDArray[Any]:
 
 
 def check_file(path: Path, option: str) -> None:
-    """Raise ValueError naming the option for an existing path that is no regular file."""
+    """Raise ValueError naming the option if `path` exists and is not a regular file."""
     if path == STDIO or (os.path.exists(path) and not os.path.isfile(path)):
         raise ValueError(f"{option}: expected a file, got {path}")
 
@@ -97,7 +97,7 @@ def check_file(path: Path, option: str) -> None:
 def check_place(path: Path | None, option: str) -> None:
     """Raise ValueError naming the option if `path` cannot be written, before a long run.
 
-    If the path is stdout, the text that the command prints goes to stderr from now on.
+    If the path is stdout, the command prints its text to stderr from now on.
     """
     if path is None:
         return
@@ -117,9 +117,9 @@ def check_place(path: Path | None, option: str) -> None:
 
 
 def check_places(**paths: Path | None) -> None:
-    """`check_place` of each output, by option.
+    """Call `check_place` for each output, given by its option's name.
 
-    Raises ValueError also if two of them are one file.
+    Also raises ValueError if two outputs are the same file.
     """
     places: dict[Path, str] = {}
     for name, path in paths.items():
@@ -131,7 +131,7 @@ def check_places(**paths: Path | None) -> None:
 
 
 def check_text(text: str, name: str) -> None:
-    """Raise ValueError for a text with bytes that are not UTF-8, which a shell can pass."""
+    """Raise ValueError for an argument with bytes that are not UTF-8; a shell can pass these."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -146,8 +146,8 @@ def is_stream(path: Path) -> bool:
 def check_folder(path: Path | None, option: str, **outputs: Path | None) -> None:
     """Raise ValueError naming the option if `path` cannot become a folder, before a long run.
 
-    `outputs` are the files that the command writes, by option: neither the folder nor those above
-    it may be one of them.
+    `outputs` are the files that the command writes, by option. Neither the folder nor a folder
+    above it may be one of these files.
     """
     if path is None:
         return
@@ -185,7 +185,7 @@ def make_folder(path: Path, option: str) -> None:
 
 
 def write_bytes(path: Path, option: str, content: bytes) -> None:
-    """Write a file: readers see the old one or the whole new one.
+    """Write a file atomically: a reader sees either the old content or all of the new content.
 
     If `path` is a link, its target is written and the link stays. `-`, pipes and devices are
     written directly. Raises ValueError naming the option.
@@ -195,7 +195,7 @@ def write_bytes(path: Path, option: str, content: bytes) -> None:
         if descriptor is None:
             files.write_bytes(path, content)
             return
-        # Not opened again: a file that is stdout would be truncated and written from its beginning.
+        # Duplicate the descriptor: if stdout is a file, opening it again would truncate it.
         with os.fdopen(os.dup(descriptor), "wb") as file:
             file.write(content)
     except OSError as error:
@@ -205,7 +205,7 @@ def write_bytes(path: Path, option: str, content: bytes) -> None:
 
 
 def write_atomically(path: Path, option: str, write: Callable[[BinaryIO], object]) -> None:
-    """Write as `write_bytes` does, with a function that writes the content to a file."""
+    """Write a file as `write_bytes` does; `write` writes the content to a file object."""
     content = io.BytesIO()
     try:
         write(content)
@@ -227,15 +227,15 @@ def write_text(path: Path, option: str, text: str) -> None:
 
 
 def write_json(path: Path | None, record: Mapping[str, Any]) -> None:
-    """Write the record of --json, if asked for."""
+    """Write the record of --json, unless `path` is None."""
     if path is not None:
         write_text(path, "--json", json.dumps(record, indent=2) + "\n")
 
 
 def _descriptor(path: Path) -> int | None:
-    """The file descriptor of this process that a path refers to, as `-` and /dev/stdout do.
+    """The descriptor of this process that a path such as `-` or /dev/stdout refers to.
 
-    None for any other path.
+    None for a path that does not refer to a descriptor.
     """
     if path == STDIO:
         return 1

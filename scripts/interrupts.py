@@ -18,7 +18,7 @@ INTERRUPTED = 130
 """Exit status of a command that control-C stopped."""
 
 PATIENCE = 3
-"""The signal that ends the process at once, without cleaning up."""
+"""Number of control-C signals at which the process ends at once, without cleaning up."""
 
 _SUBREAPER = 36
 """Option of Linux' prctl: orphaned descendants become children of this process."""
@@ -36,13 +36,14 @@ class Interrupts:
     def handle(self, number: int, frame: FrameType | None) -> None:
         """A signal handler.
 
-        Raises KeyboardInterrupt once; later signals do not disturb the cleaning up.
+        The first signal kills the child processes and raises KeyboardInterrupt. Signal number
+        PATIENCE ends the process. Signals between these are ignored, so that cleaning up goes on.
         """
         self.count += 1
         if self.count == 1:
-            # For example Amaranth's warnings of elaboratables that were created and not used.
+            # An interrupted command may warn, as Amaranth does of elaboratables that were not used.
             warnings.simplefilter("ignore")
-            # Children first: a child that still writes would create removed files again.
+            # Kill children first: a child that still writes could re-create files that are removed.
             end_children()
             raise KeyboardInterrupt
         if self.count >= PATIENCE:
@@ -51,16 +52,16 @@ class Interrupts:
 
 @contextmanager
 def interruptible() -> Iterator[Interrupts]:
-    """Within it, control-C ends all child processes and raises KeyboardInterrupt, once.
+    """Context in which control-C ends all child processes and raises KeyboardInterrupt, once.
 
-    Code in which Python ignores exceptions (`__del__`, callbacks of weak references) may swallow
-    it; then it is raised again a moment later. Libraries may turn it into another exception, so the
-    object that is yielded tells whether control-C was pressed.
+    Python ignores exceptions in some code (`__del__`, callbacks of weak references). If the
+    KeyboardInterrupt is lost there, it is raised again a moment later. A library may replace it by
+    another exception; therefore the yielded object is true if control-C was pressed.
     """
     interrupts = Interrupts()
     ignored = (
         signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    )  # as shells have it in the background
+    )  # shells start background jobs in this way
     if ignored or threading.current_thread() is not threading.main_thread():
         yield interrupts
         return
@@ -79,12 +80,12 @@ def interruptible() -> Iterator[Interrupts]:
 
 
 class _Worker(SpawnProcess):
-    """A process that a terminal's control-C does not reach."""
+    """A process that does not receive control-C from the terminal."""
 
     def start(self) -> None:
-        # Unblocks the signal when it starts.
+        # Start the tracker first: its start unblocks SIGINT.
         resource_tracker.ensure_running()
-        # The mask is inherited, from the first instruction on; a signal that comes meanwhile waits.
+        # The child inherits the mask. A signal that this process gets meanwhile stays pending.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             super().start()
@@ -93,20 +94,20 @@ class _Worker(SpawnProcess):
 
 
 class Workers(SpawnContext):
-    """A context of workers that ignore control-C: the command that made a worker ends it."""
+    """A context of workers that ignore control-C; the command that started a worker ends it."""
 
     Process = _Worker
 
 
 def end_children() -> None:
-    """Kill every process that descends from this one, where /proc tells which do (Linux)."""
+    """Kill all descendants of this process; without /proc, so outside Linux, do nothing."""
     if not Path("/proc/self/stat").exists():
         return
-    # Grandchildren whose parent has been killed become children of this process, and are found
-    # again.
+    # As a subreaper, this process becomes the parent of grandchildren whose parent is killed, so
+    # the next search finds them.
     prctl = CDLL(None).prctl
     prctl(_SUBREAPER, 1, 0, 0, 0)
-    # Ends by itself with this process, which would start it anew, and say so, if it were gone.
+    # Spare the resource tracker: it ends with this process, which would restart it with a warning.
     spared = getattr(resource_tracker._resource_tracker, "_pid", None)
     own: set[int] | None = None
     while living := {
@@ -117,20 +118,20 @@ def end_children() -> None:
             with suppress(OSError):
                 os.kill(process, signal.SIGKILL)
             with suppress(OSError):
-                # Whoever started a child asks how it ended; nobody does for those that were
-                # adopted.
+                # Leave the exit status of own children (WNOWAIT) for the code that started them.
+                # Reap adopted children, for which no other code waits.
                 os.waitid(os.P_PID, process, os.WEXITED | (os.WNOWAIT if process in own else 0))
     prctl(_SUBREAPER, 0, 0, 0, 0)
 
 
 def _descendants(ancestor: int) -> list[tuple[int, int]]:
-    """Process numbers of the living descendants, each with its parent; parents come first."""
+    """Process ids of the living descendants, each with its parent's id; parents come first."""
     children: dict[int, list[int]] = {}
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit():
             continue
         with suppress(OSError):
-            # The name of the program, in brackets, may contain any characters.
+            # The program's name, in brackets, may contain any character: parse after its end.
             state, parent = (
                 (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[:2]
             )

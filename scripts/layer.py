@@ -1,4 +1,4 @@
-"""A layer of an encoder on the simulated core: its cycles, and lower bounds of them."""
+"""An encoder layer on the simulated core: its cycles, and lower bounds on these cycles."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,11 @@ from sim.streams import result_transfers
 
 @dataclass(frozen=True)
 class Bounds:
-    """Lower bounds of a group's cycles: by products, by loads of each panel once, by results."""
+    """Lower bounds on the cycles of a group of jobs.
+
+    `slots` are the cycles of the products if every multiplier is always busy, `bus` the cycles to
+    load each panel once, and `results` the cycles to transfer the results.
+    """
 
     slots: float
     bus: int
@@ -36,8 +40,8 @@ class Bounds:
 class Timing:
     """The simulated GEMMs of a layer.
 
-    `groups` has the cycles of each GEMM by itself and, as `layer`, of all in one sequence; `wrong`
-    the number of wrong results of each.
+    `groups` holds the run of each GEMM by itself and, under `layer`, that of all GEMMs in sequence.
+    `wrong` holds the number of wrong results of each of these runs.
     """
 
     build: Build
@@ -61,7 +65,7 @@ def time_layer(
 ) -> Timing:
     """Simulate a layer of a model (a key of golden.schedule.shapes.ENCODERS) on random codes.
 
-    Linear GEMMs run in the mode, attention in w8a8; the build must contain both.
+    Linear GEMMs run in the mode `chosen`, attention GEMMs in w8a8; the build must contain both.
     """
     jobs = layer_jobs(ENCODERS[model], tokens, chosen)
     groups = {**jobs, "layer": [job for group in jobs.values() for job in group]}
@@ -83,7 +87,7 @@ def time_layer(
 
 
 def bounds(group: GroupResult) -> Bounds:
-    """The lower bounds of the cycles of a group."""
+    """The lower bounds on the cycles of a group."""
     schedule = group.schedule
     once: dict[object, int] = {}
     loads = (command for command in schedule.commands if isinstance(command, Load))
@@ -94,9 +98,9 @@ def bounds(group: GroupResult) -> Bounds:
 
 @dataclass(frozen=True)
 class LayerPoint:
-    """A layer of an encoder, 128 tokens, on a build of one mode and w8a8.
+    """Measurement of an encoder layer with 128 tokens on a build of one mode and w8a8.
 
-    Its records are cycles and the utilization of the multipliers.
+    The records are the cycles and the utilization of the multipliers.
     """
 
     model: str
@@ -106,17 +110,20 @@ class LayerPoint:
 
     @property
     def name(self) -> str:
-        """The prefix of its records' names, which identifies the measurement."""
+        """Prefix of the names of the records; it identifies the measurement."""
         return f"bench/{self.model}-{self.tokens}/{self.build}"
 
     path = name
 
     def made(self, record: str) -> bool:
-        """Whether a record of that name is one of this point's."""
+        """Whether the record with this name belongs to this measurement."""
         return record.rpartition("/")[0] == self.path
 
     def measure(self) -> list[Record]:
-        """Its records; raises ValueError if a result differs from golden's."""
+        """Simulate the layer and return the records.
+
+        Raises ValueError if a result differs from golden's.
+        """
         timing = time_layer(
             self.build.including("w8a8").config,
             self.model,

@@ -1,6 +1,6 @@
-"""Files of records, a line or more each.
+"""Files of records; a record has one or more lines.
 
-Whole records are appended to them. A reader drops an incomplete record at the end.
+Writers append only whole records. Readers drop an incomplete record at the end of the file.
 """
 
 import fcntl
@@ -21,7 +21,7 @@ describes the first line, for a file with other content.
 
 
 def read(path: Path, whole: Whole) -> list[str]:
-    """The lines of a file that belong to whole records, none if it does not exist.
+    """The lines of a file that belong to whole records; none if the file does not exist.
 
     An incomplete record at its end is reported in a line on stderr. Raises ValueError, with file
     and line, for bytes that are not UTF-8.
@@ -35,7 +35,7 @@ def read(path: Path, whole: Whole) -> list[str]:
 def mend(path: Path, whole: Whole) -> None:
     """Remove an incomplete record from the end of a file, with a line on stderr.
 
-    Raises ValueError for a file with other content, which is not changed.
+    Raises ValueError for a file with other content, and leaves that file unchanged.
     """
     with _locked(path):
         content = _content(path)
@@ -46,7 +46,7 @@ def mend(path: Path, whole: Whole) -> None:
 
 
 def append(path: Path, whole: Whole, text: Callable[[bool], str]) -> None:
-    """Append `text` to the whole records of a file, all of it or nothing.
+    """Append the text that `text` returns after the whole records of a file, all of it or nothing.
 
     Other processes may append too. `text` is called with True if the file has no records yet.
     Raises OSError.
@@ -73,7 +73,7 @@ def _whole(path: Path, content: bytes, whole: Whole) -> bytes:
 
 
 def first_line(content: bytes) -> str:
-    """The first line of a file, whatever its bytes are."""
+    """The first line of a file as text; bytes that are not UTF-8 become escapes."""
     return content.partition(b"\n")[0].rstrip(b"\r").decode(errors="backslashreplace")
 
 
@@ -100,10 +100,10 @@ def _say(path: Path, content: bytes, kept: bytes) -> None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Lock a folder: of the processes that append to its files, one runs at a time."""
+    """Context that locks the folder of `path`, so that one process at a time appends there."""
     folder = os.open(Path(os.path.realpath(path)).parent, os.O_RDONLY)
     try:
-        # Some file systems have no locks; there only one process may append.
+        # Some file systems have no locks. On these, only one process may append.
         with suppress(OSError):
             fcntl.flock(folder, fcntl.LOCK_EX)
         yield

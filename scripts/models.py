@@ -1,4 +1,4 @@
-"""The quantized models that commands work on: from a checkpoint, or quantized once and kept."""
+"""The quantized models that commands use: read from a checkpoint, or quantized and cached."""
 
 import hashlib
 from importlib.metadata import version
@@ -38,11 +38,12 @@ def quantized(chosen: Mode, clip: bool = True) -> QuantizedModel:
 
 
 def load_model(chosen: Mode, path: Path | None = None, *, trained: bool = True) -> QuantizedModel:
-    """The model in `path`, else the trained one of that mode, else the clipped post-training one.
+    """The model in `path`; by default the trained model of the mode, else the post-training one.
 
-    The post-training model is made once and kept in the cache. It is used without `trained`, in
-    modes without a checkpoint, and, with a message on stderr, if the checkpoint is not installed.
-    Raises ValueError if the checkpoint is damaged, of another mode or of other exponent bits.
+    The post-training model is quantized with clipping, once, and kept in the cache. It is used if
+    `trained` is false, if the mode has no checkpoint, and, with a message on stderr, if the
+    checkpoint is not installed. Raises ValueError if the checkpoint is damaged, or has another mode
+    or other exponent bits.
     """
     if path is None and trained:
         path = shipped(chosen)
@@ -60,13 +61,13 @@ def load_model(chosen: Mode, path: Path | None = None, *, trained: bool = True) 
 
 
 def shipped(chosen: Mode) -> Path | None:
-    """The project's checkpoint of sentence similarity in that mode, or None."""
+    """The project's checkpoint in that mode, trained for sentence similarity, or None."""
     path = _place(chosen)
     return path if chosen == mode(chosen.name) and path.exists() else None
 
 
 def check_choice(checkpoint: Path | None, post_training: bool) -> None:
-    """Raise ValueError if two options select a model."""
+    """Raise ValueError if both options are given, because each of them selects a model."""
     if checkpoint is not None and post_training:
         raise ValueError(f"--post-training: expected without --checkpoint, got {checkpoint}")
 
@@ -84,7 +85,7 @@ def _place(chosen: Mode) -> Path:
 
 
 def _kept(chosen: Mode) -> QuantizedModel:
-    """The post-training model from the cache; made again if the cached one is damaged."""
+    """The post-training model from the cache; it is made again if the cached file is damaged."""
     name, key = "model.safetensors", f"{chosen.name}-{_digest(chosen)}"
     what = f"{MODEL_PACKAGE} in {chosen.name}, {chosen.w_format} weights"
     folder, _ = entry(
@@ -100,7 +101,7 @@ def _loaded(path: Path) -> QuantizedModel:
 
 def _digest(chosen: Mode) -> str:
     """Hash of the format, the model package and the code that quantizes."""
-    model_folder()  # Raises an error that says how to get the package, if it is missing.
+    model_folder()  # Raises an error with the remedy if the package is missing.
     formats = f"{chosen.x_format} {chosen.w_format}"
     content = f"{formats} {version(MODEL_PACKAGE)} {version('numpy')} {sources.digest(*SOURCES)}"
     return hashlib.sha256(content.encode()).hexdigest()[:16]

@@ -98,7 +98,7 @@ SEED_MAX = 2**31 - 1
 
 
 def check_seed(value: Any) -> Any:
-    """Callback of an option with one seed, several or none.
+    """Callback of an option that takes one seed, several seeds or none.
 
     Raises ValueError that names the option and its range.
     """
@@ -122,7 +122,7 @@ def check_clock(clock: float) -> None:
 
 
 def check_size(config: Config, purpose: str) -> None:
-    """Raise ValueError for an array that takes hours or gigabytes.
+    """Raise ValueError for an array so large that the command would take hours or gigabytes.
 
     `purpose` is a key of MOST_PES.
     """
@@ -137,7 +137,7 @@ def check_size(config: Config, purpose: str) -> None:
 
 
 def check_training(epochs: float | None, rate: float | None, limit: int | None) -> None:
-    """Raise ValueError for what training cannot do."""
+    """Raise ValueError for values with which training is impossible."""
     if epochs is not None and not 0 < epochs < 1000:
         raise ValueError(f"--epochs: expected a number above 0, got {epochs:g}")
     if rate is not None and not 0 < rate < 1:

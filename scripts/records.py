@@ -1,4 +1,4 @@
-"""Measurements as records in a CSV file: a name, a unit, a value, and which way is better."""
+"""Measurements as records in a CSV file: name, unit, value, and whether less or more is better."""
 
 import csv
 import io
@@ -15,7 +15,7 @@ from scripts.files import read_text
 
 
 def read(path: Path) -> list[Record]:
-    """The records of a file, none if it does not exist.
+    """The records of a file; none if the file does not exist.
 
     Incomplete measurements at the end of the file (see `whole`) are skipped, with a line on stderr.
     A pipe is read to its end. Raises ValueError that names file and line.
@@ -26,7 +26,7 @@ def read(path: Path) -> list[Record]:
 
 
 def mend(path: Path) -> None:
-    """Remove incomplete measurements from the end of a file, so that they are measured again."""
+    """Remove incomplete measurements from the end of a file; a sweep then measures them again."""
     lines.mend(path, whole)
 
 
@@ -60,16 +60,17 @@ def _rows(rows: Iterable[str], place: str) -> Iterator[list[str]]:
 
 
 def append(path: Path, records: Iterable[Record]) -> None:
-    """Add the lines of a call to a file, all or none; a new file gets a header first."""
+    """Append all given records to a file, or none; a new file gets a header first."""
     lines.append(path, whole, lambda first: text(records, header=first))
 
 
 def whole(content: bytes) -> bytes:
     """The complete measurements in a file's content.
 
-    The records of a build are written together. If the last record is cut short, the records before
-    it that may belong to the same build are dropped too: otherwise nobody would notice that the
-    build lacks a record. Raises ValueError if the first line is not the header or a part of it.
+    The records of a build are written together. If the last record is cut short, the preceding
+    records that may belong to the same build are dropped too; otherwise it would go unnoticed that
+    the build lacks a record. Raises ValueError if the first line is not the header or the beginning
+    of it.
     """
     kept, first, header = lines.whole_lines(content), lines.first_line(content), ",".join(_HEADER)
     if first != header and (kept or not header.startswith(first)):

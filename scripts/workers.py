@@ -1,4 +1,4 @@
-"""Worker processes that end with this process, also when it is killed."""
+"""Worker processes that end when their parent process ends, even if the parent is killed."""
 
 import multiprocessing
 import os
@@ -9,9 +9,9 @@ from scripts.interrupts import Workers
 
 
 def processes(workers: int, *, tasks_per_process: int | None = None) -> ProcessPoolExecutor:
-    """A pool of `workers` processes, one core each.
+    """A pool of `workers` processes, each of which uses one CPU core.
 
-    Every process ends after `tasks_per_process` tasks (None: never).
+    A process is replaced after `tasks_per_process` tasks (None: never).
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     return ProcessPoolExecutor(
@@ -20,9 +20,9 @@ def processes(workers: int, *, tasks_per_process: int | None = None) -> ProcessP
 
 
 def end_with_parent() -> None:
-    """Have this process end when its parent has ended.
+    """Make this process end when its parent ends.
 
-    A parent that is killed cannot stop its workers.
+    This is necessary because a parent that is killed cannot stop its workers.
     """
     parent = multiprocessing.parent_process()
     if parent is None:
@@ -30,7 +30,8 @@ def end_with_parent() -> None:
 
     def watch() -> None:
         parent.join()
-        # At once: files that must be whole are written under another name; others are made again.
+        # Exiting without cleanup is safe: files that must be whole are written under a temporary
+        # name, and all others are made again.
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

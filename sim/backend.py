@@ -56,10 +56,11 @@ class Tally:
 class RtlBackend:
     """Backend that computes jobs on one simulated core and returns the hardware's results.
 
-    `dump` is a folder for every job's codes, parameters and sums in the files that `tilebert gemm`
-    reads, with its options. With `raw` the core delivers sums of every job, so that rounding hides
-    no error, and golden requantizes them. `progress` is called after each sequence of jobs. Raises
-    ToolError if the core refuses a command, stalls, or delivers surplus results.
+    The codes, parameters, sums and options of every job are written to the folder `dump`, if given,
+    as files for `tilebert gemm`. With `raw` the core delivers the sums of every job and golden
+    requantizes them, so that rounding cannot hide a wrong sum. `progress` is called after each
+    sequence of jobs. Raises ToolError if the core refuses a command, stalls, or delivers surplus
+    results.
     """
 
     def __init__(
@@ -108,7 +109,7 @@ class RtlBackend:
 
 
 def _as_asked(job: Job, sums: NDArray[np.integer]) -> NDArray[np.integer]:
-    """Result of a job from its sums: requantized if it has an epilogue."""
+    """Result of a job from its sums, which are requantized if the job has an epilogue."""
     if job.epilogue is None:
         return sums
     return requantize(sums, None, job.epilogue.mult, job.epilogue.shift, job.epilogue.bits)

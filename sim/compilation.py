@@ -99,8 +99,8 @@ def runner(simulator: str) -> Runner:
 
 
 def _compile_cocotb(design: Design, source: Path, folder: Path) -> None:
-    # Not cocotb's own build: it makes every net visible, which compiles for minutes and simulates
-    # slowly.
+    # Do not use cocotb's own build: it makes every net visible, so that compilation takes minutes
+    # and simulation is slow.
     lines = ["`verilator_config"]
     lines += [f'public_flat_rw -module "{design.top}" -var "{port.name}"' for port in design.ports]
     (folder / "ports.vlt").write_text("\n".join(lines) + "\n")
@@ -121,8 +121,9 @@ def _compile_library(config: Config, design: Design, source: Path, folder: Path)
     # which saves a tenth of the array's instructions.
     options += ["-fno-split"]
     if shared := shared_module(config, "verilator"):
-        # Verilator shares a function only if it reads the instance's own ports. Public ports
-        # are not optimized away, and without the data-flow graph they are not bypassed.
+        # Verilator shares a function only if it reads the instance's own ports. Make these public,
+        # so that they are not optimized away, and disable the data-flow graph optimization, which
+        # would bypass them.
         lines = ["`verilator_config", f'no_inline -module "{shared}"']
         lines += [f'public_flat_rd -module "{shared}" -var "{name}"' for name in pe_inputs(config)]
         (folder / "shared.vlt").write_text("\n".join(lines) + "\n")

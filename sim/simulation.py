@@ -31,7 +31,7 @@ __all__ = ["GroupResult", "Run", "simulate"]
 
 @dataclass(frozen=True)
 class GroupResult:
-    """Results y of a group of jobs that ran without a pause.
+    """Results y of a group of jobs that ran back to back.
 
     `cycles` counts from the first accepted command to the last result; `seconds` is the wall-clock
     time of their simulation.
@@ -77,9 +77,9 @@ def simulate(
     stalls: Stalls | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Run:
-    """Simulate groups of jobs; each group starts when the one before is done.
+    """Simulate groups of jobs; each group starts when the preceding group is done.
 
-    `stalls` are random stalls of the streams, none by default. `progress` is called now and then
+    `stalls` are random stalls of the streams, none by default. `progress` is called repeatedly
     with the fraction done. Raises ValueError for a job whose mode is not in the build, ToolError if
     the simulator fails, or if the core refuses a command or delivers too few or too many results.
     """
@@ -127,7 +127,7 @@ def _run_compiled(
 
 
 def _share(progress: _Progress, start: float, part: float) -> _Progress:
-    """Progress callback of a part, mapped to the progress of the whole."""
+    """Progress callback for a part of the work, which reports the progress of the whole."""
     return (lambda fraction: progress(start + part * fraction)) if progress else None
 
 

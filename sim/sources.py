@@ -71,7 +71,7 @@ def _imported(path: Path) -> Iterable[str]:
 
 
 def _paths(name: str, root: Path) -> list[Path]:
-    """Files that an import of `name` runs: its packages', and its own if it is a module."""
+    """Files that an import of `name` executes: those of its packages and, if any, the module's."""
     parts = name.split(".")
     paths = (_path(".".join(parts[:count]), root) for count in range(1, len(parts) + 1))
     return [path for path in paths if path is not None]

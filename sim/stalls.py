@@ -25,7 +25,7 @@ class Stalls:
     seed: int = 0
 
     def pauses(self) -> NDArray[np.uint8]:
-        """Table, uint8 [len(STREAMS), PERIOD], of 1 where a stream stalls.
+        """Table, uint8 [len(STREAMS), PERIOD], with 1 where a stream stalls.
 
         The column is the cycle since the first command, modulo PERIOD. Each stream has its own
         generator and draws once per cycle, so its stalls depend neither on other streams nor on a

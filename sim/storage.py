@@ -111,7 +111,7 @@ def remove_orphans() -> None:
                 path.unlink(missing_ok=True)
             finally:
                 os.close(lock)
-    # Unfinished entries of versions without locks: after a day no build is still running.
+    # Remove unfinished entries of versions without locks; after a day no build still runs.
     for path in root.glob("*/*"):
         with suppress(OSError):
             begun = path.name.startswith(LEGACY_PREFIXES) and path.parent.name in (
@@ -168,7 +168,7 @@ def disk_errors() -> Iterator[None]:
         if error.errno not in _DISK:
             raise
         if error.filename is None:
-            # An error of an open file has no name: the file is in the cache or a temporary one.
+            # An error on an open file lacks its name: the file is in the cache or a temporary one.
             folders = f"{cache_folder()} or {tempfile.gettempdir()}"
             raise ToolError(f"{folders}: {error.strerror}; set TILEBERT_CACHE or TMPDIR") from error
         if not Path(os.fsdecode(error.filename)).is_relative_to(cache_folder()):

@@ -61,7 +61,7 @@ def result_transfers(schedule: Schedule) -> int:
 
 
 def settling_cycles(config: Config) -> int:
-    """Cycles after the last result in which surplus results appear.
+    """Cycles after the last result within which any surplus results appear.
 
     This is more than the core's latency.
     """

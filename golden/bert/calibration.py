@@ -59,9 +59,10 @@ def quantize_model(
     The float encoder runs `sentences` (token ids) to find activation scales. With `clip`, each
     clipping point minimises the squared error, for piece-wise weights together with the ratio;
     otherwise it is the largest magnitude. `bits` narrows the mode's linear formats as `with_bits`
-    does. Weights of zeros, and weights too small for the requantizer's factors, get scales that it
-    can express. Raises ValueError for no sentence, for ids as `Encoder.hidden_states`, for bits as
-    `with_bits`, and, naming layer and site, for activations that overflow float32.
+    does. Weights of zeros, and weights too small for the requantizer's factors, get scales that the
+    requantizer can express. Raises ValueError for no sentence, for ids that `Encoder.hidden_states`
+    refuses, for bits that `with_bits` refuses, and, naming layer and site, for activations that
+    overflow float32.
     """
     formats = mode if bits is None else with_bits(mode, bits)
     samples = collect(weights, sentences)
@@ -155,7 +156,7 @@ def _quantize_layer(
     formats = {site: site_format(mode, site) for site in SITES}
     scales = {site: _scale(sample[site], fmt, clip) for site, fmt in formats.items()}
     dense = {}
-    # Q, K and V first: the requantizer's largest factor bounds the scales of their results, and
+    # Fit Q, K and V first: the requantizer's largest factor bounds their results' scales, and
     # these bound the scale of P V.
     for name in DENSE_NAMES:
         part = layer.dense[name]
@@ -178,9 +179,10 @@ def _quantize_layer(
 def most_scale(bias: Real, fmt: Format, x_scale: float, result: float | None) -> float:
     """Largest scale of a weight in `fmt` that the requantizer can express.
 
-    In units of a sum, 1 / (x_scale * scale), the bias must fit 32 bits. The factor from sums to
-    results at scale `result` (None for raw sums) must be at least FACTOR_MIN. Tiny weights with an
-    ordinary bias would exceed both limits.
+    One unit of a sum has the real value 1 / (x_scale * scale). In these units the bias must fit 32
+    bits. The factor from sums to results at scale `result` (None for raw sums) must be at least
+    FACTOR_MIN. Without a largest scale, tiny weights with an ordinary bias would exceed both
+    limits.
     """
     largest = float(np.abs(bias).max())
     if isinstance(fmt, Log2):

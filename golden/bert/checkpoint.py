@@ -1,8 +1,8 @@
 """Checkpoints of quantized models: a safetensors file of codes with a header in its metadata.
 
 The metadata contain `format_version`, the header as JSON (`tilebert`, see golden.bert.layout) and
-`sha256`, a digest of everything else in the file. The digest reveals a flipped bit even where it
-leaves a legal code or a plausible scale.
+`sha256`, a digest of everything else in the file. The digest reveals a flipped bit even if the
+result is a legal code or a plausible scale.
 """
 
 import hashlib
@@ -42,8 +42,8 @@ def to_bytes(model: QuantizedModel, *, embeddings: bool = False) -> bytes:
     """Content of a checkpoint file of the model; codes are packed bit by bit.
 
     Without `embeddings` the file omits the embedding tables, and `load` quantizes those of the
-    packaged model. Raises ValueError if that would give different tables, FileNotFoundError if the
-    package is missing.
+    packaged model instead. Raises ValueError if these would differ from the model's tables,
+    FileNotFoundError if the package is missing.
     """
     from safetensors.numpy import save as serialized
 
@@ -55,9 +55,9 @@ def to_bytes(model: QuantizedModel, *, embeddings: bool = False) -> bytes:
 
 
 def load(path: Path) -> QuantizedModel:
-    """Read the model that `save` wrote to `path`; equal to it in every bit.
+    """Read the model that `save` wrote to `path`; the result equals that model in every bit.
 
-    Raises FileNotFoundError for a missing file, and for a missing packaged model if that supplies
+    Raises FileNotFoundError for a missing file, and for a missing packaged model if it supplies
     the embedding tables. Raises ValueError, naming file and tensor or field, for a file that is not
     a checkpoint, has another version or is damaged: wrong digest, missing or illegal parts, or
     scales that the requantizer cannot express. Warns of a file without a digest, in which damage
@@ -68,7 +68,7 @@ def load(path: Path) -> QuantizedModel:
         version = _version(metadata)
         model = model_of(_header(metadata, version), tensors)
         QuantizedProducts(model, golden_backend)
-        # The digest last: the checks before it name the damaged tensor or field.
+        # Check the digest last, because the earlier checks name the damaged tensor or field.
         checked = _checked(metadata, version, tensors)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None

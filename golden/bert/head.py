@@ -86,7 +86,8 @@ def evaluate_head(
 def predictions(outputs: Real, task: Task) -> NDArray[np.float64]:
     """Predictions, float64 [n], from outputs [n, outputs].
 
-    A prediction is a class, the first of those with the largest output, or a score.
+    For a task with classes, a prediction is the class with the largest output, the first of equal
+    ones. Otherwise it is a score.
     """
     if task.classes:
         return np.asarray(outputs.argmax(axis=1), np.float64)

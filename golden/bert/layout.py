@@ -288,8 +288,8 @@ def _format(entry: object, where: str) -> Format:
         fmt = record(**fields)
     except ValueError as error:
         raise ValueError(f"{where}.{error}") from None
-    # `record` replaces an offset of -1, its default, so the file's -1 differs from `fmt` and is
-    # refused: a file must contain the offset itself.
+    # A file must contain the actual offset. If it contains the default, -1, `record` replaces it,
+    # so that `fmt` differs from `fields` and the file is refused.
     expect(where, fields, asdict(fmt))
     return fmt
 

@@ -122,8 +122,8 @@ class QuantizedModel:
                 raise ValueError(
                     f"{where}.{name}: expected {self.mode.w_format} weights, got {dense.format}"
                 )
-            # The scale is checked against code value 1, not the largest: log2 weights may not use
-            # their largest codes.
+            # Check the scale against code value 1, not the largest value, because log2 weights do
+            # not always use their largest codes.
             check_scale(dense.scale, 1, f"{where}.{name}.scale")
             check_codes(dense.codes, dense.format, f"{where}.{name}.codes")
         expect(f"{where}.activations", sorted(SITES), sorted(layer.activations))

@@ -185,7 +185,7 @@ class OutputStatistics:
     def mean_signal_to_noise(self) -> float:
         """Mean of the GEMMs' signal-to-noise ratios in dB.
 
-        A ratio over all results would be that of the GEMM with the largest results.
+        A single ratio over all results would be dominated by the GEMM with the largest results.
         """
         return float(np.mean(list(self.signal_to_noise.values())))
 

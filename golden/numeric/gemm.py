@@ -109,7 +109,7 @@ def _check_operands(
 ) -> tuple[int, int, int]:
     """Check shapes, and K against `k_max`; return (M, K, N).
 
-    With `k_max` None the codes are checked too, because the caller does not decode them in bulk.
+    With `k_max` None the codes are checked here, because this caller does not decode them in bulk.
     """
     if x.ndim != 2:
         raise ValueError(f"x: expected a matrix [M, K], got shape {x.shape}")
@@ -143,7 +143,8 @@ def _exact_type(depth: int, mode: Mode) -> TypeName:
 
     Raises ValueError if there is none.
     """
-    # The bound of the formats is tighter than the mode's: they contain the actual ratio and offset.
+    # Use the bound of the formats: they hold the actual ratio and offset, so it is tighter than
+    # the mode's.
     bound = mode.x_format.max_value * mode.w_format.max_value
     if depth * bound >= EXACT:
         raise ValueError(f"K: expected sums below 2^53, got {depth} products of up to {bound}")

@@ -112,8 +112,8 @@ def dequantize(
 def scale_for(clip: float, fmt: Format) -> float:
     """Scale that maps the clipping point `clip` > 0 to the largest value of `fmt`.
 
-    Limited to the largest float64, which matters only for clip < 1e-298. Raises ValueError for a
-    clip that is not finite or not above 0.
+    The scale is limited to the largest float64, which matters only for clip < 1e-298. Raises
+    ValueError for a clip that is not finite or not above 0.
     """
     if not (clip > 0 and math.isfinite(clip)):
         raise ValueError(f"clip: expected a finite number above 0, got {clip!r}")

@@ -69,7 +69,8 @@ def requantize(
         total += column(bias, columns, BIAS_MIN, BIAS_MAX, "bias")
     factor = column(mult, columns, 0, MULT_MAX, "mult")
     shifts = column(shift, columns, SHIFT_MIN, SHIFT_MAX, "shift")
-    # |total * factor| < (2^46 + 2^31) * 2^15 and the half is at most 2^46: below 2^63.
+    # No overflow: |total * factor| < (2^46 + 2^31) * 2^15 and the added half is at most 2^46, so
+    # the sum is below 2^63.
     rounded = (total * factor + (np.int64(1) << (shifts - 1))) >> shifts
     largest = (1 << (bits - 1)) - 1
     codes: NDArray[np.int8] = np.clip(rounded, -largest, largest).astype(np.int8)

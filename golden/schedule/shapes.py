@@ -37,7 +37,7 @@ def layer_jobs(
 ) -> dict[str, list[Job]]:
     """Random jobs of one layer on `tokens` tokens, by GEMM name in execution order.
 
-    Linear GEMMs run in the mode `linear` and have biases; attention GEMMs run in w8a8 without.
+    Linear GEMMs run in the mode `linear` with biases, attention GEMMs in w8a8 without biases.
     Query, key, value and context are requantized to 8 bits; the other results are sums.
     """
     rng = np.random.default_rng(seed)

@@ -27,7 +27,7 @@ The cycles from a load's last transfer until its lines are readable are subtract
 
 
 class _RingTraffic:
-    """Traffic of one ring, in lines counted since the start: when they were loaded and freed."""
+    """Times at which lines of one ring were loaded and freed; lines are counted since the start."""
 
     def __init__(self, ring: Ring, first: int):
         self.ring = ring
@@ -40,11 +40,11 @@ class _RingTraffic:
         self.head = first
 
     def load(self, lines: int, start: float) -> float:
-        """Cycle in which a load is complete that may begin at `start`."""
+        """Cycle in which a load is complete, if it may begin at `start`."""
         time, done, target = start, self.head, self.head + lines
         pace = self.ring.transfers(lines) / lines
         while done < target:
-            # Room from lines freed by `time` or at the next cycle; without room, wait for a free.
+            # Room includes lines freed in the next cycle. Without room, wait until lines are freed.
             events = bisect_left(self.freed_at, time + 1)
             room = (self.freed[events - 1] if events else self.first) + self.ring.lines
             if room <= done:
@@ -75,7 +75,7 @@ def predict(
 ) -> int:
     """Predicted cycles from the first accepted command to the last result; no stream stalls.
 
-    The core must accept the commands when its rings' write pointers are `heads`, in lines.
+    The commands must be legal for rings whose write pointers, in lines, are `heads`.
     """
     rings = [_RingTraffic(ring, first) for ring, first in zip(geometry.rings, heads, strict=True)]
     settings = Configure(0, 1)

@@ -48,8 +48,8 @@ class Task:
     `folder` is the folder of its files. `sentences` and `label` are column names, `header` the
     columns of a file without a header. `classes` maps class names in the file to numbers; it is
     empty for a task with scores. `metrics` are names in golden.tasks.metrics.METRICS, the task's
-    main metric first. `broken` tasks have published files with truncated or empty rows: the reader
-    skips these, which are errors in other tasks.
+    main metric first. The published files of `broken` tasks contain truncated or empty rows. The
+    reader skips such rows in these tasks; in other tasks they are errors.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""`tilebert bench`: how busy the array is, counted in the simulated hardware, by shape."""
+"""`tilebert bench`: utilization of the array for each GEMM of a layer, counted in simulation."""
 
 from typing import Annotated, Any, Literal
 
@@ -16,7 +16,7 @@ from scripts.layer import bounds, time_layer
 from sim.simulation import GroupResult
 
 MOST_TOKENS = 4096
-"""Results of attention grow with their square: 4096 make 200 million of a head."""
+"""Attention scores grow with the square of the tokens: 200 million in 12 heads at 4096 tokens."""
 
 ModelName = Literal["bert-base", "minilm"]
 
@@ -40,10 +40,10 @@ def bench(
     tokens: Annotated[int, typer.Option(help="Rows of x.")] = 128,
     json_file: options.JsonFile = None,
 ) -> None:
-    """Time the GEMMs of an encoder layer, each by itself and all in sequence, on random codes.
+    """Time the GEMMs of an encoder layer on random codes, each by itself and all in sequence.
 
-    Cycles run from the first command accepted to the last result out, loads included. Every result
-    is compared with golden; any difference ends with exit status 1.
+    Cycles are counted from the first accepted command to the last result and include loads. Every
+    result is compared with golden; any difference ends with exit status 1.
     """
     if not 1 <= tokens <= MOST_TOKENS:
         raise ValueError(f"--tokens: expected 1..{MOST_TOKENS}, got {tokens}")

@@ -57,9 +57,9 @@ def bert(
 ) -> None:
     """Embed one text, or compare two by the cosine of their vectors.
 
-    With --backend rtl every linear and attention GEMM of all layers runs on the simulated hardware,
-    its results go on through the model, and each is compared with golden's; any difference ends
-    with exit status 1.
+    With --backend rtl the simulated hardware computes every linear and attention GEMM of all
+    layers, and its results are the inputs of the next operations of the model. Each result is
+    compared with golden's; any difference ends with exit status 1.
     """
     chosen = mode_or_float(mode_name, exponent_bits)
     _check(texts, chosen, backend, checkpoint, clock, dump, raw)
@@ -145,7 +145,7 @@ def _check(
 def _rtl(
     setup: Setup, dump: Path | None, raw: bool, bar: Bar, texts: int, layers: int
 ) -> RtlBackend:
-    """The core, its progress on the bar, one text after another."""
+    """The simulated core, which shows its progress through the texts and layers on the bar."""
     bar.stage(f"building {setup.build.rows} x {setup.build.cols}")
     built = build(setup.config)
     bar.stage("simulating")

@@ -19,7 +19,7 @@ from scripts.files import check_folder, make_folder, write_bytes, write_json
 from sim.selftest import script
 
 SMALL: dict[str, Any] = {"modes": list(MODE_NAMES), "rows": 4, "cols": 4, "k_max": 64}
-"""The build by default: one that fits the smallest board."""
+"""The default build; it fits the smallest board."""
 
 
 @with_build("modes", "rows", "cols", "exponent_bits", "k_max", **SMALL)
@@ -36,8 +36,8 @@ def build(
     """Make a bitstream of a core with a built-in self-test, with Yosys, nextpnr and ecppack.
 
     Commands, operands and golden's results are in block RAM. LED 0 is on while the test runs, LED 1
-    when it has passed, LED 2 when it has failed; LEDs 5 to 7 then show the number of the failing
-    mode, from 1 on.
+    after it has passed, LED 2 after it has failed. After a failure, LEDs 5 to 7 show the number of
+    the failing mode, counted from 1.
     """
     with named_options():
         platform_of(board)

@@ -1,4 +1,4 @@
-"""`tilebert cache`: what is kept between runs, and how to be rid of it."""
+"""`tilebert cache`: list or remove what is kept between runs."""
 
 import time
 from typing import Annotated, Literal
@@ -13,7 +13,7 @@ from sim.cache import DAY, Entry
 Action = Literal["list", "clean"]
 
 QUICK = ("builds", "designs", "models", "tools")
-"""Kinds of entries that are made again in minutes."""
+"""Kinds of entries that can be made again within minutes."""
 
 
 def cache(

@@ -1,4 +1,4 @@
-"""`tilebert compare`: what moved between two files of records, and whether for the worse."""
+"""`tilebert compare`: values that changed between two files of records, better or worse."""
 
 import math
 from pathlib import Path
@@ -19,9 +19,9 @@ def compare(
     tolerance: Annotated[float, typer.Option(help="Percent that a value may be worse by.")] = 0.0,
     every: Annotated[bool, typer.Option("--all", help="Show what did not move, too.")] = False,
 ) -> None:
-    """Show what moved, with arrows: up for better, down for worse.
+    """Show the values that changed, with an arrow up if a value is better, down if it is worse.
 
-    Exit status 1 if something is worse by more than the tolerance, or missing.
+    The exit status is 1 if a value is missing, or worse by more than the tolerance.
     """
     if not 0 <= tolerance < math.inf:
         raise ValueError(f"--tolerance: expected 0 percent or more, got {tolerance:g}")
@@ -80,7 +80,7 @@ def _read(name: str, path: Path) -> list[Record]:
 
 
 def percent(base: Record, new: Record) -> float:
-    """By how many percent of the base the new value is better; below 0 where it is worse."""
+    """Improvement of the new value in percent of the base value; negative if it is worse."""
     if base.value == new.value:
         return 0.0
     gain = new.value - base.value if base.better == "more" else base.value - new.value

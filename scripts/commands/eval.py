@@ -1,4 +1,4 @@
-"""`tilebert eval`: how well a model agrees with people, on a benchmark's own sentences."""
+"""`tilebert eval`: how well a model agrees with the human labels of a benchmark."""
 
 import os
 import time
@@ -58,9 +58,10 @@ def evaluate(
 ) -> None:
     """Score a model on a benchmark, in percent.
 
-    Similarity is scored by the cosines of sentence vectors, a task by its head. sts-b means the
-    cosines, too, unless the checkpoint has a head for it. The other tasks need a checkpoint that
-    `train` made for them; on RTL one process simulates those.
+    The score of similarity comes from the cosines of sentence vectors, the score of any other task
+    from the outputs of a task head. sts-b is scored by cosines, too, unless the checkpoint has a
+    head for it. The other tasks need a checkpoint that `train` made for them; with --backend rtl,
+    a single process simulates a model with a head.
     """
     chosen = mode_or_float(mode_name, exponent_bits)
     kind = task_of(task)

@@ -27,8 +27,8 @@ def formats(
 ) -> None:
     """Compare the formats: STS-B correlation, errors of weights and GEMM results, zeros, bytes.
 
-    Every linear GEMM is quantized after training, with clipping; the two attention products are in
-    w8a8.
+    The linear GEMMs are quantized to each format after training, with clipping. The two attention
+    products are always in w8a8.
     """
     check_place(json_file, "--json")
     check_folder(output, "--output", json=json_file)
@@ -84,7 +84,7 @@ def _table(measurements: Measurements) -> Table:
 
 
 def _write_plots(folder: Path, measurements: Measurements) -> None:
-    # matplotlib takes longer to import than most commands to run.
+    # Import only here: importing matplotlib takes longer than most commands run.
     from scripts.report import plots
 
     formats = {

@@ -46,8 +46,8 @@ def gemm(
 ) -> None:
     """Compute y = x @ w (+ bias, requantized with --mult and --shift) and write it.
 
-    With --backend rtl the hardware and golden both compute it, every result is compared, and any
-    difference ends with exit status 1 and no output.
+    With --backend rtl both the simulated hardware and golden compute y, and every result is
+    compared. Any difference ends with exit status 1, and y is not written.
     """
     check_stdin(x=x, w=w, bias=bias, mult=mult, shift=shift)
     check_places(output=output, json=json_file)
@@ -82,7 +82,7 @@ def gemm(
 
 
 def _mode(chosen: Mode, ratio: int, offset: int | None) -> Mode:
-    """The mode with the parameters of piece-wise codes, where its w codes are such."""
+    """The mode, with this ratio and offset if its w codes are piece-wise."""
     for name, value, least in (("ratio", ratio, 1), ("offset", offset, 0)):
         if value is not None and not least <= value <= 63:
             raise ValueError(f"--{name}: expected {least}..63, got {value}")

@@ -1,4 +1,4 @@
-"""`tilebert report`: what each format costs and gives, on one page."""
+"""`tilebert report`: hardware cost and accuracy of each format, on one page."""
 
 from functools import partial
 from html import escape
@@ -64,7 +64,7 @@ def report(
 
 
 def page(evidence: Evidence) -> str:
-    """The whole page: titles, their content, and the commands that made the figures."""
+    """The whole page: sections of a title, content, and the commands that made the figures."""
     sections = (
         (
             "Formats",
@@ -221,7 +221,7 @@ def _signed(evidence: Evidence) -> str:
 
 
 def _modes(record: dict[str, Any]) -> str:
-    """A build's modes, those of log2 codes with their exponent bits."""
+    """The modes of a build; log2 modes with their exponent bits."""
     bits = record["exponent_bits"]
     return ", ".join(f"{name} ({bits})" if "log" in name else name for name in record["modes"])
 

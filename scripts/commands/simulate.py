@@ -1,4 +1,4 @@
-"""`tilebert simulate`: the GEMMs of one encoder layer on a sentence, hardware against golden."""
+"""`tilebert simulate`: compare all GEMMs of one encoder layer, on a sentence, with golden."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ from sim.simulation import simulate as run_simulation
 
 @dataclass(frozen=True)
 class Group:
-    """Jobs of one name (all heads of an attention product) and golden's results."""
+    """Jobs with the same name, such as all heads of an attention product, and golden's results."""
 
     name: str
     jobs: list[Job]
@@ -123,7 +123,7 @@ def _run(
     run = run_simulation(built, [group.jobs for group in groups], progress=bar)
     comparisons = []
     for group, result in zip(groups, run.groups, strict=True):
-        # Heads side by side: [heads, M, N], compared as one.
+        # Compare the heads together, stacked as [heads, M, N].
         comparisons.append(compare(np.stack(group.expected), np.stack(result.y)))
     return run.groups, comparisons, run.seconds
 

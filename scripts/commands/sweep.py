@@ -1,4 +1,4 @@
-"""`tilebert sweep`: many builds through synthesis and place and route, into one file of records."""
+"""`tilebert sweep`: synthesize, place and route many builds, and record the results in a file."""
 
 import itertools
 import os
@@ -71,8 +71,8 @@ def sweep(
 ) -> None:
     """Measure every combination of the named units, modes, sizes and targets.
 
-    Without a unit, it measures the list of the project's baseline. An interrupted sweep goes on
-    when the command is repeated.
+    Without a unit, the sweep measures the units of the project's baseline. If a sweep is
+    interrupted, the same command continues it.
     """
     check_place(output, "--output")
     if workers < 0:
@@ -97,11 +97,11 @@ def sweep(
     points += _layers(models or [], builds)
     points = list({point.name: point for point in points}.values())
     for point in points:
-        # An array that is too large is refused before anything runs.
+        # Refuse an array that is too large before any measurement starts.
         options.check_size(
             point.build.config, "simulate" if isinstance(point, LayerPoint) else "map"
         )
-    # What is written to a pipe cannot be looked up, and is written at the end.
+    # A pipe cannot be read back to find what is done: write all records to it at the end.
     piped = is_stream(output)
     if not piped:
         records.mend(output)
@@ -115,7 +115,7 @@ def sweep(
         for number, future in enumerate(as_completed(futures), 1):
             error = future.exception()
             if error is not None:
-                # The others go on: what is finished is kept.
+                # Let the other points finish, so that their records are kept.
                 failed = error
                 err.say(f"tilebert: sweep: {futures[future].name}: {error}")
                 continue
@@ -142,7 +142,10 @@ def _builds(
     k_maxes: list[int],
     dsp: bool,
 ) -> list[BuildSpec]:
-    """Every combination; a set of modes that states its exponent bits is built with these."""
+    """A build for every combination of the arguments.
+
+    A set of modes that names its exponent bits is built with these.
+    """
     builds = []
     with named_options(mode="--modes", rows="--size", cols="--size"):
         for text in mode_sets:
@@ -165,7 +168,7 @@ def _grid(
 
 
 def _layers(models: list[str], builds: list[BuildSpec]) -> Iterator[LayerPoint]:
-    """A layer of every model in each mode of the builds, by itself."""
+    """A measurement of every model's layer in each mode of each build, one mode at a time."""
     for model, build in itertools.product(models, builds):
         for name in build.modes:
             yield LayerPoint(model, replace(build, modes=(name,), dsp=True))

@@ -1,4 +1,4 @@
-"""`tilebert synth`: what a build costs on a part."""
+"""`tilebert synth`: the cells, and optionally the clock frequency, of a build on an FPGA."""
 
 from typing import Annotated, Any
 
@@ -46,9 +46,10 @@ def synth(
     ] = None,
     json_file: options.JsonFile = None,
 ) -> None:
-    """Map a unit with Yosys and count its cells, in all and per PE.
+    """Map a unit with Yosys and count its cells, in total and per PE.
 
-    In `array` the edge decoders, skew and drain are counted, and a PE carries its share of them.
+    The cells of `array` include edge decoders, skew registers and drain chains, so the cells per PE
+    include a share of these.
     """
     chosen = _device(target, device, pnr)
     if clock is not None:
@@ -93,7 +94,7 @@ def synth(
     if target == "ecp5":
         _print_floor(config)
     if pnr:
-        # After every seed: what is done stays when the rest is interrupted.
+        # Write the record after every seed, so that an interruption loses only the current seed.
         with status("mapping") as show:
             signed = sign_off(
                 unit,
@@ -102,7 +103,7 @@ def synth(
                 seeds,
                 clock,
                 progress=show,
-                # A pipe takes one record, at the end.
+                # A pipe cannot be rewritten, so it gets only the final record.
                 done=lambda result: write_json(
                     None if once else json_file, record | result.record()
                 ),
@@ -113,7 +114,7 @@ def synth(
 
 
 def _device(target: str, device: str | None, pnr: bool) -> str:
-    """The part to place on, or that figures are quoted for.
+    """The part on which the unit is placed, or for which figures are quoted.
 
     Raises ValueError that names the option.
     """

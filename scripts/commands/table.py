@@ -1,4 +1,4 @@
-"""`tilebert table`: formats by tasks, trained and not, as a table and a plot."""
+"""`tilebert table`: metrics of every format on every task, before and after training."""
 
 import os
 import re
@@ -27,7 +27,7 @@ BASELINES = {"sts-b": 89.62, "mrpc": 90.00, "rte": 69.70, "cola": 58.48}
 """FP32 BERT-base in Q8BERT (arXiv:1910.06188), table 1."""
 
 Q8BERT = {"sts-b": 89.04, "mrpc": 89.56, "rte": 68.78, "cola": 58.48}
-"""Its 8-bit model, same table."""
+"""The 8-bit model of Q8BERT, from the same table."""
 
 _DIRECT = {
     "mrpc": (89.16, 85.14, 83.2, 79.53, 81.22),
@@ -79,8 +79,8 @@ def table(
 ) -> None:
     """Train and measure every task in every format: the metric before and after training.
 
-    Cells are kept one by one. An interrupted table goes on when the command is repeated, also
-    within a cell.
+    The record of each cell is kept as soon as the cell is done. If the command is interrupted, the
+    same command continues, even in the middle of a cell's training.
     """
     tasks, rows = tuple(task or TASKS), tuple(row or (FLOAT, *ROWS))
     for name in tasks:
@@ -129,7 +129,7 @@ def table(
 
 
 def markdown(records: list[dict[str, Any]], tasks: tuple[str, ...], seed: int = 0) -> str:
-    """The table, and below it the papers' figures."""
+    """The table in Markdown, followed by figures from the literature."""
     heads = [f"{name}, {task_of(name).metrics[0]}" for name in tasks]
     lines = [f"| format | weights, kB | {' | '.join(heads)} |", f"|---|---|{'---|' * len(tasks)}"]
     for row in (FLOAT, *ROWS):
@@ -177,7 +177,7 @@ def _rich(records: list[dict[str, Any]], tasks: tuple[str, ...], seed: int) -> T
 def _panels(
     records: list[dict[str, Any]], tasks: tuple[str, ...], seed: int
 ) -> dict[str, dict[str, tuple[float | None, float]]]:
-    """By task's title and row: the metric before training, None for FP32, and after it."""
+    """(metric before training, metric after it) by panel title and row; None before, for FP32."""
     panels: dict[str, dict[str, tuple[float | None, float]]] = {}
     for name in tasks:
         metric = task_of(name).metrics[0]

@@ -1,4 +1,4 @@
-"""`tilebert train`: quantization-aware training of the real BERT on a task, to a checkpoint."""
+"""`tilebert train`: quantization-aware training of the real BERT on a task; writes a checkpoint."""
 
 import time
 from dataclasses import asdict
@@ -59,8 +59,9 @@ def train(
 ) -> None:
     """Train all-MiniLM-L6-v2 on a task in FP32, then quantized with that model as its teacher.
 
-    The FP32 model is kept for the next time. An interrupted training goes on when the command is
-    repeated, at the evaluation if only that was left. The metric is golden's, on the dev split.
+    The FP32 model is kept for later trainings. If a training is interrupted, the same command
+    continues it; if only the evaluation was left, only that runs. Golden computes the metric on the
+    dev split.
     """
     from_float = not from_scratch
     chosen = stated_mode(mode_name, exponent_bits)
@@ -91,7 +92,7 @@ def train(
         "epochs": settings.epochs,
         "rate": settings.rate,
     }
-    # Beside a pipe there is no place for it.
+    # The state is saved beside the checkpoint, which is impossible if the output is a pipe.
     state = None if is_stream(output) else output.with_name(f"{output.name}.state")
     with progress(lines=True) as bar:
         folder = None
@@ -123,7 +124,7 @@ def train(
         record["agreement"] = asdict(same)
     record["seconds"] = time.perf_counter() - started
     write_json(json_file, record)
-    # From here on a stop costs nothing.
+    # All results are written, so the saved state is not needed any more.
     if state is not None:
         state.unlink(missing_ok=True)
     out.print(f"{output}: {len(content) / 1e6:.1f} MB, {task} in {chosen.name}")

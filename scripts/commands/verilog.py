@@ -1,4 +1,4 @@
-"""`tilebert verilog`: a unit as a file, with a manifest, models of cells and a bench."""
+"""`tilebert verilog`: a unit as a Verilog file, with a manifest, cell models and a bench."""
 
 import json
 import re
@@ -45,9 +45,9 @@ def verilog(
 ) -> None:
     """Write a unit as Verilog-2001 for any synthesis tool and simulator, with a manifest.
 
-    Names of inner modules contain a digest of the text, so that cores of different builds fit one
-    design, each with a prefix of its own. Where the text instantiates cells of a family, a file of
-    models describes their behaviour for simulation.
+    Names of inner modules contain a digest of the text, so that one design can contain cores of
+    different builds if each has its own prefix. If the text instantiates cells of an FPGA family,
+    an additional file contains models of these cells for simulation.
     """
     if prefix and not re.fullmatch(r"[A-Za-z]\w{0,63}", prefix, re.ASCII):
         raise ValueError(
@@ -75,10 +75,10 @@ def verilog(
     manifest = _manifest(design, unit, build, target, list(files))
     files[f"{prefix}manifest.json"] = json.dumps(manifest, indent=2) + "\n"
     make_folder(output, "--output")
-    # All files or none: a folder may have the name of one.
+    # Check every path before writing, so that all files are written or none.
     for name in (*files, f"{design.top}_bench.v"):
         check_place(output / name, "--output")
-    # A bench of an earlier core would fail on this one.
+    # Remove the bench of an earlier core: it would fail on this core.
     (output / f"{design.top}_bench.v").unlink(missing_ok=True)
     for name, text in files.items():
         write_text(output / name, "--output", text)
@@ -89,11 +89,11 @@ def verilog(
 def _manifest(
     design: Design, unit: str, build: BuildSpec, target: str, files: list[str]
 ) -> dict[str, Any]:
-    """The parameters of the text, the figures that follow from them, its ports, and versions.
+    """Parameters of the unit, figures derived from them, its ports, and tool versions.
 
-    `latency` is in cycles: of a pe from operands to their captured sum, of an array from the last
-    operands of a tile to its first sums, of a core from these to its first results. `rings` has the
-    bytes of a word, the words of a line and the lines of each buffer.
+    `latency` is in cycles: of a PE from operands to their captured sum, of an array from the last
+    operands of a tile to its first sums, of a core from the last operands of a tile to its first
+    results. `rings` holds, for each operand buffer, bytes per word, words per line, and lines.
     """
     config = build.config
     latencies = {

@@ -1,1 +1,1 @@
-"""Scores of models: evaluations, kept batches, worker processes, the grid of trained models."""
+"""Evaluation of models: metrics, cached batches, worker processes, the grid of trained models."""

@@ -1,4 +1,4 @@
-"""How well a model does a task on golden: the figures that training and evaluation report."""
+"""A model's metrics on a task, computed on golden, as training and evaluation report them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,10 +21,10 @@ Figures = dict[str, float]
 
 
 def read(task: str, glue: Path, split: str, limit: int | None = None) -> list[Example]:
-    """The first `limit` examples of a split (None for all), with a message if rows are skipped.
+    """The first `limit` examples of a split (None for all); prints a message if rows are skipped.
 
-    Raises ValueError that names the option, also if all scores of `dev` are equal, because then
-    there is no correlation with them.
+    Raises ValueError that names the option. Equal scores of all `dev` examples are an error, too,
+    because a correlation with them is undefined.
     """
     kind = task_of(task)
     try:
@@ -53,18 +53,18 @@ def read_pairs(glue: Path, limit: int | None = None, task: str = SIMILARITY) -> 
 
 
 def score(encoder: Encoder, pairs: list[Example], bar: Bar, stage: str) -> Similarity:
-    """`evaluate_sts` with its progress on the bar."""
+    """Run `evaluate_sts` and show its progress on the bar."""
     bar.stage(stage)
     return evaluate_sts(encoder, Tokenizer(), pairs, progress=lambda done, total: bar(done / total))
 
 
 def of_model(task: str, model: QuantizedModel, examples: Sequence[Example], bar: Bar) -> Figures:
-    """The figures of a quantized model, bit-exact; ValueError for one without the task's head."""
+    """The figures of a quantized model, bit-exact; ValueError if it lacks the task's head."""
     return accuracy(task, quantized_encoder(model, golden_backend), model.head, examples, bar)
 
 
 def of_float(task: str, folder: Path | None, examples: Sequence[Example], bar: Bar) -> Figures:
-    """The figures of an FP32 model in a folder, by default the packaged one."""
+    """The figures of the FP32 model in `folder`, by default of the packaged model."""
     from train.float_model import read_head
 
     head = None if task == SIMILARITY or folder is None else read_head(task, folder)
@@ -97,7 +97,7 @@ def accuracy(
 
 
 def describe(figures: Figures) -> str:
-    """The figures in one line."""
+    """The figures as one line of text."""
     parts = [f"{name} {figure:.2f}" for name, figure in figures.items() if name != "classes"]
     if "classes" in figures:
         parts.append(f"{figures['classes']:.0f} classes predicted")

@@ -16,7 +16,7 @@ FLOAT = "fp32"
 
 
 def mode_or_float(name: str, exponent_bits: int | None) -> Mode | None:
-    """The mode of that name, None for fp32; raises ValueError that lists both."""
+    """The mode of that name, or None for fp32; raises ValueError that lists the legal names."""
     if name == FLOAT:
         return None
     (known,), _ = stated_bits([name])
@@ -28,7 +28,7 @@ def mode_or_float(name: str, exponent_bits: int | None) -> Mode | None:
 def load_encoder(
     chosen: Mode | None, checkpoint: Path | None = None, *, trained: bool = True
 ) -> Encoder:
-    """The encoder in a mode, on golden, or in float32; errors as `load_model`."""
+    """The encoder in a mode, on golden; in float32 if `chosen` is None. Errors as `load_model`."""
     if chosen is None:
         return float_encoder(read_weights())
     return quantized_encoder(load_model(chosen, checkpoint, trained=trained), golden_backend)

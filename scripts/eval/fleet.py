@@ -1,4 +1,4 @@
-"""Sentences through the simulated hardware on many processes, here or on a Dask cluster."""
+"""Encoding of sentences on the simulated hardware by many processes, local or on Dask."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, as_completed
@@ -25,7 +25,7 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class Setup:
-    """A model in the one mode of a build, and the core that runs it."""
+    """A model in the mode of a build, which has one mode, and the core that runs it."""
 
     build: BuildSpec
     checkpoint: Path | None = None
@@ -33,7 +33,7 @@ class Setup:
 
     @property
     def config(self) -> Config:
-        """The core's parameters: attention runs in w8a8, so that mode is part of them."""
+        """The core's parameters; they include w8a8, in which attention runs."""
         return self.build.including("w8a8").config
 
 
@@ -46,17 +46,17 @@ def embed_on_rtl(
     folder: Path | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> tuple[Real, Tally]:
-    """Vectors [len(sequences), hidden] and what was simulated; equal for any number of workers.
+    """Vectors [len(sequences), hidden], and totals of what was simulated.
 
-    The batches run on `workers` processes, or on the Dask cluster at `scheduler`. With `folder`,
-    finished batches are kept there, and an interrupted run that is repeated reads them. Raises
-    ValueError for a cluster that cannot be reached and a folder that cannot be written, and any
-    exception of a batch.
+    The batches run on `workers` processes, or on the Dask cluster at `scheduler`. The result does
+    not depend on the number of workers. Finished batches are kept in `folder`, if given; an
+    interrupted run that is repeated reads them. Raises ValueError for a cluster that cannot be
+    reached and a folder that cannot be written, and any exception of a batch.
     """
     check_folder(folder, "--keep")
     groups = batches(sequences, BATCH)
     done: dict[int, tuple[Real, Tally]] = {}
-    # A missing cluster is reported before anything is built.
+    # Connect first, so that a missing cluster is reported before the core is built.
     with executor(workers, scheduler) as pool:
         backend(setup)  # Built and quantized once, before the workers ask for it.
         kept = None
@@ -65,7 +65,7 @@ def embed_on_rtl(
             for index, group in enumerate(groups):
                 if (found := kept.read(group)) is not None:
                     done[index] = found
-        # The longest batches first, so that no long one is left for the end.
+        # Start the longest batches first, so that none of them runs alone at the end.
         order = sorted(
             set(range(len(groups))) - done.keys(), key=lambda i: -len(groups[i]) * len(groups[i][0])
         )
@@ -93,7 +93,7 @@ def embed_on_rtl(
 
 @lru_cache(maxsize=1)
 def backend(setup: Setup) -> tuple[Any, RtlBackend]:
-    """The encoder of a setup and the core behind it, one for each process."""
+    """The encoder of a setup and the simulated core that it uses; cached in each process."""
     rtl = RtlBackend(build(setup.config))
     return quantized_encoder(_model(setup), rtl), rtl
 

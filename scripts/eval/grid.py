@@ -1,4 +1,4 @@
-"""The grid of trained models: a cell per format and task, run once and kept as a line of a file."""
+"""The grid of trained models: one cell per format and task, recorded as a line of a file."""
 
 import json
 import warnings
@@ -22,7 +22,7 @@ from sim.cache import cache_folder
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table: its name, and the format of the linear GEMMs."""
+    """A row of the table, with the format of its linear GEMMs."""
 
     name: str
     mode_name: str

@@ -30,12 +30,12 @@ _DAMAGED = (ValueError, KeyError, EOFError, OSError, RuntimeError, zipfile.BadZi
 
 
 class Batches:
-    """The batches of one model on one build, a file for each.
+    """The batches of one model on one build, kept in one file per batch.
 
     The name of a file is a digest of all that its content depends on: the model's numbers, the
-    build, the Verilog that is simulated, the code, the libraries that compute between GEMMs, and
-    the sentences. If any of these changes, other files are read. Raises ValueError for a folder
-    that cannot be made.
+    build, the simulated Verilog, the code, the libraries that compute between GEMMs, and the
+    sentences. If any of these changes, the names change, so old files are not read. Raises
+    ValueError for a folder that cannot be made.
     """
 
     def __init__(self, folder: Path, model: QuantizedModel, config: Config, verilog: str) -> None:
@@ -43,7 +43,7 @@ class Batches:
         self._folder, self._model, self._config, self._verilog = folder, model, config, verilog
 
     def read(self, group: Sequence[tuple[int, ...]]) -> tuple[Real, Tally] | None:
-        """Vectors [len(group), hidden] of a batch and what it took; None where it is not kept.
+        """Vectors [len(group), hidden] of a batch and its simulation totals; None if not kept.
 
         A file that is damaged, or that is not such a batch, is reported in a line on stderr and
         treated as not kept.

@@ -1,4 +1,4 @@
-"""Measurements of the number formats, which `tilebert formats` shows, records and plots."""
+"""Measurements of the number formats, for the output of `tilebert formats`."""
 
 import math
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ LAYER = 0
 
 @dataclass(frozen=True)
 class Row:
-    """Measurements of one mode; `similarity` is None where no benchmark ran."""
+    """Measurements of one mode; `similarity` is None if no benchmark ran."""
 
     mode: Mode
     weights: WeightStatistics
@@ -67,7 +67,7 @@ class Row:
         return format_label(self.mode.w_format)
 
     def record(self, base: Similarity | None) -> dict[str, Any]:
-        """For JSON; correlations that were not run and ratios without any loss are null."""
+        """Record for JSON; correlations that were not run and ratios without loss are null."""
         result, outputs = self.similarity, self.outputs
         return {
             "mode": self.mode.name,
@@ -96,7 +96,7 @@ class Row:
 class Measurements:
     """All modes, on the linear layers of one model.
 
-    `base` is the similarity of FP32, None where no benchmark ran.
+    `base` is the similarity of FP32; it is None if no benchmark ran.
     """
 
     weights: Weights
@@ -145,7 +145,7 @@ class Measurements:
         }
 
     def histograms(self) -> dict[str, Any]:
-        """The data behind the plots: counts of samples by bin, of weights by code."""
+        """The data of the plots: counts of samples per bin, and of weights per code."""
         usage = {}
         for label, row in self.by_weight_format.items():
             counts = row.weights.usage.tolist()
@@ -162,9 +162,9 @@ class Measurements:
 
 
 def measure(pairs: list[Example] | None, bar: Bar) -> Measurements:
-    """Measurements of every mode on the packaged model; on the pairs too, if given.
+    """Measurements of every mode on the packaged model, and its similarity if `pairs` are given.
 
-    Raises as `load_model`.
+    Raises as `load_model` does.
     """
     weights = read_weights()
     inputs = layer_inputs(weights, Tokenizer().encode(SENTENCE), LAYER)

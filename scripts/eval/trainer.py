@@ -1,4 +1,4 @@
-"""Training: the packages of the extra `train`, a device, and the FP32 models to start from."""
+"""Training setup: packages of the optional extra `train`, the device, and FP32 start models."""
 
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ def training_device(name: str) -> Any:
 
 
 def fine_tuned(task: str, examples: list[Example], seed: int, device: Any, bar: Bar) -> Path:
-    """The folder of a task's FP32 model, trained now or before."""
+    """The folder of a task's FP32 model, which is trained now unless it is in the cache."""
     recipes = load_trainer()
     settings = recipes.float_settings(task, seed)
     folder: Path = recipes.float_folder(cache_folder() / "training", task, examples, settings)
@@ -47,7 +47,7 @@ def fine_tuned(task: str, examples: list[Example], seed: int, device: Any, bar: 
 
 
 def reporter(bar: Bar) -> Any:
-    """Steps and loss on the bar."""
+    """Callback that shows steps and loss on the bar."""
 
     def report(done: Any) -> None:
         bar(done.step / done.steps, f"step {done.step} of {done.steps}, loss {done.loss:.4f}")

@@ -1,1 +1,1 @@
-"""The page that the report writes: evidence, charts, plots."""
+"""The page of `tilebert report`: its evidence, charts and plots."""

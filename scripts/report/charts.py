@@ -1,4 +1,4 @@
-"""Charts of the report as SVG that takes its colours from the page, light or dark."""
+"""Charts of the report as SVG; they take their colours from the page, light or dark."""
 
 import io
 import re
@@ -12,17 +12,17 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
 WIDE, NARROW = 860, 350
-"""Widths in pixels, for a desk and for a phone; both keep the size of their letters."""
+"""Chart widths in pixels, for a desktop and for a phone; the font size is the same in both."""
 
 INK, SOFT, FILL, MARK = "#010203", "#020304", "#4a7fb5", "#c8553d"
-"""Of text and axes, of grids, of data; the first two become colours of the page."""
+"""Colours of text and axes, of grids, and of data; INK and SOFT become colours of the page."""
 
 _DPI = 96
 
 
 @dataclass(frozen=True)
 class Spot:
-    """A format in a plane: what it costs or gives, and how accurate it is."""
+    """A point of a scatter chart: a format's cost or benefit (x) and accuracy (y)."""
 
     label: str
     x: float
@@ -31,7 +31,7 @@ class Spot:
 
 
 def scatter(spots: Sequence[Spot], x_label: str, y_label: str, width: int, *, less: bool) -> str:
-    """Formats in a plane with the Pareto front: large y, and small x if `less`, else large x."""
+    """Scatter chart with the Pareto front of large y and of small x if `less`, else large x."""
     figure, axis = _figure(width, 420 if width > NARROW else 380)
     front = pareto(spots, less=less)
     axis.plot([s.x for s in front], [s.y for s in front], color=SOFT, linewidth=1.2, zorder=1)
@@ -53,7 +53,7 @@ def scatter(spots: Sequence[Spot], x_label: str, y_label: str, width: int, *, le
 
 
 def bars(values: Mapping[str, float], x_label: str, width: int, digits: int = 0) -> str:
-    """Horizontal bars, the first on top, each with its value."""
+    """Chart of horizontal bars, from top to bottom, each labelled with its value."""
     pitch = 36 if any("\n" in name for name in values) else 24
     figure, axis = _figure(width, 60 + pitch * max(1, len(values)))
     places = range(len(values))
@@ -71,7 +71,7 @@ def bars(values: Mapping[str, float], x_label: str, width: int, digits: int = 0)
 
 
 def pareto(spots: Sequence[Spot], *, less: bool) -> list[Spot]:
-    """The spots that no other beats in both, by x."""
+    """The spots of the Pareto front, those that no other spot equals or beats in x and y; by x."""
     best: list[Spot] = []
     for spot in sorted(spots, key=lambda s: (s.x if less else -s.x, -s.y)):
         if not best or spot.y > best[-1].y:
@@ -119,7 +119,7 @@ _DIRECTIONS = (
 
 
 def _labelled(figure: Figure, axis: Axes, spots: Sequence[Spot]) -> None:
-    """Names beside the spots, each in the first direction where it covers nothing."""
+    """Put names beside the spots, each at the first offset where it covers nothing."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     whole = axis.get_window_extent()
@@ -136,7 +136,7 @@ def _labelled(figure: Figure, axis: Axes, spots: Sequence[Spot]) -> None:
                 va="center",
                 color=INK,
                 fontsize=8.5,
-                # A label that had to move away is tied to its mark.
+                # Connect a label that had to move away to its mark by a line.
                 arrowprops={"arrowstyle": "-", "color": SOFT, "linewidth": 0.7}
                 if abs(dy) > 9
                 else None,
@@ -156,5 +156,5 @@ def _labelled(figure: Figure, axis: Axes, spots: Sequence[Spot]) -> None:
 
 
 def _around(x: float, y: float) -> Bbox:
-    """The place that a mark takes."""
+    """The area that a mark covers."""
     return Bbox.from_extents(x - 5, y - 5, x + 5, y + 5)

@@ -1,4 +1,4 @@
-"""What the report shows, gathered from the files in which commands left their figures."""
+"""The figures of the report, gathered from the output files of other commands."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ from scripts.eval.grid import Cell
 
 @dataclass(frozen=True)
 class Subject:
-    """A format of the linear GEMMs: its mode, and its row in the table of trained models."""
+    """A format of the linear GEMMs, with its mode and its row in the table of trained models."""
 
     label: str
     mode_name: str
@@ -27,7 +27,7 @@ class Subject:
 
     @property
     def mode(self) -> Mode:
-        """The mode, which says how many products a PE forms per cycle."""
+        """The mode, which determines how many products a PE forms per cycle."""
         return mode(self.mode_name, self.exponent_bits)
 
 
@@ -47,9 +47,9 @@ SIZE = 8
 
 @dataclass(frozen=True)
 class Cost:
-    """The cost of an array of a format, SIZE x SIZE.
+    """The cost of a SIZE x SIZE array for one format.
 
-    Cells per product and cycle, MHz and GOPS of the slowest seed (None: not run).
+    It contains cells per product and cycle, and MHz and GOPS of the slowest seed (None: not run).
     """
 
     dsp: bool
@@ -61,7 +61,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that was found; what was not run is empty."""
+    """All figures that were found; those that were not run are empty."""
 
     task: str
     metric: str
@@ -81,7 +81,7 @@ def gather(
     sign_offs: Sequence[Path],
     histograms: Path,
 ) -> Evidence:
-    """Read the files, those that are there; raises ValueError that names a file that is damaged."""
+    """Read the files that exist; raises ValueError that names a damaged file."""
     metric = task_of(task).metrics[0]
     found = grid.read_records(trained)
     base = grid.find(found, Cell(task, FLOAT))
@@ -112,7 +112,7 @@ def _costs(subject: Subject, values: dict[str, float]) -> list[Cost]:
         )
         build = Point("array", spec).path
         comb = values.get(f"{build}/COMB")
-        # A log2 build has no multiplier either way.
+        # A log2 array has no multipliers, so it uses no DSP blocks even if `dsp` is set.
         if comb is None or (dsp and not values.get(f"{build}/DSP")):
             if dsp and comb is not None:
                 costs.append(_cost(subject, values, build, comb, False))
@@ -136,7 +136,7 @@ def _cost(subject: Subject, values: dict[str, float], build: str, comb: float, d
 
 
 def _read(path: Path, command: str, check: Callable[[Any], object]) -> Any:
-    """What a command left as JSON; `check` looks for all that the report takes of it."""
+    """The JSON output of a command; `check` accesses all that the report needs from it."""
     try:
         record = json.loads(path.read_bytes())
     except (ValueError, OSError) as error:

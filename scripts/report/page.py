@@ -1,4 +1,4 @@
-"""The report's page: sections, tables that become lists on a phone, charts in two widths."""
+"""HTML of the report: sections, tables that become lists on a phone, charts in two widths."""
 
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
@@ -12,7 +12,7 @@ _PAGE = (Path(__file__).parent / "report.html").read_text(encoding="utf-8")
 
 
 def framed(sections: Iterable[tuple[str, str, str]]) -> str:
-    """The page from titles, HTML, and the commands that made the figures (empty: none)."""
+    """The page from sections: title, HTML, and the commands that made the figures ("" for none)."""
     parts = [
         f"<section><h2>{title}</h2>{body}"
         + (f"<p class='from'><code>{escape(command)}</code></p>" if command else "")
@@ -23,9 +23,9 @@ def framed(sections: Iterable[tuple[str, str, str]]) -> str:
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of plain text; raises ValueError where a row is not as long as the headings."""
+    """A table of plain text; raises ValueError if a row and `heads` differ in length."""
     head = "".join(f"<th>{escape(text)}</th>" for text in heads)
-    # Each cell knows its heading: on a phone a row becomes a list.
+    # Store the heading in each cell: on a phone a row is shown as a list of heading and value.
     body = "".join(
         "<tr>"
         + "".join(
@@ -39,16 +39,16 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def both(draw: Callable[[int], str]) -> str:
-    """A chart for a desk and one for a phone, from their widths in pixels; the page shows one."""
+    """The chart drawn at the widths for a desktop and a phone; the page shows one of the two."""
     return f"<div class='wide'>{draw(WIDE)}</div><div class='narrow'>{draw(NARROW)}</div>"
 
 
 def number(value: float | None, digits: int) -> str:
-    """A number with this count of decimals, or a mark that there is none."""
+    """A number with `digits` decimals, or "not run" for None."""
     return "not run" if value is None else f"{value:,.{digits}f}"
 
 
 def span(values: Sequence[float], digits: int) -> str:
-    """The least and the largest, once if they are one."""
+    """The least and the largest value, or one number if both have the same text."""
     low, high = (f"{value:,.{digits}f}" for value in (min(values), max(values)))
     return low if low == high else f"{low} to {high}"

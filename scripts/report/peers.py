@@ -1,4 +1,4 @@
-"""Figures of others that the report shows beside ours, with their sources."""
+"""Figures of other projects, with their sources, for comparison in the report."""
 
 ARRAYS = (
     ("OpenTPU (UCSBarchlab/OpenTPU)", "38", "53", "363", "63-71"),

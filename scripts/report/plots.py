@@ -29,7 +29,7 @@ def errors(
     figure, axes = _grid(title, x_label, y_label, len(panels), columns)
     top = max(100 * float(subject.shares.max()) for subject in panels.values())
     for axis, (label, subject) in zip(axes, panels.items(), strict=True):
-        # Logarithms on a linear axis: matplotlib's own logarithmic one takes twice as long to draw.
+        # Plot logarithms on a linear axis: a logarithmic axis of matplotlib takes twice as long.
         edges, median = np.log10(100 * subject.edges), 100 * subject.median()
         axis.stairs(100 * subject.shares, edges, fill=True, color=FILL)
         axis.axvline(np.log10(median), color=MARK, linewidth=1)
@@ -71,7 +71,7 @@ def usage(
 def trained(
     panels: Mapping[str, Mapping[str, tuple[float | None, float]]], order: Sequence[str]
 ) -> Figure:
-    """A metric in percent by format: a ring before training, a dot after it, a line for FP32."""
+    """Plot a metric in percent by format: ring before training, dot after it, line for FP32."""
     layout = ConstrainedLayoutEngine(h_pad=0.1, w_pad=0.08)
     rows = [row for row in order if any(row in panel for panel in panels.values())]
     figure = Figure(
@@ -105,7 +105,7 @@ def trained(
 
 
 def write(path: Path, figure: Figure) -> None:
-    """Write a figure as PNG, whole or not at all; equal figures give equal files."""
+    """Write a figure as PNG, atomically; equal figures give equal files."""
     metadata = {"Software": None}  # would name matplotlib's version
     write_atomically(
         path, "--output", lambda file: figure.savefig(file, format="png", metadata=metadata)
@@ -139,7 +139,7 @@ def _note(axis: Axes, text: str, color: str, line: int = 0) -> None:
 
 
 def inked(figure: Figure, ink: str, soft: str) -> None:
-    """Give text and axes of a figure these colours, where they have none of their own."""
+    """Set the colours of text and axes of a figure that have no colour of their own."""
     for text in figure.texts:
         text.set_color(ink)
     for axis in figure.axes:
