@@ -5,7 +5,7 @@ PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 pyth
 RUN = .venv/bin/python -m
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: run test check stock units signoff lint format docs clean
+.PHONY: run test check prove stock units signoff lint format docs clean
 
 run: .venv/run
 	.venv/bin/tilebert simulate --json build/simulate.json
@@ -17,6 +17,10 @@ test: .venv/test
 
 check: .venv/test
 	$(RUN) pytest -n 2 --dist worksteal -m "not slow"
+
+# For all inputs of a unit, each proof beside planted faults that it must find.
+prove: .venv/prove
+	$(RUN) pytest -n 2 --dist worksteal --prove -m proof
 
 # The delivered Verilog through the synthesis commands of Yosys' users, every unit and mode: hours.
 stock: .venv/test
@@ -90,6 +94,10 @@ clean:
 
 .venv/lint: .venv/test
 	$(RUN) pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[lint]'
+	@touch $@
+
+.venv/prove: .venv/test
+	$(RUN) pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[prove]'
 	@touch $@
 
 .venv/train: .venv/test

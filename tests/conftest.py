@@ -14,6 +14,9 @@ MISSING = {
 }
 """By marker, what its tests need and is not installed."""
 
+ON_DEMAND = {"--long": {"long", "in_ci"}, "--prove": {"proof"}}
+"""By option of pytest, the markers of the tests that run only with it."""
+
 
 def _trains(path: Path) -> bool:
     return path.parent.name == "train"
@@ -50,25 +53,25 @@ def pytest_pycollect_makemodule(
 def pytest_addoption(parser: pytest.Parser) -> None:
     """What takes hours is run when it is asked for."""
     parser.addoption("--long", action="store_true", help="also run tests marked long or in_ci")
+    parser.addoption("--prove", action="store_true", help="also run proofs, which need Yices")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> Generator[None]:
-    """Mark the tests of training for -m; of what -m and -k leave, keep what can run."""
+    """Mark tests by their folder, for -m; of what -m and -k leave, keep what can run."""
     for item in items:
         if _trains(item.path):
             item.add_marker("training")
+        if item.path.parent.name == "proofs":
+            item.add_marker("proof")
     yield
-    if not config.getoption("--long"):
-        long = [
-            item
-            for item in items
-            if {"long", "in_ci"} & {mark.name for mark in item.iter_markers()}
-        ]
-        config.hook.pytest_deselected(items=long)
-        items[:] = [item for item in items if item not in set(long)]
+    for option, marks in ON_DEMAND.items():
+        if not config.getoption(option):
+            left = {item for item in items if marks & {mark.name for mark in item.iter_markers()}}
+            config.hook.pytest_deselected(items=list(left))
+            items[:] = [item for item in items if item not in left]
     for marker in MISSING:
         if MISSING[marker]:
             _leave_out(marker, config, items)

@@ -1,6 +1,5 @@
 """The requantizer behind its multipliers equals its formula, for every product."""
 
-
 import pytest
 from amaranth import Module, Mux, Signal, Value, signed
 

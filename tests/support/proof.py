@@ -166,5 +166,3 @@ def _check(options: Sequence[str], folder: Path) -> None:
     if "Status: FAILED" not in run.stdout or not lines:
         raise RuntimeError(f"yosys-smtbmc: {run.stdout[-2000:]}{run.stderr[-2000:]}")
     raise RefutedError("; ".join(line.split("##")[-1].strip() for line in lines))
-
-
