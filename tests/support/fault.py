@@ -45,6 +45,7 @@ def _replace_methods(patch: pytest.MonkeyPatch, here: type, faulty: type) -> Non
         function = getattr(value, "__func__", getattr(value, "fget", value))
         own = vars(here).get(name)
         own = getattr(own, "__func__", getattr(own, "fget", own))
-        if isinstance(function, FunctionType) and isinstance(own, FunctionType):
-            if function.__code__.co_freevars == own.__code__.co_freevars:
-                patch.setattr(own, "__code__", function.__code__)
+        if not isinstance(function, FunctionType) or not isinstance(own, FunctionType):
+            continue
+        if function.__code__.co_freevars == own.__code__.co_freevars:
+            patch.setattr(own, "__code__", function.__code__)
