@@ -56,7 +56,6 @@ def w_bench() -> Bench:
     packed = (mode == LINEAR_4) | (mode == PAIRS)
     illegal = Mux(packed, (low == -8) | (high == -8), linear == -128)
     legal = bench.past((mode <= PIECEWISE) & ~illegal, unit.latency)
-    bench.suppose((mode <= PIECEWISE) & ~illegal)
     settled = (bench.since_start(unit.latency) == unit.latency) & legal
     bench.require(~settled | (unit.w == bench.past(expected, unit.latency)), "w")
     bench.require(~settled | (unit.region == bench.past(outer, unit.latency)), "region")
@@ -76,8 +75,8 @@ def x_bench() -> Bench:
         Mux(~valid, 0, Mux(mode == PAIRS, pair, Mux(mode == LOG_LOG, log, linear))),
         "expected",
     )
-    bench.suppose(mode <= PIECEWISE)
-    settled = bench.since_start(unit.latency) == unit.latency
+    legal = bench.past(mode <= PIECEWISE, unit.latency)
+    settled = (bench.since_start(unit.latency) == unit.latency) & legal
     bench.require(~settled | (unit.x == bench.past(expected, unit.latency)), "x")
     return bench
 

@@ -9,8 +9,8 @@ from hw.gateware.output.requantizer import Requantizer
 from tests.support.fault import planted
 from tests.support.proof import Bench, RefutedError, prove
 
-WIDTHS = [27, 38, 43]
-"""Of sums: of a small w4a4 build, of piece-wise builds, and the widest."""
+WIDTHS = [1, 27, 38, 43, 64]
+"""Bits of sums: the bounds, and widths between them."""
 
 FAULTS = {
     "the sign of a product cut short": (
@@ -48,7 +48,7 @@ def bench_of(sum_width: int) -> Bench:
     # Inputs that belong together: the product arrives with the result of the multipliers.
     bench.m.d.comb += [
         unit.product.eq(product),
-        unit.scaling.eq(bench.past(scaling, 0)),
+        unit.scaling.eq(scaling),
         unit.raw.eq(raw),
         unit.narrow.eq(narrow),
     ]

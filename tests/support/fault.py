@@ -23,11 +23,11 @@ def planted(module: ModuleType, right: str, wrong: str) -> Iterator[None]:
     faulty = ModuleType(module.__name__)
     code = compile(source.replace(right, wrong), module.__file__, "exec", dont_inherit=True)
     # Decorators may look their module up by its name.
-    sys.modules[module.__name__], before = faulty, module
+    sys.modules[module.__name__] = faulty
     try:
         exec(code, faulty.__dict__)
     finally:
-        sys.modules[module.__name__] = before
+        sys.modules[module.__name__] = module
     with pytest.MonkeyPatch.context() as patch:
         for name, value in vars(faulty).items():
             here = vars(module).get(name)
@@ -45,7 +45,5 @@ def _replace_methods(patch: pytest.MonkeyPatch, here: type, faulty: type) -> Non
         function = getattr(value, "__func__", getattr(value, "fget", value))
         own = vars(here).get(name)
         own = getattr(own, "__func__", getattr(own, "fget", own))
-        if not isinstance(function, FunctionType) or not isinstance(own, FunctionType):
-            continue
-        if function.__code__.co_freevars == own.__code__.co_freevars:
+        if isinstance(function, FunctionType) and isinstance(own, FunctionType):
             patch.setattr(own, "__code__", function.__code__)

@@ -1,7 +1,7 @@
 """Proofs: properties of a unit, written in Amaranth, for all inputs and all lengths of time.
 
-Yosys writes the unit and its properties as an SMT2 model; yosys-smtbmc and Yices search for an
-execution that breaks a property.
+A search for an execution that breaks a property ends without one. `prove` searches with
+yosys-smtbmc and Yices, `prove_forever` with the ABC in Yosys.
 """
 
 import subprocess
@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from amaranth import ClockDomain, Module, Signal
+from amaranth import ClockDomain, Module, Signal, Value
 from amaranth.back import rtlil
-from amaranth.hdl import Assert, Assume
+from amaranth.hdl import Assert
 
 from hw.tools.lifeline import tied
 from hw.tools.yosys import run_yosys
@@ -39,7 +39,6 @@ opt_clean
 check -assert
 write_smt2 -wires top.smt2
 """
-
 
 _TO_AIGER = f"""{_READ}
 setundef -undriven -anyseq
@@ -86,7 +85,7 @@ class Bench:
     """
 
     m: Module = field(default_factory=Module)
-    inputs: list[Signal] = field(default_factory=list)
+    inputs: list[Value] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.m.domains.sync = domain = ClockDomain("sync")
@@ -95,7 +94,7 @@ class Bench:
     def free(self, shape: Any, name: str) -> Any:
         """An input that has any value in any cycle."""
         signal = Signal(shape, name=name)
-        self.inputs.append(getattr(signal, "as_value", lambda: signal)())
+        self.inputs.append(Value.cast(signal))
         return signal
 
     def past(self, value: Any, cycles: int) -> Any:
@@ -116,23 +115,17 @@ class Bench:
         """A property that must hold in every cycle."""
         self.m.d.comb += Assert(condition, name)
 
-    def suppose(self, condition: Any) -> None:
-        """What the unit's environment keeps in every cycle."""
-        self.m.d.comb += Assume(condition)
 
-
-def prove(bench: Bench, depth: int, *, induction: bool = False) -> None:
+def prove(bench: Bench, depth: int) -> None:
     """Search all executions of `depth` cycles from the start for one that breaks a property.
 
     For a pipeline without feedback, whose output depends on the inputs of the last cycles alone,
-    that is a proof. `induction` extends it to all lengths of time: it also searches for `depth`
-    cycles, from any state, of which only the last breaks a property. Raises RefutedError.
+    that is a proof for all lengths of time if `depth` exceeds its latency. Raises RefutedError.
     """
     model = run_yosys(_TO_SMT2, inputs=_inputs(bench), outputs=["top.smt2"])["top.smt2"]
     with tempfile.TemporaryDirectory(prefix="tilebert-") as folder:
         Path(folder, "top.smt2").write_text(model)
-        for options in ([], ["-i"]) if induction else ([],):
-            _check([*options, "-t", str(depth)], Path(folder))
+        _check(depth, Path(folder))
 
 
 def prove_forever(bench: Bench) -> None:
@@ -155,9 +148,10 @@ def _inputs(bench: Bench) -> dict[str, str]:
     return {"top.il": rtlil.convert(bench.m, name="top", ports=ports, emit_src=False)}
 
 
-def _check(options: Sequence[str], folder: Path) -> None:
+def _check(depth: int, folder: Path) -> None:
+    """Run the solver on top.smt2."""
     scripts = sysconfig.get_path("scripts")
-    command = [*tied(_CHECKER), "-s", "yices", "--noprogress", *options, "top.smt2"]
+    command = [*tied(_CHECKER), "-s", "yices", "--noprogress", "-t", str(depth), "top.smt2"]
     environment = {"PATH": f"{scripts}:/usr/bin:/bin", "HOME": str(folder)}
     run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     if run.returncode == 0 and "Status: PASSED" in run.stdout:
