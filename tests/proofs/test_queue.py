@@ -81,7 +81,7 @@ def queue_bench(depth: int) -> Bench:
     bench.require(traffic.held <= depth + 1, "no more items than fit")
     unchanged(bench, unit.head.valid, unit.head.ready, unit.head.payload, "stability")
     waits(bench, (traffic.held != 0) & ~unit.head.valid, "an item comes to the head")
-    waits(bench, (traffic.held == 0) & ~unit.items.ready, "room is offered")
+    waits(bench, (traffic.held < depth) & ~unit.items.ready, "room is offered")
     return bench
 
 
@@ -165,6 +165,18 @@ FAULTS = {
         4,
         "Mux(odd, read[1], read[0])",
         "Mux(odd, read[0], read[1])",
+    ),
+    "room that is offered only when empty": (
+        queue_bench,
+        3,
+        "(held != self._depth)",
+        "(held == 0)",
+    ),
+    "a last credit that is not seen": (
+        credits_bench,
+        7,
+        "Mux(self.taken, left[1], left[0]) | self.returned",
+        "left[1] | self.returned",
     ),
     "a credit that is given twice": (
         credits_bench,
